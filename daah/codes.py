@@ -1,0 +1,97 @@
+"""Binary codes: sign, pack, prefix, distance. The only owner of bit order.
+
+A code of K bits is packed big-endian as `numpy.packbits` does: bit 0 is the highest bit of byte 0.
+A length that is not a whole number of bytes leaves the unused low bits of the last byte zero, so
+that they never add to a distance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+BIT_ORDER = "big"
+
+
+def nbytes(bits: int) -> int:
+    """Bytes that hold `bits` bits."""
+    return (bits + 7) // 8
+
+
+def sign(logits: np.ndarray) -> np.ndarray:
+    """Logits (..., K) of any float type to bits (..., K) bool; a logit of exactly 0 is a 0 bit."""
+    return np.asarray(logits) > 0
+
+
+def pack(bits: np.ndarray) -> np.ndarray:
+    """Bits (..., K) bool to bytes (..., ceil(K / 8)) uint8.
+
+    Raises TypeError for anything but bool: packing -1/+1 would silently corrupt distances.
+    """
+    bits = np.asarray(bits)
+    if bits.dtype != np.bool_:
+        raise TypeError(f"pack: expected bool bits, got {bits.dtype}")
+    return np.packbits(bits, axis=-1, bitorder=BIT_ORDER)
+
+
+def unpack(packed: np.ndarray, bits: int) -> np.ndarray:
+    """Bytes (..., B) uint8 to the first `bits` bits (..., bits) bool."""
+    packed = _bytes(packed)
+    if packed.shape[-1] < nbytes(bits):
+        raise ValueError(f"unpack: {bits} bits need {nbytes(bits)} bytes, got {packed.shape[-1]}")
+    return np.unpackbits(packed, axis=-1, count=bits, bitorder=BIT_ORDER).astype(np.bool_)
+
+
+def prefix(packed: np.ndarray, bits: int) -> np.ndarray:
+    """The first `bits` bits of codes (..., B) uint8 as (..., ceil(bits / 8)) uint8, tail zeroed."""
+    packed = _bytes(packed)
+    if not 1 <= bits <= 8 * packed.shape[-1]:
+        raise ValueError(f"prefix: expected 1 to {8 * packed.shape[-1]} bits, got {bits}")
+    cut = packed[..., : nbytes(bits)].copy()
+    if bits % 8:
+        cut[..., -1] &= np.uint8((0xFF << (8 - bits % 8)) & 0xFF)
+    return cut
+
+
+def hamming(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Bits that differ between codes a (N, B) and b (M, B), both uint8: (N, M) int32."""
+    a, b = _bytes(a), _bytes(b)
+    if a.shape[-1] != b.shape[-1]:
+        raise ValueError(f"hamming: codes of {a.shape[-1]} and {b.shape[-1]} bytes")
+    total = np.zeros((len(a), len(b)), np.int32)
+    for column in range(a.shape[1]):  # a byte at a time keeps the memory at N x M
+        total += np.bitwise_count(a[:, None, column] ^ b[None, :, column])
+    return total
+
+
+def asymmetric(logits: np.ndarray, packed: np.ndarray) -> np.ndarray:
+    """Asymmetric distance of query logits (N, K) to stored codes (M, B): (N, M) float32, >= 0.
+
+    The sum of |logit| over the bits that disagree. It orders a database as the inner product of
+    logits and -1/+1 codes does (Gordo et al., "Asymmetric distances for binary embeddings", 2014),
+    and is zero for the query's own code.
+    """
+    logits = np.atleast_2d(np.asarray(logits, np.float32))
+    stored = unpack(packed, logits.shape[1]).astype(np.float32)
+    weight = np.abs(logits)
+    # |l| where l > 0 and the stored bit is 0, plus |l| where l <= 0 and the stored bit is 1.
+    positive = np.where(sign(logits), weight, 0.0)
+    return np.maximum(
+        positive.sum(1, keepdims=True) + (weight - 2 * positive) @ stored.T, 0.0, dtype=np.float32
+    )
+
+
+def to_hex(packed: np.ndarray) -> str:
+    """One code (B,) uint8 as lower-case hexadecimal digits."""
+    return _bytes(packed).tobytes().hex()
+
+
+def from_hex(text: str) -> np.ndarray:
+    """The reverse of `to_hex`: (B,) uint8. Raises ValueError for anything but hex digits."""
+    return np.frombuffer(bytes.fromhex(text), np.uint8)
+
+
+def _bytes(array: np.ndarray) -> np.ndarray:
+    array = np.asarray(array)
+    if array.dtype != np.uint8:
+        raise TypeError(f"codes: expected packed uint8 bytes, got {array.dtype}")
+    return array

@@ -1,0 +1,1 @@
+"""The networks: spatial attention, hash network, the whole, and their checkpoints."""

@@ -1,0 +1,1 @@
+"""Where codes are kept and searched: one contract, a SQLite file or a Milvus cluster."""

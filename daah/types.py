@@ -1,0 +1,120 @@
+"""The values that travel between modules: frozen, and validated when they are built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+#: Side of an aligned face in pixels; the frame is the one of dlib's 150x150 chip, padding 0.25.
+ALIGNED_SIZE = 150
+
+#: Names this alignment in checkpoints and galleries; change it whenever the template changes.
+ALIGNMENT = "mtcnn5-150-v1"
+
+
+def _expect(name: str, array: np.ndarray, shape: tuple[int | None, ...], dtype: type) -> None:
+    """Raise ValueError unless `array` has `dtype` and `shape`, where None stands for any size."""
+    fits = len(array.shape) == len(shape) and all(
+        want is None or want == got for want, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype != dtype:
+        raise ValueError(
+            f"{name}: expected {np.dtype(dtype).name} {shape}, got {array.dtype} {array.shape}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One detected face.
+
+    box: (4,) float32, x0 y0 x1 y1 in pixels of the upright photo.
+    landmarks: (5, 2) float32, left eye, right eye, nose, left and right mouth corner as seen in
+        the photo, in pixels of the upright photo.
+    score: detection probability in [0, 1].
+    aligned: (150, 150, 3) uint8 RGB, the face in the fixed frame.
+    matrix: (2, 3) float32, the similarity transform photo -> aligned.
+    """
+
+    box: np.ndarray
+    landmarks: np.ndarray
+    score: float
+    aligned: np.ndarray
+    matrix: np.ndarray
+
+    def __post_init__(self) -> None:
+        _expect("box", self.box, (4,), np.float32)
+        _expect("landmarks", self.landmarks, (5, 2), np.float32)
+        _expect("aligned", self.aligned, (ALIGNED_SIZE, ALIGNED_SIZE, 3), np.uint8)
+        _expect("matrix", self.matrix, (2, 3), np.float32)
+        if not 0.0 <= self.score <= 1.0:
+            raise ValueError(f"score: expected a probability in [0, 1], got {self.score}")
+
+    @property
+    def width(self) -> float:
+        """Width of the box in pixels of the photo."""
+        return float(self.box[2] - self.box[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Code:
+    """The binary code of one face: bits (K,) bool, and the logits (K,) float32 they come from."""
+
+    bits: np.ndarray
+    logits: np.ndarray
+
+    def __post_init__(self) -> None:
+        _expect("logits", self.logits, (None,), np.float32)
+        _expect("bits", self.bits, (len(self.logits),), np.bool_)
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedFace:
+    """A face with its code and the attention mask (150, 150) float32 in [0, 1] that gated it."""
+
+    face: Face
+    code: Code
+    mask: np.ndarray
+
+    def __post_init__(self) -> None:
+        _expect("mask", self.mask, (ALIGNED_SIZE, ALIGNED_SIZE), np.float32)
+
+
+@dataclass(frozen=True)
+class Match:
+    """One gallery entry near a query: `distance` in bits of `bits`; probability in [0, 1].
+
+    `probability` (of being the same person) and `same_person` (distance within the calibrated
+    threshold) are None when the checkpoint carries no calibration for this length.
+    """
+
+    id: int
+    person: str
+    photo: str
+    distance: int
+    bits: int
+    probability: float | None = None
+    same_person: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.distance <= self.bits:
+            raise ValueError(f"distance: expected 0 to {self.bits}, got {self.distance}")
+        if self.probability is not None and not 0.0 <= self.probability <= 1.0:
+            raise ValueError(f"probability: expected [0, 1], got {self.probability}")
+
+
+@dataclass(frozen=True, eq=False)
+class FaceMatches:
+    """One face of a photo with its matches, nearest first."""
+
+    encoded: EncodedFace
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """Everything found for one photo, faces largest first; seconds by step."""
+
+    faces: tuple[FaceMatches, ...]
+    bits: int
+    seconds: dict[str, float] = field(default_factory=dict)
