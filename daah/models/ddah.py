@@ -1,0 +1,134 @@
+"""The whole network, read top-down: where to look, what is left, the code.
+
+Two presets: `PaperDDAH` as published, `DemoDDAH` around a transferred trunk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from daah.config import ModelConfig
+from daah.models.hashing import DemoHashNetwork, PaperHashNetwork
+from daah.models.spatial import FaceSpatialNetwork, coarse_mask, plain_mask
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """logits (B, K) and the mask (B, 1, S, S) in [0, 1] that gated the input."""
+
+    logits: Tensor
+    mask: Tensor
+
+
+class DDAH(nn.Module):
+    """Spatial attention in front of a hash network; the recipes fill in the four steps below.
+
+    Input everywhere: RGB faces (B, 3, input_size, input_size), float, in [0, 255].
+    """
+
+    input_size: int
+    spatial: FaceSpatialNetwork
+    hashing: nn.Module
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Faces in [0, 255] to the range that the hash network is fed."""
+        raise NotImplementedError
+
+    def mask(self, x: Tensor) -> Tensor:
+        """The spatial attention mask (B, 1, input_size, input_size) of normalised faces."""
+        raise NotImplementedError
+
+    def forward(self, faces: Tensor, mask: Tensor | None = None) -> Encoding:
+        """Encode faces behind their own mask, or behind the given one (all ones: no attention)."""
+        x = self.normalise(faces)
+        if mask is None:
+            mask = self.mask(x)
+        return Encoding(self.hashing(x * mask), mask)
+
+
+class PaperDDAH(DDAH):
+    """DDAH as published, 32x32.
+
+    `classes` > 0 adds the classifier that training needs; a shipped checkpoint has none.
+    The mean and spread that faces are standardised by are frozen at training time: a single
+    upload has none of its own.
+    """
+
+    input_size = 32
+
+    def __init__(
+        self,
+        bits: int,
+        classes: int = 0,
+        *,
+        channel_attention: bool = True,
+        fused_stages: bool = True,
+    ) -> None:
+        super().__init__()
+        self.spatial = FaceSpatialNetwork()
+        self.hashing = PaperHashNetwork(
+            bits, channel_attention=channel_attention, fused_stages=fused_stages
+        )
+        self.classifier = nn.Linear(bits, classes) if classes else None
+        self.register_buffer("pixel_mean", torch.zeros(1, 3, 1, 1))
+        self.register_buffer("pixel_std", torch.ones(1, 3, 1, 1))
+        self.apply(_xavier)
+
+    def standardise_by(self, faces: Tensor) -> None:
+        """Freeze the mean and spread of training faces (N, 3, H, W) in [0, 255] per channel."""
+        self.pixel_mean.copy_(faces.mean((0, 2, 3)).view(1, 3, 1, 1))
+        self.pixel_std.copy_(faces.std((0, 2, 3)).clamp(min=1e-3).view(1, 3, 1, 1))
+
+    def normalise(self, x: Tensor) -> Tensor:
+        return (x - self.pixel_mean) / self.pixel_std
+
+    def mask(self, x: Tensor) -> Tensor:
+        return plain_mask(self.spatial(x))
+
+    def classify(self, logits: Tensor) -> Tensor:
+        """Hash logits (B, K) to class logits (B, C)."""
+        if self.classifier is None:
+            raise RuntimeError("built without classes: this network cannot classify")
+        return self.classifier(logits.tanh())
+
+
+class DemoDDAH(DDAH):
+    """The same ideas for people that training never saw, 150x150, nested codes."""
+
+    input_size = 150
+    #: The spatial network looks at a copy of this side, and its mask has `GRID` cells a side.
+    SPATIAL_SIZE = 64
+    GRID = 16
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.spatial = FaceSpatialNetwork()
+        self.hashing = DemoHashNetwork(bits)
+        self.spatial.apply(_xavier)
+
+    def normalise(self, x: Tensor) -> Tensor:
+        return self.hashing.trunk.normalise(x)
+
+    def mask(self, x: Tensor) -> Tensor:
+        small = F.interpolate(
+            x, size=(self.SPATIAL_SIZE,) * 2, mode="bilinear", align_corners=False
+        )
+        return coarse_mask(self.spatial(small), self.input_size, self.GRID)
+
+
+def build_model(config: ModelConfig, classes: int = 0) -> DDAH:
+    """The network of a recipe, with fresh weights."""
+    if config.recipe == "paper":
+        return PaperDDAH(config.bits, classes)
+    return DemoDDAH(config.bits)
+
+
+def _xavier(module: nn.Module) -> None:
+    """Xavier-normal weights and zero biases for convolutions and linears, as the paper has them."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.xavier_normal_(module.weight)
+        nn.init.zeros_(module.bias)

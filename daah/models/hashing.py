@@ -1,0 +1,134 @@
+"""The attention-aware hash network: convolution stages, channel attention, fusing, hash layer.
+
+Axes: B = batch, K = hash bits. Everything returns hash logits (B, K); the code is their sign.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from daah.models.trunk import DlibTrunk
+
+
+def min_max(x: Tensor) -> Tensor:
+    """Scale x (B, ...) to [0, 1] per image; a constant image becomes all ones, not a division by 0.
+
+    All ones, because a map or weight vector without contrast has nothing to suppress.
+    """
+    flat = x.flatten(1)
+    low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
+    spread = high - low
+    constant = spread <= 1e-6
+    scaled = (flat - low) / torch.where(constant, torch.ones_like(spread), spread)
+    return torch.where(constant, torch.ones_like(flat), scaled).view_as(x)
+
+
+class ChannelAttention(nn.Module):
+    """Weigh the channels of a stage: flatten, FC, ReLU, FC to a weight a channel, min-max per image.
+
+    (B, C, H, W) to the same shape. DDAH's form: every position has a say in every weight.
+    """
+
+    def __init__(self, channels: int, height: int, width: int, hidden: int = 512) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels * height * width, hidden)
+        self.excite = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = min_max(self.excite(F.relu(self.squeeze(x.flatten(1)))))  # (B, C)
+        return x * weight[:, :, None, None]
+
+
+class PooledChannelAttention(nn.Module):
+    """Channel attention for a transferred trunk: pooled input, weights in (0, 2), identity at start.
+
+    Min-max would zero a channel of every image at once, which a pretrained trunk does not survive;
+    the last layer starts at zero, so that training begins with every weight exactly 1.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, hidden)
+        self.excite = nn.Linear(hidden, channels)
+        nn.init.zeros_(self.excite.weight)
+        nn.init.zeros_(self.excite.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = 2 * torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean((2, 3))))))  # (B, C)
+        return x * weight[:, :, None, None]
+
+
+class PaperStages(nn.Module):
+    """The paper's four convolution stages: (B, 3, 32, 32) to f3 (B, 128, 3, 3), f4 (B, 256, 2, 2)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage1 = self._stage(3, 32, kernel=3, pool=True)
+        self.stage2 = self._stage(32, 64, kernel=2, pool=True)
+        self.stage3 = self._stage(64, 128, kernel=2, pool=True)
+        self.stage4 = self._stage(128, 256, kernel=2, pool=False)
+
+    @staticmethod
+    def _stage(channels_in: int, channels_out: int, kernel: int, pool: bool) -> nn.Sequential:
+        steps = [
+            nn.Conv2d(channels_in, channels_out, kernel),
+            nn.BatchNorm2d(channels_out),
+            nn.ReLU(),
+        ]
+        return nn.Sequential(*steps, *([nn.MaxPool2d(2)] if pool else []))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.stage2(self.stage1(x))  # (B, 64, 7, 7)
+        f3 = self.stage3(x)  # (B, 128, 3, 3)
+        return f3, self.stage4(f3)
+
+
+class PaperHashNetwork(nn.Module):
+    """DDAH's hash network: faces (B, 3, 32, 32), standardised, to hash logits (B, K)."""
+
+    def __init__(
+        self, bits: int, *, channel_attention: bool = True, fused_stages: bool = True
+    ) -> None:
+        super().__init__()
+        self.stages = PaperStages()
+        # Both switches exist for the ablation; the published network has both on.
+        self.attention3 = ChannelAttention(128, 3, 3) if channel_attention else nn.Identity()
+        self.attention4 = ChannelAttention(256, 2, 2) if channel_attention else nn.Identity()
+        self.fused_stages = fused_stages
+        width = (128 * 9 if fused_stages else 0) + 256 * 4
+        self.fuse = nn.Sequential(nn.Linear(width, 1024), nn.BatchNorm1d(1024), nn.ReLU())
+        self.hash = nn.Sequential(nn.Linear(1024, bits), nn.BatchNorm1d(bits))
+
+    def forward(self, x: Tensor) -> Tensor:
+        f3, f4 = self.stages(x)
+        parts = [self.attention4(f4).flatten(1)]
+        if self.fused_stages:
+            parts.insert(0, self.attention3(f3).flatten(1))
+        return self.hash(self.fuse(torch.cat(parts, 1)))  # (B, 2176) -> (B, K)
+
+
+class DemoHashNetwork(nn.Module):
+    """The same parts around a transferred trunk: (B, 3, 150, 150), normalised, to logits (B, K).
+
+    Both stages are pooled before they are fused, and the hash layer is linear: with thousands of
+    identities and not millions, every wider or deeper head tried memorised the training people.
+    """
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.trunk = DlibTrunk()
+        self.attention3 = PooledChannelAttention(128, hidden=32)
+        self.attention4 = PooledChannelAttention(256, hidden=64)
+        self.hash = nn.Linear(128 + 256, bits)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Fused features (B, 384): f3 and f4, each weighed by channel attention and pooled."""
+        f3 = self.trunk.stem(x)
+        f4 = self.trunk.top(f3)
+        pooled = [self.attention3(f3).mean((2, 3)), self.attention4(f4).mean((2, 3))]
+        return torch.cat(pooled, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.hash(self.features(x))
