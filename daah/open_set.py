@@ -1,0 +1,210 @@
+"""Protocol 1 from arrays alone: codes or distances with the names they belong to, to scores.
+
+Every image of a person with two or more images is a query; its database is every other image of
+the set, so people with one image are in the database only. Verification uses each pair once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from daah import codes, metrics
+
+#: Rows that asymmetric distance re-orders after the Hamming search, as a gallery search does.
+RERANKED = 200
+
+#: Queries ranked at once; bounds the memory at a few hundred megabytes for ten thousand images.
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class OpenSetScores:
+    """Protocol 1 at one code length; every figure but `bits` is a share in [0, 1].
+
+    bits: code length, or 0 for embeddings that are no codes. rerank: whether the first
+    `RERANKED` rows were re-ordered by asymmetric distance. Verification is by Hamming distance in
+    both cases: re-ranking orders one search and defines no distance between two stored codes.
+    """
+
+    bits: int
+    rerank: bool
+    map: float
+    map_ci95: tuple[float, float]
+    rank1: float
+    precision_at_10: float
+    tar_at_far_1e_2: float
+    tar_at_far_1e_3: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain JSON values under the keys that `evaluate` prints."""
+        return {
+            "bits": self.bits,
+            "rerank": self.rerank,
+            "map": self.map,
+            "map_ci95": list(self.map_ci95),
+            "rank1": self.rank1,
+            "precision_at_10": self.precision_at_10,
+            "tar_at_far_1e-2": self.tar_at_far_1e_2,
+            "tar_at_far_1e-3": self.tar_at_far_1e_3,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class QueryScores:
+    """What each query got: `query` holds row numbers of the set, all arrays are (Q,)."""
+
+    query: np.ndarray
+    average_precision: np.ndarray
+    rank1: np.ndarray
+    precision_at_10: np.ndarray
+    nearest: np.ndarray
+
+
+def open_set(
+    features: np.ndarray,
+    labels: Sequence[str] | np.ndarray,
+    bits: int,
+    rerank: bool = False,
+    seed: int = 0,
+) -> OpenSetScores:
+    """Score codes of people that training never saw, at the first `bits` bits.
+
+    features: logits (N, K) of any float type, or packed codes (N, B) uint8; re-ranking needs
+    logits. labels: (N,) one person each. seed: draws the bootstrap, and the order in which rows
+    tied at the cut of the re-ranked list enter it. Raises ValueError for a set without queries.
+    """
+    features, labels = np.asarray(features), np.asarray(labels)
+    packed = _packed(features, bits)
+    scores = query_scores(packed, labels, logits=features[:, :bits] if rerank else None, seed=seed)
+    genuine, impostor = pair_distances(packed, labels)
+    return _scores(bits, rerank, scores, labels, genuine, impostor, seed)
+
+
+def open_set_floats(
+    embeddings: np.ndarray, labels: Sequence[str] | np.ndarray, seed: int = 0
+) -> OpenSetScores:
+    """The same for float embeddings (N, D) by cosine: what codes give up against a float row."""
+    unit = np.asarray(embeddings, np.float32)
+    unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
+    labels = np.asarray(labels)
+    scores = query_scores(unit, labels, seed=seed)
+    genuine, impostor = pair_distances(unit, labels)
+    return _scores(0, False, scores, labels, genuine, impostor, seed)
+
+
+def query_scores(
+    features: np.ndarray,
+    labels: np.ndarray,
+    logits: np.ndarray | None = None,
+    seed: int = 0,
+) -> QueryScores:
+    """Rank the rest of the set for every query.
+
+    features: packed codes (N, B) uint8 ranked by Hamming distance, or unit vectors (N, D) float32
+    ranked by cosine. logits: (N, bits) to re-order the first `RERANKED` rows with, codes only.
+    """
+    _, person, count = np.unique(labels, return_inverse=True, return_counts=True)
+    if len(person) != len(features):
+        raise ValueError(f"open set: {len(features)} images with {len(labels)} labels")
+    queries = np.flatnonzero(count[person] > 1)
+    if not len(queries):
+        raise ValueError("open set: nobody has two images, so there is nothing to search for")
+    shuffle = np.random.default_rng(seed)
+    rows: list[np.ndarray] = []
+    for start in range(0, len(queries), _BLOCK):
+        chosen = queries[start : start + _BLOCK]
+        keys = distances(features[chosen], features)
+        nearest = keys.astype(np.float64)
+        valid = chosen[:, None] != np.arange(len(features))
+        nearest[~valid] = np.inf
+        if logits is not None:
+            keys = _rerank(keys, valid, codes.asymmetric(logits[chosen], features), shuffle)
+        groups = metrics.tie_groups(keys, person[chosen][:, None] == person, valid)
+        rows.append(
+            np.stack(
+                [
+                    metrics.average_precision(groups),
+                    metrics.rank1(groups),
+                    metrics.precision_at(groups, 10),
+                    nearest.min(1),
+                ]
+            )
+        )
+    return QueryScores(queries, *np.concatenate(rows, axis=1))
+
+
+def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Hamming distance of packed codes (uint8), else 1 - cosine of unit vectors: (N, M)."""
+    return codes.hamming(a, b) if a.dtype == np.uint8 else 1.0 - a @ b.T
+
+
+def pair_distances(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of same-person and of different-person pairs, each pair of images once.
+
+    features as in `query_scores`. Two flat arrays, uint16 for codes and float32 for embeddings.
+    """
+    _, person = np.unique(labels, return_inverse=True)
+    small = np.uint16 if features.dtype == np.uint8 else np.float32
+    genuine, impostor = [], []
+    for start in range(0, len(features), _BLOCK):
+        block = features[start : start + _BLOCK]
+        between = distances(block, features[start:]).astype(small)
+        rows, columns = np.arange(len(block)), np.arange(len(features) - start)
+        once = columns > rows[:, None]
+        same = person[start : start + _BLOCK][:, None] == person[start:]
+        genuine.append(between[once & same])
+        impostor.append(between[once & ~same])
+    return np.concatenate(genuine), np.concatenate(impostor)
+
+
+def _rerank(
+    hamming: np.ndarray, valid: np.ndarray, asymmetric: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Keys that put the first `RERANKED` rows by asymmetric distance before all the rest.
+
+    A cut through rows of equal Hamming distance takes a random part of them: a store takes those
+    with the smallest ids, which is random as to who is on them, and an evaluation set stored
+    person by person must not profit from its order.
+    """
+    keys = hamming + asymmetric.max(initial=0.0) + 1.0
+    if hamming.shape[1] > RERANKED:
+        order = hamming + rng.random(hamming.shape)  # whole bits plus less than one
+        order[~valid] = np.inf
+        top = np.argpartition(order, RERANKED - 1, axis=1)[:, :RERANKED]
+        np.put_along_axis(keys, top, np.take_along_axis(asymmetric, top, axis=1), axis=1)
+        return keys
+    return asymmetric
+
+
+def _packed(features: np.ndarray, bits: int) -> np.ndarray:
+    if features.dtype == np.uint8:
+        return codes.prefix(features, bits)
+    if features.ndim != 2 or not 1 <= bits <= features.shape[1]:
+        raise ValueError(f"open set: {bits} bits of logits {features.shape}")
+    return codes.pack(codes.sign(features[:, :bits]))
+
+
+def _scores(
+    bits: int,
+    rerank: bool,
+    scores: QueryScores,
+    labels: np.ndarray,
+    genuine: np.ndarray,
+    impostor: np.ndarray,
+    seed: int,
+) -> OpenSetScores:
+    return OpenSetScores(
+        bits=bits,
+        rerank=rerank,
+        map=float(scores.average_precision.mean()),
+        map_ci95=metrics.bootstrap_people(
+            scores.average_precision, labels[scores.query], seed=seed
+        ),
+        rank1=float(scores.rank1.mean()),
+        precision_at_10=float(scores.precision_at_10.mean()),
+        tar_at_far_1e_2=metrics.tar_at_far(genuine, impostor, 1e-2).tar,
+        tar_at_far_1e_3=metrics.tar_at_far(genuine, impostor, 1e-3).tar,
+    )
