@@ -1,0 +1,217 @@
+"""Metrics against brute force: every order of the ties, every threshold, every pair."""
+
+from __future__ import annotations
+
+import doctest
+import itertools
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daah import metrics
+from daah.metrics import tie_groups
+
+
+def every_order(distances: np.ndarray, relevant: np.ndarray) -> list[np.ndarray]:
+    """Relevance (M,) in each order of the database that the distances allow, equally likely."""
+    shuffles = itertools.permutations(range(len(distances)))
+    return [relevant[sorted(p, key=lambda i: distances[i])] for p in shuffles]
+
+
+def plain_average_precision(ranked: np.ndarray) -> float:
+    """The textbook sum over one order without ties."""
+    hits = np.flatnonzero(ranked)
+    return float(np.mean([(i + 1) / (place + 1) for i, place in enumerate(hits)]))
+
+
+rankings = st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6)
+
+
+def test_doctests_of_the_module_run():
+    result = doctest.testmod(metrics)
+    assert result.attempted >= 12
+    assert result.failed == 0
+
+
+@given(rankings)
+@settings(max_examples=60, deadline=None)
+def test_ranking_metrics_are_the_mean_over_every_order_of_the_ties(rows):
+    distances = np.array([d for d, _ in rows])
+    relevant = np.array([r for _, r in rows])
+    orders = every_order(distances, relevant)
+    groups = tie_groups(distances[None], relevant[None])
+
+    assert metrics.rank1(groups)[0] == pytest.approx(np.mean([o[0] for o in orders]))
+    for k in (2, 4, 9):
+        expected = np.mean([o[:k].sum() / k for o in orders])
+        assert metrics.precision_at(groups, k)[0] == pytest.approx(expected)
+    if relevant.any():
+        expected = np.mean([plain_average_precision(o) for o in orders])
+        assert metrics.average_precision(groups)[0] == pytest.approx(expected)
+    else:
+        assert np.isnan(metrics.average_precision(groups)[0])
+
+
+def test_average_precision_is_the_limit_of_shuffling_on_hamming_sized_ties():
+    rng = np.random.default_rng(1)
+    distances, relevant = rng.integers(0, 17, 300), rng.random(300) < 0.05
+    shuffled = []
+    for _ in range(3000):
+        order = rng.permutation(300)
+        order = order[np.argsort(distances[order], kind="stable")]
+        shuffled.append(plain_average_precision(relevant[order]))
+    exact = metrics.average_precision(tie_groups(distances[None], relevant[None]))[0]
+    error = np.std(shuffled) / np.sqrt(len(shuffled))
+    assert abs(np.mean(shuffled) - exact) < 4 * error
+
+
+def test_many_queries_at_once_equal_each_query_alone_and_ignore_invalid_rows():
+    rng = np.random.default_rng(2)
+    distances = rng.integers(0, 9, (40, 60))
+    relevant, valid = rng.random((40, 60)) < 0.3, rng.random((40, 60)) < 0.7
+    together = tie_groups(distances, relevant, valid)
+    for q in range(40):
+        alone = tie_groups(distances[q, valid[q]][None], relevant[q, valid[q]][None])
+        for metric in (
+            metrics.average_precision,
+            metrics.rank1,
+            metrics.precision_within,
+            lambda g: metrics.precision_at(g, 10),
+        ):
+            np.testing.assert_allclose(metric(together)[q], metric(alone)[0])
+
+
+def test_ranking_does_not_depend_on_the_order_of_the_database():
+    rng = np.random.default_rng(3)
+    distances, relevant = rng.integers(0, 5, (20, 50)), rng.random((20, 50)) < 0.2
+    order = rng.permutation(50)
+    np.testing.assert_allclose(
+        metrics.average_precision(tie_groups(distances, relevant)),
+        metrics.average_precision(tie_groups(distances[:, order], relevant[:, order])),
+    )
+
+
+def test_a_full_size_ranking_takes_about_a_second():
+    rng = np.random.default_rng(4)
+    distances = rng.integers(0, 65, (1500, 2400))
+    relevant = rng.random((1500, 2400)) < 0.01
+    start = time.process_time()
+    metrics.average_precision(tie_groups(distances, relevant))
+    assert time.process_time() - start < 3  # seconds of processor time; 0.3 on an idle core
+
+
+def test_a_query_with_an_empty_database_scores_zero_or_nothing():
+    groups = tie_groups(np.array([[1, 2]]), np.array([[True, True]]), np.array([[False, False]]))
+    assert metrics.rank1(groups).tolist() == [0.0]
+    assert np.isnan(metrics.average_precision(groups)).all()
+
+
+@pytest.mark.parametrize(
+    ("distances", "relevant"),
+    [
+        (np.zeros(3), np.zeros(3, bool)),
+        (np.zeros((2, 3)), np.zeros((3, 2), bool)),
+        (np.zeros((2, 3)), np.zeros((2, 3), int)),
+        (np.full((1, 2), np.nan), np.zeros((1, 2), bool)),
+    ],
+)
+def test_rankings_of_the_wrong_shape_or_content_are_refused(distances, relevant):
+    with pytest.raises(ValueError, match="tie_groups"):
+        tie_groups(distances, relevant)
+
+
+def test_precision_within_a_radius_counts_an_empty_ball_as_zero():
+    groups = tie_groups(np.array([[0, 2, 3], [3, 4, 5]]), np.array([[True, False, True]] * 2))
+    assert metrics.precision_within(groups, 2).tolist() == [0.5, 0.0]
+
+
+def test_precision_and_recall_pool_the_queries_at_every_distance():
+    rng = np.random.default_rng(5)
+    distances, relevant = rng.integers(0, 6, (7, 30)), rng.random((7, 30)) < 0.3
+    curve = metrics.precision_recall(tie_groups(distances, relevant))
+    for distance, precision, recall in zip(
+        curve.distance, curve.precision, curve.recall, strict=True
+    ):
+        near = distances <= distance
+        assert precision == pytest.approx(relevant[near].mean())
+        assert recall == pytest.approx(relevant[near].sum() / relevant.sum())
+
+
+@given(
+    st.lists(st.integers(0, 12), min_size=1, max_size=30),
+    st.lists(st.integers(0, 12), min_size=1, max_size=30),
+    st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5]),
+)
+@settings(max_examples=150, deadline=None)
+def test_tar_at_far_takes_the_largest_threshold_that_keeps_the_target(genuine, impostor, far):
+    genuine, impostor = np.array(genuine), np.array(impostor)
+    at = metrics.tar_at_far(genuine, impostor, far)
+    best = max(t for t in range(-1, 14) if (impostor <= t).mean() <= far)
+    assert at.tar == pytest.approx((genuine <= best).mean())
+    assert at.far == pytest.approx((impostor <= best).mean())
+    assert at.threshold <= best
+    accepted = np.concatenate([genuine, impostor])
+    assert (accepted <= best).sum() == (accepted <= at.threshold).sum()
+
+
+def test_rates_need_pairs_of_both_kinds():
+    with pytest.raises(ValueError, match="pairs of both kinds"):
+        metrics.tar_at_far(np.array([1]), np.array([]), 0.1)
+
+
+def test_roc_gives_both_rates_at_every_distance():
+    rng = np.random.default_rng(6)
+    genuine, impostor = rng.integers(0, 9, 50), rng.integers(4, 20, 80)
+    curve = metrics.roc(genuine, impostor)
+    for threshold, far, tar in zip(curve.threshold, curve.far, curve.tar, strict=True):
+        assert far == pytest.approx((impostor <= threshold).mean())
+        assert tar == pytest.approx((genuine <= threshold).mean())
+    assert (curve.far[-1], curve.tar[-1]) == (1.0, 1.0)
+
+
+def test_identification_rates_by_brute_force():
+    rng = np.random.default_rng(7)
+    nearest, strangers = rng.integers(0, 10, 40), rng.integers(3, 15, 30)
+    correct = rng.random(40)
+    curve = metrics.identification(nearest, correct, strangers)
+    for t, fpir, fnir in zip(curve.threshold, curve.fpir, curve.fnir, strict=True):
+        assert fpir == pytest.approx((strangers <= t).mean())
+        assert fnir == pytest.approx(1 - (correct * (nearest <= t)).mean())
+    with pytest.raises(ValueError, match="both kinds"):
+        metrics.identification(nearest, correct, np.array([]))
+
+
+def test_calibration_error_is_zero_for_truth_and_the_gap_for_a_boast():
+    rng = np.random.default_rng(8)
+    probability = rng.random(200_000)
+    outcome = rng.random(200_000) < probability
+    assert metrics.expected_calibration_error(probability, outcome) < 0.005
+    half = np.repeat([True, False], 100)
+    assert metrics.expected_calibration_error(np.full(200, 0.9), half) == pytest.approx(0.4)
+    weighted = metrics.reliability(np.full(200, 0.9), half, weight=np.where(half, 9.0, 1.0))
+    assert weighted.error == pytest.approx(0.0)
+    assert weighted.weight.sum() == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="probability"):
+        metrics.reliability(np.array([1.2]), np.array([True]))
+
+
+def test_bootstrap_draws_people_not_photos():
+    rng = np.random.default_rng(9)
+    each = rng.random(100)
+    people = np.repeat(np.arange(100), 20)  # twenty photos that all agree say no more than one
+    low, high = metrics.bootstrap_people(np.repeat(each, 20), people)
+    assert low < each.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * each.std() / 10, rel=0.15)
+    assert metrics.bootstrap_people(np.repeat(each, 20), people) == (low, high)
+    assert metrics.bootstrap_people(np.repeat(each, 20), people, seed=1) != (low, high)
+
+
+def test_bootstrap_takes_weights_and_refuses_mismatched_labels():
+    assert metrics.bootstrap_people(
+        np.array([0.0, 1.0]), np.array(["a", "a"]), weights=np.array([1.0, 3.0])
+    ) == (0.75, 0.75)
+    with pytest.raises(ValueError, match="bootstrap_people"):
+        metrics.bootstrap_people(np.array([1.0]), np.array(["a", "b"]))
