@@ -1,0 +1,327 @@
+"""Photo to faces: MTCNN's three networks, run coarse to fine, then one fixed frame for each face.
+
+The only file that imports facenet_pytorch. Its PNet, RNet and ONet and their weights are used as
+they are (Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
+Networks", IEEE SPL 2016); the control flow around them is this project's, because the package's own
+rescales the whole photo as floats for every pyramid level and crops candidates one by one.
+
+Coordinates are those of the pixel grid's lines: the photo spans 0 to W and 0 to H, the centre of
+the first pixel is (0.5, 0.5). So a reduced copy differs by a factor alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from collections.abc import Sequence
+from importlib import resources
+
+import numpy as np
+import torch
+from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
+from PIL import Image
+from torch import nn
+from torch.nn.functional import grid_sample
+from torchvision.ops import nms
+
+from daah.errors import CheckpointError
+from daah.types import ALIGNED_SIZE, Face
+
+#: Where the five landmarks (left eye, right eye, nose tip, mouth corners as seen in the photo)
+#: belong in the aligned frame. The eyes lie as in dlib's 150x150 chip; nose and mouth come from the
+#: 112x112 template of ArcFace (Deng et al., CVPR 2019), mapped by the eyes.
+TEMPLATE = np.array(
+    [(47.7, 47.1), (100.3, 47.1), (74.2, 77.2), (52.6, 107.9), (96.1, 107.7)], np.float32
+)
+
+_WEIGHTS = {
+    "pnet.pt": "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f",
+    "rnet.pt": "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86",
+    "onet.pt": "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d",
+}
+
+_CELL = 12  # P-Net looks at windows of 12x12 pixels
+_STRIDE = 2  # that lie 2 pixels apart
+
+
+def align(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bring one face into the fixed frame.
+
+    rgb: (H, W, 3) uint8. landmarks: (5, 2), in the order of TEMPLATE, in pixels of rgb; they may
+    lie outside of it. Returns the aligned face (150, 150, 3) uint8, the photo's edge pixels
+    repeated where the frame reaches beyond it, and the matrix (2, 3) float32 photo -> aligned.
+    Raises ValueError when the landmarks are no five distinct finite points.
+    """
+    matrix = _similarity(np.asarray(landmarks, np.float64), TEMPLATE.astype(np.float64))
+    return _warp(rgb, matrix), matrix.astype(np.float32)
+
+
+def principal_face(faces: Sequence[Face], shape: tuple[int, ...]) -> Face | None:
+    """The face that a labelled photo of `shape` (H, W, ...) is about: large and near the middle.
+
+    The area of the box minus twice the squared distance of its centre from the photo's; None when
+    there are no faces.
+    """
+    middle = np.array([shape[1], shape[0]]) / 2
+
+    def weight(face: Face) -> float:
+        corner, opposite = face.box[:2].astype(float), face.box[2:].astype(float)
+        return float(
+            np.prod(opposite - corner) - 2 * np.sum(((corner + opposite) / 2 - middle) ** 2)
+        )
+
+    return max(faces, key=weight, default=None)
+
+
+class FaceDetector:
+    """MTCNN with weights from the facenet-pytorch package; holds no state between photos.
+
+    min_face: side in pixels of the smallest face to look for. None fits it to the photo: 20 in
+        photos whose longer side is at most 800 pixels, growing with the photo beyond that.
+    thresholds: least probability of a face after P-Net, R-Net and O-Net.
+    Raises CheckpointError when the weights are not those of facenet-pytorch 2.5.3.
+    """
+
+    def __init__(
+        self,
+        min_face: float | None = None,
+        thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
+    ) -> None:
+        self.min_face = min_face
+        self.thresholds = thresholds
+        self._pnet = _load(PNet(pretrained=False), "pnet.pt")
+        self._rnet = _load(RNet(pretrained=False), "rnet.pt")
+        self._onet = _load(ONet(pretrained=False), "onet.pt")
+
+    def detect(self, rgb: np.ndarray, min_face: float | None = None) -> list[Face]:
+        """All faces in rgb (H, W, 3) uint8, largest first; [] when there are none.
+
+        min_face overrides the detector's for this photo. The same pixels give the same faces.
+        """
+        boxes, landmarks, scores = self.locate(rgb, min_face)
+        found = []
+        for box, points, score in zip(boxes, landmarks, scores, strict=True):
+            aligned, matrix = align(rgb, points)
+            found.append(Face(box, points, float(score), aligned, matrix))
+        return found
+
+    @torch.inference_mode()
+    def locate(
+        self, rgb: np.ndarray, min_face: float | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `detect`, without aligning: boxes (N, 4), landmarks (N, 5, 2), scores (N,), float32.
+
+        Boxes are clipped to the photo.
+        """
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+            raise ValueError(f"photo: expected (H, W, 3) uint8, got {rgb.dtype} {rgb.shape}")
+        height, width = rgb.shape[:2]
+        photo = _Photo(rgb)
+        smallest = min_face or self.min_face or _smallest_face(height, width)
+        boxes = self._propose(photo, smallest)
+        boxes = self._refine(photo, boxes)
+        boxes, landmarks, scores = self._finish(photo, boxes)
+        boxes = np.clip(boxes, 0, [width, height, width, height]).astype(np.float32)
+        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        order = np.lexsort((boxes[:, 1], boxes[:, 0], -areas))
+        order = order[areas[order] > 0]
+        return boxes[order], landmarks[order].astype(np.float32), scores[order].astype(np.float32)
+
+    def _propose(self, photo: _Photo, smallest: float) -> np.ndarray:
+        """P-Net over the pyramid: square candidate boxes (N, 4) float64."""
+        boxes, scores = [], []
+        for width, height in _levels(photo.width, photo.height, smallest):
+            level = photo.resized(width, height)
+            shifts, probabilities = self._pnet(_normalised(level[None]))
+            probability = probabilities[0, 1]  # (h, w)
+            rows, columns = torch.nonzero(probability >= self.thresholds[0], as_tuple=True)
+            if not len(rows):
+                continue
+            score = probability[rows, columns]
+            shift = shifts[0, :, rows, columns].T.double()  # (n, 4)
+            corner = torch.stack([columns, rows], 1).double() * _STRIDE
+            ratio = torch.tensor([photo.width / width, photo.height / height]).double()
+            box = torch.cat([corner * ratio, (corner + _CELL) * ratio], 1)
+            keep = nms(box.float(), score, 0.5)
+            boxes.append(torch.cat([box, shift], 1)[keep])
+            scores.append(score[keep])
+        if not boxes:
+            return np.empty((0, 4))
+        box = torch.cat(boxes)
+        box = box[nms(box[:, :4].float(), torch.cat(scores), 0.7)].numpy()
+        return _squared(_shifted(box[:, :4], box[:, 4:]))
+
+    def _refine(self, photo: _Photo, boxes: np.ndarray) -> np.ndarray:
+        """R-Net on every candidate: the square boxes (N, 4) that are still faces."""
+        if not len(boxes):
+            return boxes
+        shifts, probabilities = self._rnet(_normalised(photo.crops(boxes, 24)))
+        score = probabilities[:, 1]
+        keep = score > self.thresholds[1]
+        boxes, score = boxes[keep.numpy()], score[keep]
+        shifts = shifts[keep].double().numpy()
+        keep = nms(torch.from_numpy(boxes).float(), score, 0.7).numpy()
+        return _squared(_shifted(boxes[keep], shifts[keep]))
+
+    def _finish(
+        self, photo: _Photo, boxes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """O-Net on what is left: boxes (N, 4), landmarks (N, 5, 2), scores (N,)."""
+        if not len(boxes):
+            return np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0)
+        shifts, points, probabilities = self._onet(_normalised(photo.crops(boxes, 48)))
+        score = probabilities[:, 1].double().numpy()
+        keep = score > self.thresholds[2]
+        boxes, score = boxes[keep], score[keep]
+        points = points[keep].double().numpy().reshape(-1, 2, 5).transpose(0, 2, 1)  # (n, 5, 2)
+        sides = boxes[:, 2:] - boxes[:, :2]
+        landmarks = boxes[:, None, :2] + points * sides[:, None]
+        boxes = _shifted(boxes, shifts[keep].double().numpy())
+        keep = _distinct(boxes, score, 0.7)
+        return boxes[keep], landmarks[keep], score[keep]
+
+
+class _Photo:
+    """A photo with its halved copies, from which levels and crops are cut without aliasing."""
+
+    def __init__(self, rgb: np.ndarray) -> None:
+        self.height, self.width = rgb.shape[:2]
+        self._copies = [Image.fromarray(rgb)]
+
+    def resized(self, width: int, height: int) -> np.ndarray:
+        """The whole photo as (height, width, 3) uint8, by averaging areas."""
+        copy, scale = self._copy(self.width / width)
+        box = (0, 0, self.width * scale, self.height * scale)
+        return np.array(copy.resize((width, height), Image.Resampling.BOX, box=box))
+
+    def crops(self, boxes: np.ndarray, side: int) -> np.ndarray:
+        """The square boxes (N, 4) as (N, side, side, 3) uint8; black beyond the photo's border."""
+        out = np.zeros((len(boxes), side, side, 3), np.uint8)
+        for crop, box in zip(out, boxes, strict=True):
+            copy, scale = self._copy((box[2] - box[0]) / side)
+            box = box * scale
+            if min(box) < 0 or box[2] > copy.width or box[3] > copy.height:
+                x, y = np.floor(box[:2]).astype(int)
+                copy = copy.crop((x, y, *np.ceil(box[2:]).astype(int)))
+                box = box - [x, y, x, y]
+            crop[:] = copy.resize((side, side), Image.Resampling.BOX, box=tuple(box))
+        return out
+
+    def _copy(self, reduction: float) -> tuple[Image.Image, float]:
+        """The smallest halved copy that keeps two pixels for each one asked for, and its scale."""
+        halvings = max(0, int(math.log2(reduction)) - 1) if reduction > 1 else 0
+        while len(self._copies) <= halvings:
+            self._copies.append(self._copies[-1].reduce(2))
+        return self._copies[halvings], 0.5**halvings
+
+
+def _smallest_face(height: int, width: int) -> float:
+    return max(20.0, max(height, width) / 40)
+
+
+def _levels(width: int, height: int, smallest: float) -> list[tuple[int, int]]:
+    """Sizes (width, height) of the pyramid, whose windows grow from `smallest` by 1 / 0.709."""
+    scale, sizes = _CELL / smallest, []
+    while min(width, height) * scale >= _CELL:
+        sizes.append((int(width * scale + 1), int(height * scale + 1)))
+        scale *= 0.709
+    return sizes
+
+
+def _load(network: nn.Module, name: str) -> nn.Module:
+    data = (resources.files("facenet_pytorch") / "data" / name).read_bytes()
+    if hashlib.sha256(data).hexdigest() != _WEIGHTS[name]:
+        raise CheckpointError(
+            f"The face detector's {name} is not the one of facenet-pytorch 2.5.3; "
+            "install that version again."
+        )
+    network.load_state_dict(torch.load(io.BytesIO(data), weights_only=True))
+    return network.eval().requires_grad_(False)
+
+
+def _normalised(rgb: np.ndarray) -> torch.Tensor:
+    """(N, H, W, 3) uint8 to (N, 3, H, W) float32 in [-1, 1], as the networks were trained."""
+    return torch.from_numpy(rgb).permute(0, 3, 1, 2).float().sub_(127.5).mul_(1 / 128)
+
+
+def _shifted(boxes: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) with each corner moved by its shift (N, 4), in fractions of the sides."""
+    sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+    return boxes + shifts * sides
+
+
+def _squared(boxes: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) grown to squares about their centres."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = np.maximum((boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True), 1) / 2
+    return np.concatenate([centre - half, centre + half], 1)
+
+
+def _distinct(boxes: np.ndarray, scores: np.ndarray, limit: float) -> np.ndarray:
+    """Indices of boxes to keep, best first: none overlaps a better one by `limit` of the smaller.
+
+    Taking the smaller box's area, not the union's, also drops a box inside of another.
+    """
+    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    keep: list[int] = []
+    for i in np.argsort(-scores, kind="stable"):
+        low = np.maximum(boxes[keep, :2], boxes[i, :2])
+        high = np.minimum(boxes[keep, 2:], boxes[i, 2:])
+        shared = np.prod(np.maximum(high - low, 0), axis=1)
+        if np.all(shared <= limit * np.minimum(areas[keep], areas[i])):
+            keep.append(int(i))
+    return np.array(keep, int)
+
+
+def _similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The (2, 3) similarity transform source -> target (N, 2) with the least squared error.
+
+    With points as complex numbers it is w = a z + b, an ordinary least-squares line; the result is
+    that of Umeyama (PAMI 1991) wherever that one does not mirror.
+    """
+    if source.shape != target.shape or not np.isfinite(source).all():
+        raise ValueError(f"landmarks: expected {target.shape} finite, got {source.shape}")
+    z, w = source @ [1, 1j], target @ [1, 1j]
+    spread = z - z.mean()
+    size = np.vdot(spread, spread).real
+    a = np.vdot(spread, w - w.mean()) / size if size > 1e-12 else 0
+    if abs(a) < 1e-12:
+        raise ValueError("landmarks: the points coincide or have no common direction")
+    b = w.mean() - a * z.mean()
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def _warp(rgb: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """rgb seen through `matrix` (2, 3) photo -> frame: (150, 150, 3) uint8.
+
+    What would shrink is first shrunk by averaging, to the scale of the frame; the bicubic sampling
+    after that only turns, moves and enlarges.
+    """
+    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
+    side = ALIGNED_SIZE
+    corners = np.array([(0, 0, 1), (side, 0, 1), (0, side, 1), (side, side, 1)]) @ inverse.T
+    height, width = rgb.shape[:2]
+    scale = min(1.0, math.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    margin = 3 / scale  # what bicubic sampling reaches for
+    x0, y0 = np.clip(np.floor(corners.min(0) - margin), 0, [width - 1, height - 1]).astype(int)
+    x1, y1 = np.clip(np.ceil(corners.max(0) + margin), [x0 + 1, y0 + 1], [width, height]).astype(
+        int
+    )
+    region = rgb[y0:y1, x0:x1]
+    if scale < 1:
+        size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
+        shrunk = Image.fromarray(region).resize(size, Image.Resampling.BICUBIC)
+        region = np.array(shrunk)
+    centres = np.arange(side) + 0.5
+    x, y = np.meshgrid(centres, centres)
+    photo = np.stack([x, y, np.ones_like(x)], -1) @ inverse.T  # (150, 150, 2)
+    grid = (photo - [x0, y0]) / [x1 - x0, y1 - y0] * 2 - 1
+    warped = grid_sample(
+        torch.tensor(region).permute(2, 0, 1)[None].float(),
+        torch.from_numpy(grid)[None].float(),
+        mode="bicubic",
+        padding_mode="border",
+        align_corners=False,
+    )
+    return warped[0].permute(1, 2, 0).round_().clamp_(0, 255).byte().numpy()
