@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -121,3 +121,28 @@ class CodeStore(Protocol):
 
     def close(self) -> None:
         """Release files and connections; a closed store raises GalleryError on use."""
+
+
+def open_store(
+    uri: str,
+    spec: CodeSpec,
+    *,
+    read_only: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> CodeStore:
+    """Open the store at `uri`, or make an empty one there unless `read_only`.
+
+    uri: "sqlite:PATH" or a plain path, or "milvus://[TOKEN@]HOST:PORT/COLLECTION" (or
+        "milvuss://" for TLS). progress: called with (rows read, rows in all) during a slow opening.
+
+    Raises GalleryError when the gallery is missing, damaged, locked, away or of another spec.
+    """
+    scheme, colon, rest = uri.partition(":")
+    if scheme in ("milvus", "milvuss") and colon:
+        from daah.stores.milvus import MilvusStore  # its client takes seconds to import
+
+        return MilvusStore(uri, spec, read_only=read_only)
+    from daah.stores.sqlite import SQLiteStore  # imports faiss
+
+    path = rest if scheme == "sqlite" and colon else uri
+    return SQLiteStore(path, spec, read_only=read_only, progress=progress)

@@ -1,0 +1,88 @@
+"""Checks of the arrays that callers hand to a store, the same for every store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from daah.codes import nbytes, prefix
+from daah.stores.base import CodeSpec, Meta
+
+
+def ids_argument(ids: np.ndarray) -> np.ndarray:
+    """Ids (N,) as int64; ValueError for any other shape or for a dtype that is no integer."""
+    ids = np.asarray(ids)
+    if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+        raise ValueError(f"ids: expected (N,) integers, got {ids.dtype} {ids.shape}")
+    if ids.dtype.kind == "u" and ids.size and ids.max() > np.iinfo(np.int64).max:
+        raise ValueError("ids: expected int64, got a number beyond it")
+    return ids.astype(np.int64)
+
+
+def rows_argument(
+    spec: CodeSpec, ids: np.ndarray, codes: np.ndarray, meta: Sequence[Meta]
+) -> tuple[np.ndarray, np.ndarray, list[Meta]]:
+    """Rows to write: ids (N,) int64, codes (N, B) uint8, N Metas with float times.
+
+    Raises ValueError for wrong shapes and dtypes, negative ids, ids given twice, bits set beyond
+    the length of the code, times that are not finite and names that are not text.
+    """
+    ids = ids_argument(ids)
+    if ids.size and ids.min() < 0:
+        raise ValueError(f"ids: expected 0 or more, got {ids.min()}")
+    if len(np.unique(ids)) != len(ids):
+        raise ValueError("ids: the same id is given twice in one call")
+    codes = codes_argument(spec, codes)
+    if not len(ids) == len(codes) == len(meta):
+        raise ValueError(f"expected N of each, got {len(ids)} ids, {len(codes)} codes, {len(meta)}")
+    if spec.bits % 8 and not np.array_equal(prefix(codes, spec.bits), codes):
+        raise ValueError(f"codes: bits beyond the first {spec.bits} must be 0")
+    return ids, codes, [_meta_argument(m) for m in meta]
+
+
+def codes_argument(spec: CodeSpec, codes: np.ndarray) -> np.ndarray:
+    """Codes (N, B) uint8, contiguous; ValueError for anything else."""
+    codes = np.asarray(codes)
+    if codes.ndim != 2 or codes.shape[1] != nbytes(spec.bits) or codes.dtype != np.uint8:
+        raise ValueError(
+            f"codes: expected uint8 (N, {nbytes(spec.bits)}), got {codes.dtype} {codes.shape}"
+        )
+    return np.ascontiguousarray(codes)
+
+
+def query_argument(
+    spec: CodeSpec, codes: np.ndarray, k: int, bits: int | None, logits: np.ndarray | None
+) -> tuple[np.ndarray, int, np.ndarray | None]:
+    """Query codes (Q, B) uint8, the number of bits to compare, logits (Q, bits) float32 or None."""
+    codes = codes_argument(spec, codes)
+    bits = spec.bits if bits is None else bits
+    if not 1 <= bits <= spec.bits:
+        raise ValueError(f"bits: expected 1 to {spec.bits}, got {bits}")
+    if k < 1:
+        raise ValueError(f"k: expected 1 or more, got {k}")
+    if logits is not None:
+        logits = np.asarray(logits, np.float32)
+        if logits.ndim != 2 or len(logits) != len(codes) or logits.shape[1] < bits:
+            raise ValueError(f"logits: expected ({len(codes)}, {bits} or more), got {logits.shape}")
+        logits = logits[:, :bits]
+        if not np.isfinite(logits).all():
+            raise ValueError("logits: expected finite numbers")
+    return codes, bits, logits
+
+
+def _meta_argument(meta: Meta) -> Meta:
+    for name in ("person", "photo"):
+        value = getattr(meta, name)
+        if not isinstance(value, str):
+            raise ValueError(f"{name}: expected text, got {type(value).__name__}")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{name}: the text cannot be written as UTF-8") from None
+    added_at = float(meta.added_at)
+    if not math.isfinite(added_at):
+        raise ValueError(f"added_at: expected seconds since 1970, got {added_at}")
+    # Adding 0.0 turns -0.0 into 0.0, which is how every store gives it back.
+    return Meta(meta.person, meta.photo, added_at + 0.0)

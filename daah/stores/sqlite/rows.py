@@ -1,0 +1,249 @@
+"""The rows of a gallery in memory: ids and padded codes, as immutable snapshots.
+
+A snapshot is a large sorted segment, the rows of it that are dead (removed or replaced since), and
+a small sorted segment of newer rows. A write makes a new snapshot that shares the large segment,
+so that a search running meanwhile is not disturbed; when the small parts grow, they are merged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from daah.codes import nbytes, prefix
+from daah.stores.base import Filter
+from daah.stores.sqlite.knn import nearest
+
+#: Newer or dead rows that are merged into the large segment: this many, or this share of it.
+MERGE_ROWS = 8192
+MERGE_SHARE = 1 / 64
+
+
+def padded(codes: np.ndarray) -> np.ndarray:
+    """Codes (N, B) uint8 with zero bytes up to whole 64-bit words: (N, 8 W) uint8.
+
+    faiss scans 64-bit words several times faster than odd lengths; zeros never add to a distance.
+    """
+    wide = np.zeros((len(codes), -(-codes.shape[1] // 8) * 8), np.uint8)
+    wide[:, : codes.shape[1]] = codes
+    return wide
+
+
+def compact(ids: np.ndarray) -> np.ndarray:
+    """Ascending ids as uint32 where they fit, else int64: half the memory for nearly every use."""
+    return ids.astype(np.uint32 if not len(ids) or ids[-1] < 2**32 else np.int64, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What filters look at: person (N,) int32 ordinal, added_at (N,) float64 seconds."""
+
+    person: np.ndarray
+    added_at: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """Rows by ascending id: ids (N,) uint32 or int64, codes (N, 8 W) uint8, labels when loaded."""
+
+    ids: np.ndarray
+    codes: np.ndarray
+    labels: Labels | None = None
+
+    @classmethod
+    def empty(cls, bits: int, labels: bool) -> Segment:
+        """No rows."""
+        none = Labels(np.zeros(0, np.int32), np.zeros(0)) if labels else None
+        return cls(
+            compact(np.zeros(0, np.int64)), padded(np.zeros((0, nbytes(bits)), np.uint8)), none
+        )
+
+    def find(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Row (M,) int64 of each of ids (M,) int64, and whether it is there (M,) bool."""
+        inside = (ids >= 0) & (ids <= np.iinfo(self.ids.dtype).max)
+        wanted = np.where(inside, ids, 0).astype(self.ids.dtype)
+        row = np.searchsorted(self.ids, wanted)
+        there = inside & (row < len(self.ids))
+        there[there] = self.ids[row[there]] == wanted[there]
+        return row, there
+
+    def without(self, rows: np.ndarray) -> Segment:
+        """All but these rows."""
+        if not len(rows):
+            return self
+        keep = np.ones(len(self.ids), bool)
+        keep[rows] = False
+        labels = self.labels and Labels(self.labels.person[keep], self.labels.added_at[keep])
+        return Segment(compact(self.ids[keep]), self.codes[keep], labels)
+
+    def merged(self, other: Segment) -> Segment:
+        """The rows of both, which share no id; labels only when both have them."""
+        if not len(other.ids):
+            return self
+        kind = np.promote_types(self.ids.dtype, other.ids.dtype)  # one dtype, or numpy copies twice
+        at = np.searchsorted(self.ids.astype(kind, copy=False), other.ids.astype(kind, copy=False))
+        ids = np.insert(self.ids.astype(kind, copy=False), at, other.ids)
+        labels = None
+        if self.labels and other.labels:
+            labels = Labels(
+                np.insert(self.labels.person, at, other.labels.person),
+                np.insert(self.labels.added_at, at, other.labels.added_at),
+            )
+        return Segment(compact(ids), np.insert(self.codes, at, other.codes, axis=0), labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """All rows of one generation. dead (D,) int64: rows of `base` that no longer count, sorted."""
+
+    generation: int
+    bits: int
+    base: Segment
+    dead: np.ndarray
+    newer: Segment
+
+    @classmethod
+    def of(cls, generation: int, bits: int, base: Segment) -> Rows:
+        """A snapshot of one segment."""
+        return cls(generation, bits, base, np.zeros(0, np.int64), Segment.empty(bits, labels=True))
+
+    def __len__(self) -> int:
+        return len(self.base.ids) - len(self.dead) + len(self.newer.ids)
+
+    def contains(self, ids: np.ndarray) -> np.ndarray:
+        """Whether each of ids (M,) int64 is a row: (M,) bool."""
+        row, there = self.base.find(ids)
+        there[there] &= ~np.isin(row[there], self.dead)
+        return there | self.newer.find(ids)[1]
+
+    def changed(self, generation: int, gone: np.ndarray, come: Segment) -> Rows:
+        """The next snapshot: without ids `gone` (M,) int64, with the rows of `come`."""
+        touched = np.concatenate([gone, come.ids.astype(np.int64)])
+        row, there = self.base.find(touched)
+        dead = np.union1d(self.dead, row[there])
+        row, there = self.newer.find(touched)
+        newer = self.newer.without(row[there]).merged(come)
+        after = Rows(generation, self.bits, self.base, dead, newer)
+        limit = max(MERGE_ROWS, int(MERGE_SHARE * len(self.base.ids)))
+        return after.compacted() if max(len(dead), len(newer.ids)) > limit else after
+
+    def compacted(self) -> Rows:
+        """The same rows in one segment."""
+        if not len(self.dead) and not len(self.newer.ids):
+            return self
+        base = self.base.without(self.dead).merged(self.newer)
+        return Rows.of(self.generation, self.bits, base)
+
+    def with_labels(self, labels: Labels) -> Rows:
+        """The same rows with labels of `base`."""
+        base = Segment(self.base.ids, self.base.codes, labels)
+        return Rows(self.generation, self.bits, base, self.dead, self.newer)
+
+    def ids(
+        self, where: Filter | None = None, ordinals: dict[str, int] | None = None
+    ) -> np.ndarray:
+        """Ids (N,) int64 ascending of the rows that satisfy `where`."""
+        base, newer = (
+            segment.ids[rows].astype(np.int64)
+            for segment, rows in zip(
+                (self.base, self.newer), self._chosen(where, ordinals or {}), strict=True
+            )
+        )
+        return np.sort(np.concatenate([base, newer])) if len(newer) else base
+
+    def people(self, names: list[str]) -> dict[str, int]:
+        """Rows per person; needs labels."""
+        counts = np.zeros(len(names), np.int64)
+        for segment, rows in zip((self.base, self.newer), self._chosen(None, {}), strict=True):
+            assert segment.labels is not None
+            counts += np.bincount(segment.labels.person[rows], minlength=len(names))
+        return {name: int(n) for name, n in sorted(zip(names, counts, strict=True)) if n}
+
+    def search(
+        self,
+        codes: np.ndarray,
+        k: int,
+        bits: int,
+        where: Filter | None = None,
+        ordinals: dict[str, int] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The nearest min(k, rows that satisfy `where`) of codes (Q, B), by (distance, id).
+
+        Returns distances (Q, C) int32, ids (Q, C) int64 and codes (Q, C, 8 W) uint8. A filter
+        needs labels.
+        """
+        queries = padded(prefix(codes, bits) if bits < self.bits else codes)
+        queries = _widened(queries, self.base.codes.shape[1])
+        mask = _mask(bits) if bits < self.bits else None
+        chosen = self._chosen(where, ordinals or {}) if where else (None, None)
+        base = self._alive(queries, k, mask, chosen[0])
+        newer = _gathered(self.newer, *nearest(self.newer.codes, queries, k, mask, chosen[1]))
+        if not newer[0].shape[1]:
+            return base
+        distances, ids, found = (np.concatenate(p, 1) for p in zip(base, newer, strict=True))
+        keep = np.lexsort((ids, distances), axis=-1)[:, :k]
+        return (
+            np.take_along_axis(distances, keep, 1),
+            np.take_along_axis(ids, keep, 1),
+            np.take_along_axis(found, keep[:, :, None], 1),
+        )
+
+    def _alive(
+        self, queries: np.ndarray, k: int, mask: np.ndarray | None, rows: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The nearest rows of `base` that are not dead; `rows`, when given, holds no dead ones."""
+        if rows is not None or not len(self.dead):
+            return _gathered(self.base, *nearest(self.base.codes, queries, k, mask, rows))
+        k = min(k, len(self.base.ids) - len(self.dead))
+        fetch = min(k + min(len(self.dead), 32), len(self.base.ids))
+        while True:  # fetch more until enough of what came is alive; at the latest, all rows
+            distances, row = nearest(self.base.codes, queries, fetch, mask)
+            dead = np.isin(row, self.dead)
+            if dead.sum(1).max(initial=0) <= fetch - k:
+                break
+            fetch = min(2 * fetch, len(self.base.ids))
+        keep = np.argsort(dead, axis=1, kind="stable")[:, :k]  # the living first, in their order
+        return _gathered(
+            self.base, np.take_along_axis(distances, keep, 1), np.take_along_axis(row, keep, 1)
+        )
+
+    def _chosen(
+        self, where: Filter | None, ordinals: dict[str, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of `base` and of `newer`, ascending, that count and satisfy `where`."""
+        base = np.ones(len(self.base.ids), bool)
+        base[self.dead] = False
+        newer = np.ones(len(self.newer.ids), bool)
+        if where is not None:
+            people = None
+            if where.people is not None:
+                people = np.array([ordinals[p] for p in where.people if p in ordinals], np.int32)
+            for segment, counts in ((self.base, base), (self.newer, newer)):
+                assert segment.labels is not None
+                if people is not None:
+                    counts &= np.isin(segment.labels.person, people)
+                if where.since is not None:
+                    counts &= segment.labels.added_at >= where.since
+                if where.until is not None:
+                    counts &= segment.labels.added_at < where.until
+        return np.flatnonzero(base), np.flatnonzero(newer)
+
+
+def _gathered(
+    segment: Segment, distances: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return distances, segment.ids[rows].astype(np.int64), segment.codes[rows]
+
+
+def _mask(bits: int) -> np.ndarray:
+    """Words (V,) uint64 whose first `bits` bits, in the byte order of packed codes, are 1."""
+    ones = np.zeros(-(-bits // 64) * 64, bool)
+    ones[:bits] = True
+    return np.packbits(ones).view(np.uint64)
+
+
+def _widened(queries: np.ndarray, width: int) -> np.ndarray:
+    wide = np.zeros((len(queries), width), np.uint8)
+    wide[:, : queries.shape[1]] = queries
+    return wide

@@ -1,0 +1,186 @@
+"""The tables of a gallery file, and the checks that tell a whole file from a damaged one.
+
+Each row of `face` carries a CRC-32 of all of it, and the one row of `gallery` the number of rows
+and the sum of their CRCs, so that a changed, a missing and a surplus row are all noticed when the
+table is read; a row fetched later is checked by its own. `change` lists the ids of the last
+writes, so that another process catches up without reading everything again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from daah.errors import GalleryError
+from daah.stores.base import CodeSpec
+
+#: "daah" as a number: marks a SQLite file as one of ours.
+APPLICATION_ID = 0x64616168
+VERSION = 1
+
+#: Changed ids that the file remembers for readers that catch up.
+CHANGES_KEPT = 20_000
+
+TABLES = (
+    "CREATE TABLE gallery (only_row INTEGER PRIMARY KEY, uuid BLOB NOT NULL, bits INTEGER NOT NULL,"
+    " fingerprint TEXT NOT NULL, alignment TEXT NOT NULL, bit_order TEXT NOT NULL,"
+    " generation INTEGER NOT NULL, faces INTEGER NOT NULL, crc_sum INTEGER NOT NULL,"
+    " crc INTEGER NOT NULL)",
+    "CREATE TABLE face (id INTEGER PRIMARY KEY, code BLOB NOT NULL, person TEXT NOT NULL,"
+    " photo TEXT NOT NULL, added_at REAL NOT NULL, crc INTEGER NOT NULL)",
+    "CREATE TABLE change (generation INTEGER PRIMARY KEY, id INTEGER NOT NULL,"
+    " crc INTEGER NOT NULL)",
+)
+
+DAMAGED = "Restore the gallery from a copy or build it again."
+
+
+@dataclass(frozen=True)
+class Head:
+    """The one row of `gallery`. crc_sum is kept modulo 2**62."""
+
+    uuid: bytes
+    spec: CodeSpec
+    generation: int
+    faces: int
+    crc_sum: int
+
+    @property
+    def crc(self) -> int:
+        """CRC-32 of everything else in the row."""
+        spec = (self.spec.bits, self.spec.fingerprint, self.spec.alignment, self.spec.bit_order)
+        return zlib.crc32(repr((self.uuid, *spec, *self.counters)).encode())
+
+    @property
+    def counters(self) -> tuple[int, int, int]:
+        """What every write changes."""
+        return self.generation, self.faces, self.crc_sum
+
+
+def face_crc(id: int, code: bytes, person: str, photo: str, added_at: float) -> int:
+    """CRC-32 of a row of `face`."""
+    name = person.encode()
+    start = zlib.crc32(struct.pack("<qdI", id, added_at, len(name)) + code + name)
+    return zlib.crc32(photo.encode(), start)
+
+
+def check_face(row: tuple[int, bytes, str, str, float, int], name: str) -> None:
+    """GalleryError unless a row of `face` is as it was written."""
+    try:
+        sound = face_crc(*row[:5]) == row[5]
+    except (TypeError, AttributeError, struct.error):  # a flipped byte gave a value another type
+        sound = False
+    if not sound:
+        raise GalleryError(f"{name} is damaged: a row is not as it was written. {DAMAGED}")
+
+
+def change_crc(generation: int, id: int) -> int:
+    """CRC-32 of a row of `change`."""
+    return zlib.crc32(struct.pack("<qq", generation, id))
+
+
+def create(connection: sqlite3.Connection, spec: CodeSpec) -> None:
+    """Lay out an empty gallery in one transaction."""
+    head = Head(uuid.uuid4().bytes, spec, generation=0, faces=0, crc_sum=0)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    for table in TABLES:
+        connection.execute(table)
+    connection.execute(
+        "INSERT INTO gallery VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            head.uuid,
+            spec.bits,
+            spec.fingerprint,
+            spec.alignment,
+            spec.bit_order,
+            *head.counters,
+            head.crc,
+        ),
+    )
+    connection.execute("COMMIT")
+
+
+def check_layout(connection: sqlite3.Connection, name: str) -> None:
+    """GalleryError unless the file holds exactly our tables, of this version."""
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise GalleryError(f"{name} is not a gallery of codes, or is damaged. {DAMAGED}")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != VERSION:
+        raise GalleryError(
+            f"{name} is a gallery of version {version}; this program reads version {VERSION}. "
+            "Build the gallery again."
+        )
+    tables = [row[0] for row in connection.execute("SELECT sql FROM sqlite_master ORDER BY rowid")]
+    if tables != list(TABLES):
+        raise GalleryError(f"{name} is damaged: its tables are not as they were made. {DAMAGED}")
+
+
+def read_head(connection: sqlite3.Connection, name: str) -> Head:
+    """The head of the gallery; GalleryError when it is missing or damaged."""
+    rows = connection.execute("SELECT * FROM gallery").fetchall()
+    if len(rows) == 1:
+        _, key, bits, fingerprint, alignment, order, generation, faces, crc_sum, crc = rows[0]
+        spec = CodeSpec(bits, fingerprint, alignment, order)
+        head = Head(key, spec, generation, faces, crc_sum)
+        if head.crc == crc:
+            return head
+    raise GalleryError(f"{name} is damaged: its description does not add up. {DAMAGED}")
+
+
+def write_head(connection: sqlite3.Connection, head: Head) -> None:
+    """Store the counters that a write changed."""
+    connection.execute(
+        "UPDATE gallery SET generation = ?, faces = ?, crc_sum = ?, crc = ?",
+        (*head.counters, head.crc),
+    )
+
+
+def check_spec(found: CodeSpec, wanted: CodeSpec, name: str) -> None:
+    """GalleryError naming both when a gallery was made with another model or alignment."""
+    if found != wanted:
+        raise GalleryError(
+            f"{name} was made with {describe(found)}, but {describe(wanted)} is asked for. "
+            "Open it with the checkpoint it was made with, or build the gallery again."
+        )
+
+
+def describe(spec: CodeSpec) -> str:
+    """A CodeSpec in words."""
+    return (
+        f"model {spec.fingerprint[:16] or 'unnamed'} ({spec.bits} bits, "
+        f"alignment {spec.alignment}, {spec.bit_order}-endian)"
+    )
+
+
+@contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Turn what sqlite3 raises into a GalleryError that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        primary = code & 0xFF if code is not None else None
+        if primary == sqlite3.SQLITE_FULL:
+            text = "is on a full disk; nothing was changed. Free some space and try again."
+        elif primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+            text = (
+                "could not be read or written by the system; nothing was changed. Check free "
+                "space, limits and permissions of its folder."
+            )
+        elif primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
+            text = "may not be written by this user. Open it read-only or change its permissions."
+        elif primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            text = "is busy with another program. Try again in a moment."
+        else:  # malformed pages, pages that are no database, values of the wrong type
+            text = f"is damaged ({error}). {DAMAGED}"
+        raise GalleryError(f"{name} {text}") from error
+    except MemoryError as error:  # a flipped byte in a record header can ask for absurd sizes
+        raise GalleryError(f"{name} needs more memory than there is, or is damaged.") from error

@@ -1,0 +1,658 @@
+"""A gallery in one SQLite file (the truth) with its codes in memory (the answers)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sqlite3
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import filelock
+import numpy as np
+
+from daah.codes import nbytes
+from daah.errors import GalleryError
+from daah.stores.arguments import ids_argument, query_argument, rows_argument
+from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta
+from daah.stores.ranking import asymmetric_each, order
+from daah.stores.sqlite import cache, schema
+from daah.stores.sqlite.rows import Labels, Rows, Segment, compact, padded
+from daah.stores.sqlite.schema import DAMAGED, Head
+
+#: Rows read from SQLite at a time while loading; also how often `progress` is called.
+READ_ROWS = 50_000
+
+#: Galleries with fewer rows are read in full at each opening, which takes a tenth of a second.
+CACHED_ROWS = 100_000
+
+Progress = Callable[[int, int], None]
+
+
+class SQLiteStore:
+    """CodeStore on one file `path`, with `path`-lock, -acked, -codes, -wal and -shm beside it.
+
+    One process writes (the first to open without `read_only`; the next is refused), any number
+    read, and readers notice writes by the generation. All methods may be called from any thread.
+    Every write is one transaction, synced to disk before the call returns.
+
+    In memory: codes padded to whole 64-bit words and ids, 12 bytes a face at 64 bits; person and
+    time (12 bytes more) only once a filter is used. Everything else stays in SQLite.
+
+    progress: called with (rows read, rows in all) while a gallery is read in full.
+    cached_rows: from this many rows on, a file of packed codes makes the next opening fast.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        spec: CodeSpec,
+        *,
+        read_only: bool = False,
+        progress: Progress | None = None,
+        cached_rows: int = CACHED_ROWS,
+    ) -> None:
+        self.spec = spec
+        self.read_only = read_only
+        self._path = Path(path)
+        self._name = self._path.name  # errors name the file but no folder of the host
+        self._cached_rows = cached_rows
+        self._cached_generation = -1
+        self._writing = threading.Lock()
+        self._refreshing = threading.RLock()
+        self._idle: list[sqlite3.Connection] = []
+        self._names: list[str] = []
+        self._ordinals: dict[str, int] = {}
+        self._closed = False
+        self._immutable = False
+        self._lock: filelock.BaseFileLock | None = None
+        self._acked: io.FileIO | None = None
+        self._writer: sqlite3.Connection | None = None
+        try:
+            self._open(progress)
+        except BaseException:
+            self._release()
+            raise
+
+    # --- the contract -------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """Number of row changes ever committed."""
+        with self._read() as (connection, _):
+            return schema.read_head(connection, self._name).generation
+
+    def upsert(self, ids: np.ndarray, codes: np.ndarray, meta: Sequence[Meta]) -> None:
+        """See CodeStore. Rows that are already there in every part are left alone."""
+        ids, codes, metas = rows_argument(self.spec, ids, codes, meta)
+        with self._write() as (connection, head):
+            old = self._crcs(connection, ids[self._rows.contains(ids)])
+            new = [
+                (id, code.tobytes(), m.person, m.photo, m.added_at)
+                for id, code, m in zip(ids.tolist(), codes, metas, strict=True)
+            ]
+            crcs = [schema.face_crc(*row) for row in new]
+            differs = [old.get(row[0]) != crc for row, crc in zip(new, crcs, strict=True)]
+            picked = np.flatnonzero(differs)
+            if not len(picked):
+                return
+            connection.executemany(
+                "INSERT OR REPLACE INTO face VALUES (?, ?, ?, ?, ?, ?)",
+                ((*new[i], crcs[i]) for i in picked),
+            )
+            picked = picked[np.argsort(ids[picked])]
+            replaced = [old[int(id)] for id in ids[picked] if int(id) in old]
+            head = replace(
+                head,
+                generation=head.generation + len(picked),
+                faces=head.faces + len(picked) - len(replaced),
+                crc_sum=(head.crc_sum + sum(crcs[i] for i in picked) - sum(replaced)) % 2**62,
+            )
+            labels = self._labels([metas[i] for i in picked])
+            come = Segment(compact(ids[picked]), padded(codes[picked]), labels)
+            if replaced:
+                self._forget_cache()
+            self._finish(connection, head, ids[picked], come)
+
+    def remove(self, ids: np.ndarray) -> int:
+        """See CodeStore. The freed bytes are overwritten with zeros in the file and the log."""
+        ids = np.unique(ids_argument(ids))
+        with self._write() as (connection, head):
+            ids = ids[self._rows.contains(ids)]
+            if not len(ids):
+                return 0
+            old = self._crcs(connection, ids)
+            connection.executemany("DELETE FROM face WHERE id = ?", ((id,) for id in ids.tolist()))
+            head = replace(
+                head,
+                generation=head.generation + len(ids),
+                faces=head.faces - len(ids),
+                crc_sum=(head.crc_sum - sum(old.values())) % 2**62,
+            )
+            self._forget_cache()
+            self._finish(connection, head, ids, Segment.empty(self.spec.bits, labels=True))
+            self._checkpoint(connection)
+            return len(ids)
+
+    def search(
+        self,
+        codes: np.ndarray,
+        k: int,
+        bits: int | None = None,
+        logits: np.ndarray | None = None,
+        candidates: int = 200,
+        where: Filter | None = None,
+    ) -> Hits:
+        """See CodeStore. A filter scans the rows it chooses, without an index."""
+        codes, bits, logits = query_argument(self.spec, codes, k, bits, logits)
+        fetch = k if logits is None else max(candidates, k)
+        with self._read(labels=where is not None) as (connection, rows):
+            distances, ids, near = rows.search(codes, fetch, bits, where, self._ordinals)
+            weighted = None
+            if logits is not None:
+                weighted = asymmetric_each(logits, near)
+                keep = order(weighted, ids)[:, :k]
+                distances, ids, weighted = (
+                    np.take_along_axis(a, keep, 1) for a in (distances, ids, weighted)
+                )
+            found = self._fetch(connection, np.unique(ids))
+        meta = tuple(tuple(found[id][1] for id in row) for row in ids.tolist())
+        return Hits(
+            _filled(ids, k, -1),
+            _filled(distances, k, -1),
+            None if weighted is None else _filled(weighted, k, np.inf),
+            meta,
+        )
+
+    def get(self, ids: np.ndarray) -> Batch:
+        """See CodeStore."""
+        ids = ids_argument(ids)
+        with self._read() as (connection, rows):
+            missing = ids[~rows.contains(ids)]
+            if len(missing):
+                raise KeyError(f"no rows with ids {missing[:10].tolist()}")
+            found = self._fetch(connection, np.unique(ids))
+        return self._batch(ids, found)
+
+    def scan(self, where: Filter | None = None, batch: int = 10_000) -> Iterator[Batch]:
+        """See CodeStore. Rows written meanwhile beyond the current batch are seen as they are."""
+        if batch < 1:
+            raise ValueError(f"batch: expected 1 or more, got {batch}")
+        last, before, ids = -1, None, np.zeros(0, np.int64)
+        while True:
+            with self._read(labels=where is not None) as (connection, rows):
+                if rows is not before:  # the same snapshot has the same ids
+                    ids, before = rows.ids(where, self._ordinals), rows
+                start = np.searchsorted(ids, last, side="right")
+                chosen = ids[start : start + batch]
+                if not len(chosen):
+                    return
+                found = self._fetch(connection, chosen)
+            last = int(chosen[-1])
+            yield self._batch(chosen, found)
+
+    def count(self, where: Filter | None = None) -> int:
+        """See CodeStore."""
+        with self._read(labels=where is not None) as (_, rows):
+            return len(rows) if where is None else len(rows.ids(where, self._ordinals))
+
+    def people(self) -> dict[str, int]:
+        """See CodeStore."""
+        with self._read(labels=True) as (_, rows):
+            return rows.people(self._names)
+
+    def flush(self) -> None:
+        """See CodeStore: nothing to do, a committed write is visible at once."""
+        self._check_open()
+
+    def close(self) -> None:
+        """See CodeStore; a second call does nothing. Writes the file of packed codes if needed."""
+        if self._closed:
+            return
+        with self._writing:
+            self._closed = True
+            if self._writer is not None:
+                with contextlib.suppress(sqlite3.Error):  # the log is replayed at the next opening
+                    self._checkpoint(self._writer)
+                self._save_cache()
+        self._release()
+
+    # --- beyond the contract --------------------------------------------------------------------
+
+    def compact(self) -> None:
+        """Give the space of removed rows back to the disk, and merge what is in memory."""
+        with self._write(transaction=False) as (connection, _):
+            connection.execute("VACUUM")
+            self._checkpoint(connection)
+            self._rows = self._rows.compacted()
+
+    def __enter__(self) -> SQLiteStore:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # --- opening --------------------------------------------------------------------------------
+
+    def _open(self, progress: Progress | None) -> None:
+        existed = self._path.is_file()
+        if not existed:
+            if self.read_only:
+                raise GalleryError(
+                    f"there is no gallery {self._name}. Build one first, or open it for writing "
+                    "to start an empty one."
+                )
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.read_only:
+            self._take_lock()
+        acknowledged = self._read_acked()  # before the database, which can only be newer
+        with schema.named_errors(self._name):
+            self._immutable = self.read_only and self._is_unwritable()
+            if not self.read_only:
+                self._writer = self._connect()
+                if self._is_new(self._writer):
+                    if existed and acknowledged and acknowledged[1]:
+                        raise GalleryError(
+                            f"{self._name} is empty though faces were added to it. {DAMAGED}"
+                        )
+                    schema.create(self._writer, self.spec)
+            connection = self._writer or self._connect()
+            try:
+                schema.check_layout(connection, self._name)
+                connection.execute("BEGIN")
+                head = schema.read_head(connection, self._name)
+                schema.check_spec(head.spec, self.spec, self._name)
+                self._check_acknowledged(head, acknowledged)
+                self._uuid = head.uuid
+                self._rows = self._load(connection, head, progress)
+                connection.execute("COMMIT")
+            finally:
+                if connection is not self._writer:
+                    connection.close()
+        if self._writer is not None:
+            self._open_acked(head)
+
+    def _beside(self, ending: str) -> Path:
+        return self._path.with_name(f"{self._name}-{ending}")
+
+    def _take_lock(self) -> None:
+        try:
+            lock = filelock.FileLock(self._beside("lock"), timeout=0, thread_local=False)
+            lock.acquire()
+        except filelock.Timeout:
+            raise GalleryError(
+                f"{self._name} is being written by another program. Wait until it is done, or "
+                "open the gallery read-only."
+            ) from None
+        except OSError as error:
+            raise GalleryError(
+                f"{self._name} cannot be opened for writing ({error.strerror}). Check free space "
+                "and the permissions of its folder, or open the gallery read-only."
+            ) from error
+        self._lock = lock
+
+    def _is_unwritable(self) -> bool:
+        """Whether SQLite must take the file as immutable: it could not make its shared memory."""
+        if os.access(self._path.parent, os.W_OK):
+            return False
+        log = self._beside("wal")
+        if log.exists() and log.stat().st_size:
+            raise GalleryError(
+                f"{self._name} has unfinished writes and its folder is read-only. Open and close "
+                "it once for writing."
+            )
+        return True
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "rwc" if not self.read_only else "ro&immutable=1" if self._immutable else "ro"
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=10,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+        return connection
+
+    def _is_new(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file was just made. A gallery has several pages, so a damaged one is not."""
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        return pages <= 1 and self._path.stat().st_size <= 4096
+
+    def _load(self, connection: sqlite3.Connection, head: Head, progress: Progress | None) -> Rows:
+        if head.faces >= self._cached_rows:
+            cached = cache.read(self._beside("codes"), head)
+            if cached is not None and cached[0] <= head.generation:
+                rows = Rows.of(cached[0], self.spec.bits, cached[1])
+                caught = self._caught_up(connection, rows, head)
+                if caught is not None:
+                    self._cached_generation = cached[0]
+                    return caught
+        ids, codes = np.zeros(head.faces, np.int64), np.zeros(head.faces, f"V{self._width}")
+        done, crc_sum = 0, 0
+        for batch in self._faces(connection):
+            stop = done + len(batch)
+            if stop > head.faces:
+                break
+            ids[done:stop] = [row[0] for row in batch]
+            codes[done:stop] = np.frombuffer(b"".join(row[1] for row in batch), codes.dtype)
+            crc_sum += sum(row[5] for row in batch)
+            done = stop
+            if progress is not None:
+                progress(done, head.faces)
+        else:
+            if done == head.faces and crc_sum % 2**62 == head.crc_sum and (np.diff(ids) > 0).all():
+                packed = codes.view(np.uint8).reshape(done, self._width)
+                wide = packed if self._width % 8 == 0 else padded(packed)
+                rows = Rows.of(head.generation, self.spec.bits, Segment(compact(ids), wide))
+                return rows
+        raise GalleryError(f"{self._name} is damaged: rows are missing or too many. {DAMAGED}")
+
+    def _faces(self, connection: sqlite3.Connection) -> Iterator[list[tuple]]:
+        """All rows of `face` by id, each checked, in batches."""
+        cursor = connection.execute(
+            "SELECT id, code, person, photo, added_at, crc FROM face ORDER BY id"
+        )
+        width = self._width
+        while batch := cursor.fetchmany(READ_ROWS):
+            for row in batch:
+                schema.check_face(row, self._name)
+                if len(row[1]) != width:
+                    raise GalleryError(f"{self._name} is damaged: a code is cut. {DAMAGED}")
+            yield batch
+
+    @property
+    def _width(self) -> int:
+        return nbytes(self.spec.bits)
+
+    # --- reading --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _read(self, labels: bool = False) -> Iterator[tuple[sqlite3.Connection, Rows]]:
+        """A connection in a read transaction, and the rows in memory of the same generation."""
+        self._check_open()
+        with schema.named_errors(self._name):
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connect()
+            try:
+                rows = self._agreed(connection, labels)
+                yield connection, rows
+            except BaseException:
+                connection.close()
+                raise
+            connection.execute("COMMIT")
+            self._idle.append(connection)
+        if self._closed:  # closed meanwhile by another thread
+            self._release()
+
+    def _agreed(self, connection: sqlite3.Connection, labels: bool) -> Rows:
+        """Begin a read transaction whose generation is that of the rows in memory."""
+        for _ in range(1000):
+            connection.execute("BEGIN")
+            rows = self._rows
+            (generation,) = connection.execute("SELECT generation FROM gallery").fetchone()
+            if generation == rows.generation:
+                return self._labelled(connection, rows) if labels else rows
+            if generation > rows.generation and self.read_only:
+                with self._refreshing:
+                    head = schema.read_head(connection, self._name)
+                    if head.uuid != self._uuid:
+                        break
+                    if head.generation > self._rows.generation:
+                        self._rows = self._caught_up(connection, self._rows, head) or self._load(
+                            connection, head, None
+                        )
+            connection.execute("ROLLBACK")
+            if generation > rows.generation and not self.read_only:
+                with self._writing:  # a write of this process is committed, and soon in memory
+                    pass
+        raise GalleryError(f"{self._name} was replaced while it was open. Open it again.")
+
+    def _caught_up(self, connection: sqlite3.Connection, rows: Rows, head: Head) -> Rows | None:
+        """`rows` at the generation of `head` by the list of changes; None when that is short."""
+        changes = connection.execute(
+            "SELECT generation, id, crc FROM change WHERE generation > ? ORDER BY generation",
+            (rows.generation,),
+        ).fetchall()
+        if [c[0] for c in changes] != list(range(rows.generation + 1, head.generation + 1)):
+            return None
+        if any(not isinstance(c[1], int) or schema.change_crc(*c[:2]) != c[2] for c in changes):
+            return None
+        if not changes:
+            return rows
+        ids = np.unique(np.array([c[1] for c in changes], np.int64))
+        found = self._fetch(connection, ids, partial=True)
+        there = np.array([id for id in ids.tolist() if id in found], np.int64)
+        batch = self._batch(there, found)
+        come = Segment(compact(there), padded(batch.codes), self._labels(batch.meta))
+        after = rows.changed(head.generation, ids, come)
+        return after if len(after) == head.faces else None
+
+    def _labelled(self, connection: sqlite3.Connection, rows: Rows) -> Rows:
+        """The same rows with person and time, read on the first use of a filter."""
+        if rows.base.labels is not None:
+            return rows
+        with self._refreshing:
+            if self._rows.generation == rows.generation and self._rows.base.labels is not None:
+                return self._rows
+            labels = Labels(
+                np.zeros(len(rows.base.ids), np.int32), np.zeros(len(rows.base.ids), np.float64)
+            )
+            seen = 0
+            for batch in self._faces(connection):
+                row, there = rows.base.find(np.array([r[0] for r in batch], np.int64))
+                part = self._labels([Meta(*r[2:5]) for r in batch])
+                labels.person[row[there]] = part.person[there]
+                labels.added_at[row[there]] = part.added_at[there]
+                seen += len(batch)
+            if seen != len(rows):
+                raise GalleryError(f"{self._name} is damaged: rows are missing. {DAMAGED}")
+            rows = rows.with_labels(labels)
+        # Never wait for a writer within a read transaction: it may wait for readers to finish.
+        if self._writing.acquire(blocking=False):
+            try:
+                if self._rows.generation == rows.generation:  # else the next filter reads again
+                    self._rows = rows
+            finally:
+                self._writing.release()
+        return rows
+
+    def _labels(self, metas: Sequence[Meta]) -> Labels:
+        """Persons as numbers, giving new names the next ones."""
+        with self._refreshing:
+            for m in metas:
+                if m.person not in self._ordinals:
+                    self._ordinals[m.person] = len(self._names)
+                    self._names.append(m.person)
+            people = np.array([self._ordinals[m.person] for m in metas], np.int32)
+        return Labels(people, np.array([m.added_at for m in metas], np.float64))
+
+    def _fetch(
+        self, connection: sqlite3.Connection, ids: np.ndarray, partial: bool = False
+    ) -> dict[int, tuple[bytes, Meta]]:
+        """Code and Meta of rows by id, each checked; unless `partial`, all must be there."""
+        found = {}
+        execute = connection.execute
+        for id in ids.tolist():
+            row = execute(
+                "SELECT id, code, person, photo, added_at, crc FROM face WHERE id = ?", (id,)
+            ).fetchone()
+            if row is not None:
+                schema.check_face(row, self._name)
+                found[id] = (row[1], Meta(row[2], row[3], row[4]))
+            elif not partial:
+                raise GalleryError(f"{self._name} is damaged: a row is missing. {DAMAGED}")
+        return found
+
+    def _batch(self, ids: np.ndarray, found: dict[int, tuple[bytes, Meta]]) -> Batch:
+        codes = b"".join(found[id][0] for id in ids.tolist())
+        return Batch(
+            ids,
+            np.frombuffer(codes, np.uint8).reshape(len(ids), self._width).copy(),
+            tuple(found[id][1] for id in ids.tolist()),
+        )
+
+    # --- writing --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _write(self, transaction: bool = True) -> Iterator[tuple[sqlite3.Connection, Head]]:
+        """The writing connection in a transaction, rolled back on any error, and the head."""
+        self._check_open()
+        if self._writer is None:
+            raise GalleryError(f"{self._name} was opened read-only; open it for writing instead.")
+        with self._writing, schema.named_errors(self._name):
+            self._check_open()
+            connection = self._writer
+            try:
+                if transaction:
+                    connection.execute("BEGIN IMMEDIATE")
+                yield connection, schema.read_head(connection, self._name)
+            finally:
+                if connection.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
+                        connection.execute("ROLLBACK")
+
+    def _crcs(self, connection: sqlite3.Connection, ids: np.ndarray) -> dict[int, int]:
+        """CRC of rows that must be there."""
+        found = {}
+        for id in ids.tolist():
+            row = connection.execute("SELECT crc FROM face WHERE id = ?", (id,)).fetchone()
+            if row is None:
+                raise GalleryError(f"{self._name} is damaged: a row is missing. {DAMAGED}")
+            found[id] = row[0]
+        return found
+
+    def _finish(
+        self, connection: sqlite3.Connection, head: Head, ids: np.ndarray, come: Segment
+    ) -> None:
+        """Store the head and the changed ids, commit, and show the change in memory.
+
+        All that can fail comes before the commit: afterwards both must agree.
+        """
+        after = self._rows.changed(head.generation, ids, come)
+        first = head.generation - len(ids) + 1
+        if len(ids) > schema.CHANGES_KEPT:
+            connection.execute("DELETE FROM change")
+        else:
+            connection.execute(
+                "DELETE FROM change WHERE generation <= ?",
+                (head.generation - schema.CHANGES_KEPT,),
+            )
+            connection.executemany(
+                "INSERT INTO change VALUES (?, ?, ?)",
+                (
+                    (generation, id, schema.change_crc(generation, id))
+                    for generation, id in enumerate(ids.tolist(), first)
+                ),
+            )
+        schema.write_head(connection, head)
+        connection.execute("COMMIT")
+        self._rows = after
+        # Without the note, only the loss of acknowledged writes to a damaged log goes unnoticed.
+        with contextlib.suppress(OSError):
+            self._write_acked(head.generation)
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Move the log into the file and empty it, so that nothing removed stays in it.
+
+        A reader in the middle of a search holds it up; after a second the next removal, or
+        closing, tries again.
+        """
+        connection.execute("PRAGMA busy_timeout = 1000")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        connection.execute("PRAGMA busy_timeout = 10000")
+
+    def _forget_cache(self) -> None:
+        """Codes that are about to be removed or replaced must not live on beside the gallery."""
+        try:
+            cache.drop(self._beside("codes"))
+        except OSError as error:
+            raise GalleryError(
+                f"{self._name}-codes holds a copy of removed codes and cannot be deleted "
+                f"({error.strerror}); nothing was changed. Check the permissions of its folder."
+            ) from error
+        self._cached_generation = -1
+
+    def _save_cache(self) -> None:
+        head = Head(self._uuid, self.spec, self._rows.generation, len(self._rows), 0)
+        if len(self._rows) < self._cached_rows or self._cached_generation == head.generation:
+            return
+        # A disk too full for the copy loses nothing: the next opening reads the gallery itself.
+        with contextlib.suppress(OSError):
+            cache.write(self._beside("codes"), head, self._rows.compacted().base)
+
+    # --- what was acknowledged ------------------------------------------------------------------
+    # SQLite drops the end of its log silently when a byte of it is wrong. The generation of the
+    # last acknowledged write, kept outside, tells such a loss from a log that was never longer.
+
+    def _read_acked(self) -> tuple[bytes, int] | None:
+        try:
+            data = self._beside("acked").read_bytes()
+        except OSError:
+            return None
+        if len(data) != 28 or zlib.crc32(data[:24]) != int.from_bytes(data[24:], "little"):
+            return None
+        return data[:16], int.from_bytes(data[16:24], "little")
+
+    def _check_acknowledged(self, head: Head, acknowledged: tuple[bytes, int] | None) -> None:
+        if acknowledged and acknowledged[0] == head.uuid and acknowledged[1] > head.generation:
+            raise GalleryError(
+                f"{self._name} lost its last {acknowledged[1] - head.generation} changes: its log "
+                f"is damaged, or an older copy was put back. Delete {self._name}-acked to accept "
+                "the gallery as it is."
+            )
+
+    def _open_acked(self, head: Head) -> None:
+        try:
+            path = self._beside("acked")
+            path.touch()
+            self._acked = io.FileIO(path, "r+")
+            self._write_acked(head.generation)
+        except OSError as error:
+            raise GalleryError(
+                f"{self._name} cannot be opened for writing ({error.strerror}). Check free space "
+                "and the permissions of its folder."
+            ) from error
+
+    def _write_acked(self, generation: int) -> None:
+        assert self._acked is not None
+        data = self._uuid + struct.pack("<Q", generation)
+        self._acked.seek(0)
+        self._acked.write(data + struct.pack("<I", zlib.crc32(data)))
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise GalleryError(f"{self._name} is closed; open it again.")
+
+    def _release(self) -> None:
+        """Close connections and files, and let the next writer in."""
+        while self._idle:
+            self._idle.pop().close()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self._acked is not None:
+            self._acked.close()
+            self._acked = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def _filled(array: np.ndarray, k: int, empty: float) -> np.ndarray:
+    """Columns (Q, C <= k) with `empty` up to (Q, k)."""
+    full = np.full((len(array), k), empty, array.dtype)
+    full[:, : array.shape[1]] = array
+    return full
