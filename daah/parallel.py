@@ -1,0 +1,36 @@
+"""Many small pieces of work on a few threads, counted as they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+#: Called with how many are done, of how many, and what is being done.
+Progress = Callable[[int, int, str], None]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+#: Enough to keep a small machine busy; results wait in order, so more would only take memory.
+THREADS = 2
+
+
+def in_order(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    what: str,
+    progress: Progress | None = None,
+) -> Iterator[Result]:
+    """The results of `work` in the order of items, a few at a time; the first error is raised.
+
+    `work` must hold no state. PyTorch is kept to one thread inside of it: calls that each spread
+    over every core spend most of their time waiting for one another.
+    """
+    with ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for done, result in enumerate(pool.map(work, items), 1):
+            if progress is not None:
+                progress(done, len(items), what)
+            yield result

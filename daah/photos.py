@@ -1,0 +1,143 @@
+"""A folder-per-person tree of photos to labelled faces, ready to be encoded and measured.
+
+Axes: N faces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from daah.errors import DataError, ImageError
+from daah.faces import TEMPLATE, FaceDetector, principal_face
+from daah.images import read_image
+from daah.parallel import Progress, in_order
+from daah.types import ALIGNED_SIZE, Face
+
+#: Names that are taken for photos; whether they are is told by their content.
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFaces:
+    """The principal face of every photo of a tree that has one, by person and file name.
+
+    aligned: (N, 150, 150, 3) uint8. labels: (N,) str, the person's folder. paths: N photos.
+    landmarks: (N, 5, 2) float32 and width: (N,) float32 of the face's box, in pixels of the photo.
+    matrix: (N, 2, 3) float32, photo -> aligned.
+    skipped: photos without a face, each with the reason. people: folders with at least one photo.
+    """
+
+    aligned: np.ndarray
+    labels: np.ndarray
+    paths: tuple[Path, ...]
+    landmarks: np.ndarray
+    width: np.ndarray
+    matrix: np.ndarray
+    skipped: tuple[tuple[Path, str], ...]
+    people: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def photos(self) -> int:
+        """Photos in the tree, with and without a face."""
+        return len(self.labels) + len(self.skipped)
+
+    @property
+    def aligned_landmarks(self) -> np.ndarray:
+        """The landmarks (N, 5, 2) float32 in the aligned frame."""
+        turned = np.einsum("nij,nkj->nki", self.matrix[:, :, :2], self.landmarks)
+        return turned + self.matrix[:, None, :, 2]
+
+
+def list_photos(folder: Path) -> list[tuple[str, Path]]:
+    """(person, photo) for folder/person/photo, sorted by both names.
+
+    Raises DataError when there is no such folder or no photo in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: expected a folder with one folder of photos a person")
+    found = [
+        (person.name, photo)
+        for person in sorted(p for p in folder.iterdir() if p.is_dir())
+        for photo in sorted(person.iterdir())
+        if photo.suffix.lower() in SUFFIXES
+    ]
+    if not found:
+        raise DataError(f"{folder}: no photos in it; expected {folder}/PERSON/photo.jpg")
+    return found
+
+
+def detect_faces(
+    folder: Path, detector: FaceDetector | None = None, progress: Progress | None = None
+) -> LabelledFaces:
+    """Read every photo of a tree and take its principal face.
+
+    A photo without a face, or one that cannot be read, is skipped and named in the result.
+    Raises DataError for a tree without photos, or without faces.
+    """
+    listed = list_photos(folder)
+    detector = detector or FaceDetector()
+
+    def find(entry: tuple[str, Path]) -> Face | str:
+        try:
+            rgb = read_image(entry[1])
+        except ImageError as error:
+            return str(error)
+        return principal_face(detector.detect(rgb), rgb.shape) or "no face was found"
+
+    found = list(in_order(find, listed, "Finding faces", progress))
+    kept = [i for i, face in enumerate(found) if isinstance(face, Face)]
+    if not kept:
+        raise DataError(f"{folder}: no face was found in any of {len(listed)} photos")
+    return LabelledFaces(
+        aligned=np.stack([found[i].aligned for i in kept]),
+        labels=np.array([listed[i][0] for i in kept]),
+        paths=tuple(listed[i][1] for i in kept),
+        landmarks=np.stack([found[i].landmarks for i in kept]),
+        width=np.array([found[i].width for i in kept], np.float32),
+        matrix=np.stack([found[i].matrix for i in kept]),
+        skipped=tuple(
+            (listed[i][1], face) for i, face in enumerate(found) if isinstance(face, str)
+        ),
+        people=len({person for person, _ in listed}),
+    )
+
+
+def read_aligned(folder: Path, progress: Progress | None = None) -> LabelledFaces:
+    """Read a tree of aligned crops, 150x150, as `prepare` writes them.
+
+    Landmarks are the template's, and the width of the box is unknown: NaN. Raises DataError for
+    a crop of another size or one that cannot be read: in a prepared tree that is damage.
+    """
+    listed = list_photos(folder)
+
+    def read(entry: tuple[str, Path]) -> np.ndarray:
+        try:
+            crop = read_image(entry[1])
+        except ImageError as error:
+            raise DataError(f"{entry[1]}: {error}") from error
+        if crop.shape != (ALIGNED_SIZE, ALIGNED_SIZE, 3):
+            raise DataError(
+                f"{entry[1]}: expected an aligned crop of {ALIGNED_SIZE}x{ALIGNED_SIZE} pixels, "
+                f"got {crop.shape[1]}x{crop.shape[0]}; for photos leave --aligned out"
+            )
+        return crop
+
+    crops = list(in_order(read, listed, "Reading faces", progress))
+    count = len(crops)
+    return LabelledFaces(
+        aligned=np.stack(crops),
+        labels=np.array([person for person, _ in listed]),
+        paths=tuple(path for _, path in listed),
+        landmarks=np.repeat(TEMPLATE[None], count, axis=0),
+        width=np.full(count, np.nan, np.float32),
+        matrix=np.repeat(np.eye(2, 3, dtype=np.float32)[None], count, axis=0),
+        skipped=(),
+        people=len({person for person, _ in listed}),
+    )
