@@ -1,0 +1,95 @@
+"""gallery.json: where the faces come from, which model coded them, whether all are there."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from daah.config import from_mapping
+from daah.errors import ConfigError, GalleryError
+
+SCHEMA = 1
+FILE = "gallery.json"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What is known of a gallery as a whole.
+
+    source: a known collection ("orl", "lfw"), the name of a folder, or "" for faces added by hand.
+    credit: whom to name when its photos are shown.
+    codes: URI of the store, or the name of its file in the gallery's folder.
+    model, fingerprint, bits, alignment: what made the codes.
+    complete: False from the start of a build to its end.
+    photos: faces that the last finished build left in the gallery.
+    skipped: photos of the source that the last finished build could not enrol.
+    """
+
+    source: str
+    credit: str
+    codes: str
+    model: str
+    fingerprint: str
+    bits: int
+    alignment: str
+    complete: bool = True
+    photos: int = 0
+    skipped: int = 0
+    schema: int = SCHEMA
+
+
+def read(folder: Path) -> Provenance | None:
+    """The provenance of the gallery in `folder`, None when there is no gallery.
+
+    Raises GalleryError when the file is damaged or of another version.
+    """
+    path = folder / FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise _damaged(folder) from error
+    if not isinstance(values, dict):
+        raise _damaged(folder)
+    if values.get("schema") != SCHEMA:
+        raise GalleryError(
+            f"The gallery {folder.name} has schema {values.get('schema')!r}, this program reads "
+            f"schema {SCHEMA}; build it again or use the program that made it."
+        )
+    try:
+        provenance = from_mapping(Provenance, values)
+    except (ConfigError, TypeError) as error:
+        raise _damaged(folder) from error
+    for field in dataclasses.fields(Provenance):
+        if type(getattr(provenance, field.name)).__name__ != field.type:
+            raise _damaged(folder)
+    return provenance
+
+
+def write(folder: Path, provenance: Provenance) -> None:
+    """Replace the file in one step, so that a reader finds the old one or the new one."""
+    path = folder / FILE
+    temporary = path.with_name(f"{FILE}.{os.getpid()}.tmp")
+    text = json.dumps(dataclasses.asdict(provenance), indent=2, ensure_ascii=False) + "\n"
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise GalleryError(
+            f"The gallery {folder.name} cannot be written ({error.strerror}); it is as it was."
+        ) from error
+
+
+def _damaged(folder: Path) -> GalleryError:
+    return GalleryError(
+        f"The file {FILE} of the gallery {folder.name} is damaged; delete the gallery and build it "
+        "again."
+    )

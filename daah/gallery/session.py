@@ -1,0 +1,91 @@
+"""A visitor's own additions on a public host: a value in memory that nobody else ever sees."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from daah import codes
+from daah.errors import ConfigError, GalleryError
+from daah.gallery.folder import Entry, checked_name, entry_id
+from daah.stores.base import Meta
+from daah.types import Code, EncodedFace
+
+#: Faces that one visitor may add: about 70 KB each.
+MOST_ENTRIES = 50
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    id: int
+    meta: Meta
+    bits: np.ndarray  # (K,) bool
+    aligned: np.ndarray  # (150, 150, 3) uint8
+
+
+@dataclass(frozen=True, eq=False)
+class SessionGallery:
+    """Faces that one visitor added. Never changed: `add` and `remove` return another one.
+
+    Ids are negative, so that they never meet those of a stored gallery.
+    """
+
+    rows: tuple[_Row, ...] = ()
+
+    def add(self, person: str, photo: str, encoded: EncodedFace) -> SessionGallery:
+        """With one more face; the same person and photo again replaces the entry.
+
+        Raises ConfigError for a name that cannot be kept, or when MOST_ENTRIES are there.
+        """
+        meta = Meta(checked_name("person", person), checked_name("photo", photo), time.time())
+        id_ = -1 - entry_id(meta.person, meta.photo)
+        kept = tuple(row for row in self.rows if row.id != id_)
+        if len(kept) >= MOST_ENTRIES:
+            raise ConfigError(f"At most {MOST_ENTRIES} faces can be added in one visit.")
+        return SessionGallery((*kept, _Row(id_, meta, encoded.code.bits, encoded.face.aligned)))
+
+    def remove(self, person: str) -> SessionGallery:
+        """Without a person. Raises GalleryError when nobody has this name."""
+        person = checked_name("person", person)
+        kept = tuple(row for row in self.rows if row.meta.person != person)
+        if len(kept) == len(self.rows):
+            raise GalleryError(f"You have added nobody named {person!r}.")
+        return SessionGallery(kept)
+
+    def people(self) -> dict[str, int]:
+        """Entries of each person, sorted by name."""
+        names = [row.meta.person for row in self.rows]
+        return {name: names.count(name) for name in sorted(set(names))}
+
+    def entries(self, person: str | None = None) -> list[Entry]:
+        """All entries, or those of one person, by ascending id."""
+        found = [
+            Entry(row.id, row.meta.person, row.meta.photo, row.meta.added_at)
+            for row in self.rows
+            if person in (None, row.meta.person)
+        ]
+        return sorted(found, key=lambda entry: entry.id)
+
+    def thumbnail(self, id: int) -> np.ndarray:
+        """The aligned face (150, 150, 3) uint8 of an entry; GalleryError when there is none."""
+        for row in self.rows:
+            if row.id == id:
+                return row.aligned
+        raise GalleryError("This face is not among those that you added.")
+
+    def distances(self, code: Code, bits: int) -> list[tuple[int, float, int, Meta]]:
+        """Every entry as (Hamming distance, asymmetric distance, id, meta), in no order."""
+        if not self.rows:
+            return []
+        stored = codes.pack(np.stack([row.bits[:bits] for row in self.rows]))
+        hamming = codes.hamming(codes.pack(code.bits[None, :bits]), stored)[0]
+        asymmetric = codes.asymmetric(code.logits[None, :bits], stored)[0]
+        return [
+            (int(h), float(a), row.id, row.meta)
+            for h, a, row in zip(hamming, asymmetric, self.rows, strict=True)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.rows)

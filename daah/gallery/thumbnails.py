@@ -1,0 +1,88 @@
+"""Aligned faces as files, one an entry, named by id.
+
+They are PNG, which loses nothing: heatmap and code can be computed again from them. A file's
+folder is its id modulo 256, so that no folder holds more than a 256th of a large gallery.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from daah.errors import GalleryError
+from daah.types import ALIGNED_SIZE
+
+
+class Thumbnails:
+    """The aligned faces under `root`, which is made when the first is written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, id: int) -> Path:
+        """Where the face of `id` (>= 0) lies, whether or not there is one."""
+        if id < 0:
+            raise GalleryError(f"There is no gallery entry {id}.")
+        return self.root / f"{id % 256:02x}" / f"{id}.png"
+
+    def write(self, id: int, aligned: np.ndarray) -> None:
+        """Save an aligned face (150, 150, 3) uint8, replacing the old one in one step."""
+        path = self.path(id)
+        data = _encode(aligned)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise GalleryError(f"A thumbnail cannot be written ({error.strerror}).") from error
+
+    def read(self, id: int) -> np.ndarray:
+        """The aligned face (150, 150, 3) uint8 of an entry; GalleryError when it is not there."""
+        try:
+            data = self.path(id).read_bytes()
+        except OSError:
+            raise GalleryError(f"The gallery has no picture of entry {id}.") from None
+        try:
+            with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+                if image.size != (ALIGNED_SIZE, ALIGNED_SIZE):
+                    raise ValueError(f"size {image.size}")
+                return np.array(image.convert("RGB"))
+        except Exception as error:  # a damaged file makes decoders raise nearly anything
+            raise GalleryError(
+                f"The picture of gallery entry {id} is damaged; remove the entry and add it again."
+            ) from error
+
+    def remove(self, id: int) -> None:
+        """Delete the face of an entry, if there is one."""
+        try:
+            self.path(id).unlink(missing_ok=True)
+        except OSError as error:
+            raise GalleryError(f"A thumbnail cannot be deleted ({error.strerror}).") from error
+
+    def ids(self) -> Iterator[int]:
+        """Ids of all faces, in no order."""
+        for path in self.root.glob("*/*.png"):
+            if path.stem.isdecimal():
+                yield int(path.stem)
+
+    def leftovers(self) -> Iterator[Path]:
+        """Files that a stopped process left half written."""
+        yield from self.root.glob("*/*.tmp")
+
+
+def _encode(aligned: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    image = Image.fromarray(aligned)
+    if np.array_equal(aligned[..., 0], aligned[..., 1]) and np.array_equal(
+        aligned[..., 1], aligned[..., 2]
+    ):
+        image = image.convert("L")  # a grey photo takes a third, and reads back the same
+    image.save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()

@@ -1,0 +1,100 @@
+"""The two steps in front of every search: photo to faces, faces to codes. No state, no store."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from daah import codes, images
+from daah.errors import ConfigError
+from daah.faces import TEMPLATE, FaceDetector, align
+from daah.models.encoder import FaceEncoder
+from daah.types import ALIGNED_SIZE, Code, EncodedFace, Face
+
+#: Where the model may look: its own mask, everywhere, or a painted mask (150, 150) float32 in
+#: [0, 1] (or one for each face, (N, 150, 150)).
+Attention = Literal["model", "off"] | np.ndarray
+
+#: Longest side in pixels of the copy that faces are looked for in.
+DETECTION_SIDE = 1600
+
+#: Faces that go through the network at a time.
+BATCH = 32
+
+
+def detect(detector: FaceDetector, rgb: np.ndarray) -> list[Face]:
+    """Faces of an upright photo (H, W, 3) uint8, largest first, in pixels of that photo.
+
+    They are looked for in a copy of at most DETECTION_SIDE pixels a side, and cut from the photo
+    itself.
+    """
+    small = images.shrink(rgb, DETECTION_SIDE)
+    faces = detector.detect(small)
+    if small is rgb:
+        return faces
+    scale = np.array([rgb.shape[1] / small.shape[1], rgb.shape[0] / small.shape[0]], np.float32)
+    return [_scaled(face, scale, rgb) for face in faces]
+
+
+def encode(
+    encoder: FaceEncoder, faces: Sequence[Face], attention: Attention = "model"
+) -> list[EncodedFace]:
+    """Code and mask of each face. A face's code does not depend on the others.
+
+    Raises ConfigError for an unknown attention, ValueError for a painted mask of another shape or
+    outside [0, 1].
+    """
+    given = _attention(attention, len(faces))
+    encoded: list[EncodedFace] = []
+    for start in range(0, len(faces), BATCH):
+        part = faces[start : start + BATCH]
+        aligned = np.stack([face.aligned for face in part])  # (N, 150, 150, 3)
+        look = given if isinstance(given, str) else given[start : start + BATCH]
+        logits, masks = encoder.encode(aligned, look)
+        encoded += [
+            EncodedFace(face, Code(codes.sign(row), row), mask)
+            for face, row, mask in zip(part, logits, masks, strict=True)
+        ]
+    return encoded
+
+
+def aligned_face(aligned: np.ndarray) -> Face:
+    """A Face around an aligned image (150, 150, 3) uint8 whose photo is not at hand.
+
+    The aligned image stands for the photo: the box is all of it, the matrix is the identity, and
+    the landmarks are the template's.
+    """
+    side = np.float32(ALIGNED_SIZE)
+    return Face(
+        box=np.array([0, 0, side, side], np.float32),
+        landmarks=TEMPLATE.astype(np.float32),
+        score=1.0,
+        aligned=aligned,
+        matrix=np.eye(2, 3, dtype=np.float32),
+    )
+
+
+def _attention(attention: Attention, count: int) -> str | np.ndarray:
+    """Check an attention and give a painted mask to every face: (N, 150, 150) float32."""
+    if isinstance(attention, str):
+        if attention not in ("model", "off"):
+            raise ConfigError(f"attention: expected 'model', 'off' or a mask, got {attention!r}")
+        return attention
+    mask = np.asarray(attention, np.float32)
+    if mask.ndim not in (2, 3) or mask.shape[-2:] != (ALIGNED_SIZE, ALIGNED_SIZE):
+        raise ValueError(f"painted mask: expected (150, 150), got {mask.shape}")
+    if not np.all((mask >= 0) & (mask <= 1)):  # also refuses NaN
+        raise ValueError("painted mask: expected values in [0, 1]")
+    return np.ascontiguousarray(np.broadcast_to(mask, (count, ALIGNED_SIZE, ALIGNED_SIZE)))
+
+
+def _scaled(face: Face, scale: np.ndarray, rgb: np.ndarray) -> Face:
+    """A face of a smaller copy in pixels of the photo; scale (2,) float32 is photo over copy."""
+    landmarks = face.landmarks * scale
+    aligned, matrix = align(rgb, landmarks)
+    return dataclasses.replace(
+        face, box=face.box * np.tile(scale, 2), landmarks=landmarks, aligned=aligned, matrix=matrix
+    )

@@ -1,0 +1,132 @@
+"""A map of a gallery in two dimensions: faces with few different bits lie close to each other."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from daah import codes
+from daah.errors import GalleryError
+
+#: Faces that are laid out by all their mutual distances; further ones join their nearest.
+LANDMARKS = 1500
+
+#: Neighbours that decide where a face joins a finished map.
+NEIGHBOURS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Where each gallery entry lies on the map.
+
+    ids (N,) int64; xy (N, 2) float32 in [0, 1], x to the right and y up; codes (N, B) uint8, by
+    which others find their place; fingerprint of the model that made the codes.
+    """
+
+    ids: np.ndarray
+    xy: np.ndarray
+    codes: np.ndarray
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        count = len(self.ids)
+        if self.ids.dtype != np.int64 or self.ids.shape != (count,):
+            raise ValueError(f"ids: expected int64 (N,), got {self.ids.dtype} {self.ids.shape}")
+        if self.xy.dtype != np.float32 or self.xy.shape != (count, 2):
+            raise ValueError(f"xy: expected float32 (N, 2), got {self.xy.dtype} {self.xy.shape}")
+        if self.codes.dtype != np.uint8 or self.codes.ndim != 2 or len(self.codes) != count:
+            raise ValueError(f"codes: expected uint8 (N, B), got {self.codes.shape}")
+
+    def without(self, ids: Iterable[int]) -> Projection:
+        """The same map without these entries."""
+        keep = ~np.isin(self.ids, np.fromiter(ids, np.int64))
+        return Projection(self.ids[keep], self.xy[keep], self.codes[keep], self.fingerprint)
+
+    def place(self, packed: np.ndarray) -> np.ndarray:
+        """Where codes (Q, B) uint8 belong on this map: (Q, 2) float32 in [0, 1].
+
+        Each goes to the mean of its nearest entries, near ones weighing more: a code at distance 0
+        of an entry lies on it. On an empty map everything lies in the middle.
+        """
+        if not len(self.ids):
+            return np.full((len(packed), 2), 0.5, np.float32)
+        distance = codes.hamming(packed, self.codes)  # (Q, N)
+        nearest = np.argsort(distance, axis=1, kind="stable")[:, :NEIGHBOURS]
+        close = np.take_along_axis(distance, nearest, axis=1).astype(np.float64)
+        weight = 1.0 / np.maximum(close, 1e-6) ** 2
+        weight /= weight.sum(1, keepdims=True)
+        return np.einsum("qn,qnd->qd", weight, self.xy[nearest]).astype(np.float32)
+
+
+def project(ids: np.ndarray, packed: np.ndarray, fingerprint: str, seed: int = 0) -> Projection:
+    """Lay out codes (N, B) uint8 of entries `ids` (N,) int64; the same input gives the same map.
+
+    t-SNE (van der Maaten and Hinton, JMLR 2008) of the Hamming distances, by scikit-learn. Of more
+    than LANDMARKS entries a random choice is laid out, and the others join it.
+    """
+    count = len(ids)
+    chosen = np.arange(count)
+    if count > LANDMARKS:
+        chosen = np.sort(np.random.default_rng(seed).choice(count, LANDMARKS, replace=False))
+    xy = _layout(codes.hamming(packed[chosen], packed[chosen]), seed)
+    base = Projection(ids[chosen].astype(np.int64), xy, packed[chosen], fingerprint)
+    if len(chosen) == count:
+        return base
+    everywhere = np.empty((count, 2), np.float32)
+    for start in range(0, count, 1000):
+        everywhere[start : start + 1000] = base.place(packed[start : start + 1000])
+    everywhere[chosen] = xy
+    return Projection(ids.astype(np.int64), everywhere, packed, fingerprint)
+
+
+def save(path: Path, projection: Projection) -> None:
+    """Write a map, replacing the old one in one step."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        ids=projection.ids,
+        xy=projection.xy,
+        codes=projection.codes,
+        fingerprint=np.array(projection.fingerprint),
+    )
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(buffer.getvalue())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise GalleryError(f"The gallery's map cannot be written ({error.strerror}).") from error
+
+
+def load(path: Path) -> Projection | None:
+    """Read what `save` wrote; None when there is no map, or none that can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Projection(file["ids"], file["xy"], file["codes"], str(file["fingerprint"]))
+    except Exception:  # a map is drawn again in seconds: whatever ails the file, it is no map
+        return None
+
+
+def _layout(distance: np.ndarray, seed: int) -> np.ndarray:
+    """Mutual distances (M, M) to positions (M, 2) float32 in [0, 1]."""
+    count = len(distance)
+    if count < 4:  # t-SNE needs some neighbours; so few lie on a line
+        line = np.full((count, 2), 0.5, np.float32)
+        line[:, 0] = (np.arange(count) + 1) / (count + 1)
+        return line
+    from sklearn.manifold import TSNE  # imported late: it costs a second that a search never needs
+
+    xy = TSNE(
+        metric="precomputed",
+        init="random",
+        perplexity=min(20.0, (count - 1) / 3),
+        random_state=seed,
+        n_jobs=1,
+    ).fit_transform(distance.astype(np.float64))
+    low, high = xy.min(0), xy.max(0)
+    return (0.02 + 0.96 * (xy - low) / np.maximum(high - low, 1e-9)).astype(np.float32)
