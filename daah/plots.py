@@ -1,0 +1,359 @@
+"""Figures of the results, all in one style. Each function takes numbers and returns a Figure.
+
+Colours are those of Okabe and Ito, told apart by people with any colour vision; every series also
+has its own marker or line. The background is a light neutral, so that a figure reads the same on a
+white page and on a dark one. Nothing here touches pyplot's global state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from daah import metrics
+
+OURS, PEER, BAD, GOOD = "#0072B2", "#D55E00", "#D55E00", "#009E73"
+_CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#666666")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_INK, _PAPER, _FAINT = "#222222", "#FAFAF7", "#D9D9D3"
+
+_STYLE = {
+    "figure.facecolor": _PAPER,
+    "axes.facecolor": _PAPER,
+    "savefig.facecolor": _PAPER,
+    "text.color": _INK,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": _FAINT,
+    "grid.linewidth": 0.8,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "font.size": 10,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One line of a plot: x and y (T,), with an interval low to high (T,) where there is one."""
+
+    x: np.ndarray | Sequence[float]
+    y: np.ndarray | Sequence[float]
+    low: np.ndarray | Sequence[float] | None = None
+    high: np.ndarray | Sequence[float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalExample:
+    """One search: the query face, what came back nearest first, and whether each is right.
+
+    query: (S, S, 3) uint8. found: k of the same. right: k bools. distances: k, in bits.
+    """
+
+    query: np.ndarray
+    found: Sequence[np.ndarray]
+    right: Sequence[bool]
+    distances: Sequence[int]
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure at 150 dots an inch; the folder must exist, the suffix says the format.
+
+    The same figure gives the same bytes: no date, no random names.
+    """
+    dateless = {"Date": None} if Path(path).suffix == ".svg" else None
+    with mpl.rc_context({"svg.hashsalt": "daah"}):
+        figure.savefig(path, dpi=150, bbox_inches="tight", metadata=dateless)
+
+
+@mpl.rc_context(_STYLE)
+def accuracy_by_length(
+    ours: Mapping[str, Series],
+    peers: Mapping[str, Series],
+    floats: Mapping[str, float],
+    measure: str = "mAP",
+) -> Figure:
+    """Accuracy against bits stored: ours solid, peers dashed, float embeddings as level lines.
+
+    x of every series in bits, y in [0, 1]; floats: name -> score of an embedding kept as floats.
+    """
+    figure, axes = _figure(6.4, 4.2)
+    for i, (name, series) in enumerate(ours.items()):
+        _line(axes, series, name, i)
+    for i, (name, series) in enumerate(peers.items(), len(ours)):
+        _line(axes, series, name, i, linestyle="--")
+    for name, score in floats.items():
+        axes.axhline(score, color=_INK, linewidth=1.2, linestyle=":", label=name)
+    lengths = sorted({int(x) for series in [*ours.values(), *peers.values()] for x in series.x})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(lengths, [str(length) for length in lengths], minor=False)
+    axes.minorticks_off()
+    _label(axes, "code length in bits", measure, f"{measure} by code length")
+    axes.set_ylim(None, 1.0)
+    axes.legend()
+    return figure
+
+
+@mpl.rc_context(_STYLE)
+def roc_curves(curves: Mapping[str, metrics.Roc], far: Sequence[float] = (1e-3, 1e-2)) -> Figure:
+    """True accept rate against false accept rate, with the reported rates marked."""
+    figure, axes = _figure(6.0, 4.2)
+    for i, (name, curve) in enumerate(curves.items()):
+        shown = curve.far > 0
+        # Between two thresholds there is no rate to read off, so the curve goes in steps.
+        axes.step(
+            curve.far[shown],
+            curve.tar[shown],
+            where="post",
+            color=_CYCLE[i % len(_CYCLE)],
+            linestyle=("-", "--", "-.", ":")[i % 4],
+            label=name,
+        )
+    for rate in far:
+        axes.axvline(rate, color=_INK, linewidth=0.9, linestyle=":")
+    axes.set_xscale("log")
+    axes.set_xlim(1e-5, 1)
+    axes.set_ylim(0, 1.01)
+    _label(axes, "false accept rate", "true accept rate", "Verification of all pairs")
+    axes.legend(loc="lower right")
+    return figure
+
+
+@mpl.rc_context(_STYLE)
+def distance_histogram(
+    genuine: np.ndarray, impostor: np.ndarray, bits: int, threshold: int | None = None
+) -> Figure:
+    """Hamming distances of same-person and different-person pairs, each kind summing to one."""
+    figure, axes = _figure(6.4, 3.8)
+    edges = np.arange(bits + 2) - 0.5
+    for distances, name, colour, hatch in (
+        (genuine, "same person", GOOD, None),
+        (impostor, "different people", PEER, "///"),
+    ):
+        share = np.bincount(np.ravel(distances), minlength=bits + 1) / np.size(distances)
+        axes.stairs(share, edges, fill=True, alpha=0.35, color=colour, hatch=hatch)
+        axes.stairs(share, edges, color=colour, linewidth=1.6, label=name)
+    if threshold is not None:
+        axes.axvline(
+            threshold + 0.5,
+            color=_INK,
+            linestyle="--",
+            linewidth=1.4,
+            label=f"same person up to {threshold}",
+        )
+    axes.set_xlim(-0.5, bits + 0.5)
+    _label(axes, f"distance in bits of {bits}", "share of pairs", "How far apart pairs are")
+    axes.legend(loc="upper right")
+    return figure
+
+
+@mpl.rc_context(_STYLE)
+def fidelity(
+    deletion: Mapping[str, Series], insertion: Mapping[str, Series], blurred: float
+) -> Figure:
+    """Deletion and insertion curves side by side, one line an order of pixels.
+
+    x: share of pixels, y: normalised Hamming distance to the original code. blurred: the distance
+    of the face with nothing left sharp, where both curves come from or go to.
+    """
+    figure, (left, right) = _figure(9.6, 4.0, columns=2)
+    for axes, curves in ((left, deletion), (right, insertion)):
+        for i, (name, series) in enumerate(curves.items()):
+            _line(axes, series, name, i)
+        axes.axhline(blurred, color=_INK, linewidth=1.0, linestyle=":", label="all blurred")
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_ylim(0, None)
+    _label(left, "pixels blurred", "share of bits changed", "Deletion: higher is better")
+    _label(right, "pixels kept sharp", "", "Insertion: lower is better")
+    left.legend()
+    return figure
+
+
+@mpl.rc_context(_STYLE)
+def slices(panels: Mapping[str, Mapping[str, Series]], clean: Mapping[str, float]) -> Figure:
+    """One panel a kind of damage or group; in each, scores against its strength.
+
+    panels: label of the x axis -> measure -> series. clean: measure -> score of untouched faces,
+    drawn as a level line in the colour of its measure.
+    """
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, grid = _figure(3.6 * columns, 3.0 * rows, rows=rows, columns=columns)
+    grid = np.ravel(grid)
+    measures = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+    for axes, (label, lines) in zip(grid, panels.items(), strict=False):
+        for name, series in lines.items():
+            _line(axes, series, name, measures.index(name))
+            if name in clean:
+                colour = _CYCLE[measures.index(name) % len(_CYCLE)]
+                axes.axhline(clean[name], color=colour, linewidth=1.0, linestyle=":")
+        axes.set_ylim(0, 1.02)
+        _label(axes, label, "", "")
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    grid[0].legend(loc="lower right")
+    return figure
+
+
+@mpl.rc_context(_STYLE)
+def learning_curve(history: Sequence[Mapping[str, float]], score: str) -> Figure:
+    """Losses and validation scores by epoch.
+
+    history: one mapping an epoch with "epoch", `score` and any other figures: "map..." and
+    "rank..." are drawn with the score, "mask..." and "seconds" are left out, the rest are losses.
+    What is missing in an epoch is left out of its line.
+    """
+    figure, (left, right) = _figure(9.6, 3.8, columns=2)
+    names = list(dict.fromkeys(key for row in history for key in row))
+    scores = [score, *(n for n in names if n.startswith(("map", "rank")) and n != score)]
+    losses = [
+        name
+        for name in names
+        if name not in scores and not name.startswith(("epoch", "mask", "seconds"))
+    ]
+    for axes, shown in ((left, losses), (right, scores)):
+        for i, name in enumerate(shown):
+            _line(axes, _column(history, name), name, i)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if shown:
+            axes.legend()
+    _label(left, "epoch", "loss", "Training")
+    _label(right, "epoch", "score", "Validation")
+    return figure
+
+
+@mpl.rc_context(_STYLE)
+def precision_recall_curves(curves: Mapping[str, metrics.PrecisionRecall]) -> Figure:
+    """Precision against recall of everything within a distance, a line a representation."""
+    figure, axes = _figure(5.6, 4.2)
+    for i, (name, curve) in enumerate(curves.items()):
+        axes.plot(
+            curve.recall,
+            curve.precision,
+            color=_CYCLE[i % len(_CYCLE)],
+            linestyle=("-", "--", "-.", ":")[i % 4],
+            label=name,
+        )
+    axes.set_xlim(0, 1.01)
+    axes.set_ylim(0, 1.01)
+    _label(axes, "recall", "precision", "Everything within a distance")
+    axes.legend()
+    return figure
+
+
+@mpl.rc_context(_STYLE)
+def reliability_diagram(reliabilities: Mapping[str, metrics.Reliability]) -> Figure:
+    """Stated probability against what happened; on the diagonal the statement holds."""
+    figure, axes = _figure(5.0, 4.6)
+    axes.plot([0, 1], [0, 1], color=_INK, linewidth=1.0, linestyle=":")
+    for i, (name, bins) in enumerate(reliabilities.items()):
+        label = f"{name} (error {bins.error:.3f})"
+        _line(axes, Series(bins.confidence, bins.accuracy), label, i)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_aspect("equal")
+    _label(axes, "stated probability", "share that came true", "Does the probability hold?")
+    axes.legend(loc="upper left")
+    return figure
+
+
+@mpl.rc_context(_STYLE)
+def identification_curves(
+    curves: Mapping[str, metrics.Identification], shipped: Mapping[str, tuple[float, float]]
+) -> Figure:
+    """Misses against false alarms when half of the people are strangers to the gallery.
+
+    shipped: name -> (fpir, fnir) at the threshold that is shipped, drawn as a large marker.
+    """
+    figure, axes = _figure(6.0, 4.2)
+    for i, (name, curve) in enumerate(curves.items()):
+        colour = _CYCLE[i % len(_CYCLE)]
+        shown = curve.fpir > 0
+        axes.step(curve.fpir[shown], curve.fnir[shown], where="post", color=colour, label=name)
+        if name in shipped:
+            fpir, fnir = shipped[name]
+            axes.plot(fpir, fnir, color=colour, marker="o", markersize=9, markeredgecolor=_INK)
+    axes.set_xscale("log")
+    axes.set_ylim(0, 1)
+    _label(
+        axes,
+        "false positive identification rate",
+        "false negative identification rate",
+        "Unknown people; the dot is the shipped threshold",
+    )
+    axes.legend()
+    return figure
+
+
+@mpl.rc_context(_STYLE)
+def retrieval_page(examples: Sequence[RetrievalExample], title: str = "") -> Figure:
+    """A page of searches: the query on the left, then what was found, right or wrong in words.
+
+    Raises ValueError without examples.
+    """
+    if not examples:
+        raise ValueError("retrieval_page: expected at least one example")
+    most = max(len(example.found) for example in examples)
+    figure = Figure(figsize=(1.15 * (most + 1.3), 1.4 * len(examples)), layout="constrained")
+    widths = [1.25] + [1.0] * most
+    grid = figure.subplots(len(examples), most + 1, squeeze=False, width_ratios=widths)
+    for row, example in zip(grid, examples, strict=True):
+        for axes in row:
+            axes.set_axis_off()
+        row[0].imshow(example.query)
+        row[0].set_title("query", fontsize=8)
+        for axes, face, right, distance in zip(
+            row[1:], example.found, example.right, example.distances, strict=False
+        ):
+            axes.imshow(face)
+            axes.set_title(
+                f"{distance} {'right' if right else 'wrong'}",
+                fontsize=8,
+                color=GOOD if right else BAD,
+            )
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1):
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns)
+
+
+def _line(axes: Axes, series: Series, name: str, i: int, linestyle: str = "-") -> None:
+    colour = _CYCLE[i % len(_CYCLE)]
+    axes.plot(
+        series.x,
+        series.y,
+        color=colour,
+        marker=_MARKERS[i % len(_MARKERS)],
+        linestyle=linestyle,
+        label=name,
+    )
+    if series.low is not None and series.high is not None:
+        axes.fill_between(series.x, series.low, series.high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _label(axes: Axes, x: str, y: str, title: str) -> None:
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.set_title(title)
+
+
+def _column(history: Sequence[Mapping[str, float]], name: str) -> Series:
+    rows = [(row["epoch"], row[name]) for row in history if row.get(name) is not None]
+    return Series([epoch for epoch, _ in rows], [value for _, value in rows])
