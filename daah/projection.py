@@ -13,7 +13,10 @@ import numpy as np
 from daah import codes
 from daah.errors import GalleryError
 
-#: Faces that are laid out by all their mutual distances; further ones join their nearest.
+#: Most entries on a map; of a larger gallery a random choice.
+LARGEST = 20_000
+
+#: Entries that are laid out by all their mutual distances; further ones join their nearest.
 LANDMARKS = 1500
 
 #: Neighbours that decide where a face joins a finished map.
@@ -42,9 +45,22 @@ class Projection:
         if self.codes.dtype != np.uint8 or self.codes.ndim != 2 or len(self.codes) != count:
             raise ValueError(f"codes: expected uint8 (N, B), got {self.codes.shape}")
 
+    def joined(self, ids: np.ndarray, packed: np.ndarray) -> Projection:
+        """The same map with entries ids (M,) int64, codes (M, B) uint8, put at their places.
+
+        Entries that are on the map already move to where their new codes belong.
+        """
+        rest = self.without(ids.tolist())
+        return Projection(
+            np.concatenate([rest.ids, ids]),
+            np.concatenate([rest.xy, rest.place(packed)]),
+            np.concatenate([rest.codes, packed]),
+            self.fingerprint,
+        )
+
     def without(self, ids: Iterable[int]) -> Projection:
         """The same map without these entries."""
-        keep = ~np.isin(self.ids, np.fromiter(ids, np.int64))
+        keep = ~np.isin(self.ids, np.array(list(ids), np.int64))
         return Projection(self.ids[keep], self.xy[keep], self.codes[keep], self.fingerprint)
 
     def place(self, packed: np.ndarray) -> np.ndarray:
@@ -56,7 +72,10 @@ class Projection:
         if not len(self.ids):
             return np.full((len(packed), 2), 0.5, np.float32)
         distance = codes.hamming(packed, self.codes)  # (Q, N)
-        nearest = np.argsort(distance, axis=1, kind="stable")[:, :NEIGHBOURS]
+        # Rows break ties, so that the same code always goes to the same place.
+        keys = distance.astype(np.int64) * len(self.ids) + np.arange(len(self.ids))
+        few = min(NEIGHBOURS, len(self.ids))
+        nearest = np.argpartition(keys, few - 1, axis=1)[:, :few]
         close = np.take_along_axis(distance, nearest, axis=1).astype(np.float64)
         weight = 1.0 / np.maximum(close, 1e-6) ** 2
         weight /= weight.sum(1, keepdims=True)

@@ -20,6 +20,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -55,6 +56,23 @@ class Entry:
     added_at: float
 
 
+class Model(Protocol):
+    """What a gallery needs to know of the model whose codes it holds; a FaceEncoder is one."""
+
+    name: str
+    fingerprint: str
+    bits: int
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """A model that need not be at hand: to copy, list or export codes that are already there."""
+
+    name: str
+    fingerprint: str
+    bits: int
+
+
 class Gallery:
     """Codes and faces of people that can be found. Get one from `Gallery.open`."""
 
@@ -72,6 +90,12 @@ class Gallery:
         """The name of the gallery's folder."""
         return self.folder.name
 
+    @property
+    def model(self) -> ModelName:
+        """The model whose codes the gallery holds."""
+        known = self.provenance
+        return ModelName(known.model, known.fingerprint, known.bits)
+
     @classmethod
     def exists(cls, uri: str | Path) -> bool:
         """Whether there is a gallery at `uri`, complete or not, of whatever model."""
@@ -81,7 +105,7 @@ class Gallery:
     def open(
         cls,
         uri: str | Path,
-        encoder: FaceEncoder,
+        encoder: Model | None,
         read_only: bool = False,
         *,
         folder: Path | None = None,
@@ -92,6 +116,7 @@ class Gallery:
 
         uri: a folder ("gallery/orl", or "sqlite:gallery/orl"), or "milvus://host:port/collection"
             whose faces then lie in `folder` (default: gallery/<collection>).
+        encoder: the model that the codes must be of; None takes whatever gallery is there.
         source, credit: what a gallery made by this call says of itself.
         Raises GalleryError when it is missing, damaged, locked, away or made by another model.
         """
@@ -99,7 +124,7 @@ class Gallery:
         home = _folder(uri, folder)
         known = provenance_file.read(home)
         if known is None:
-            if read_only:
+            if read_only or encoder is None:
                 raise GalleryError(
                     f"There is no gallery {home.name}. Build one with: "
                     "python -m daah gallery build SRC --gallery FOLDER"
@@ -114,7 +139,7 @@ class Gallery:
             store = _open_codes(home, known, read_only=False, uri=uri)
             provenance_file.write(home, known)
             return cls(store, home, known, read_only)
-        if (known.fingerprint, known.bits) != (encoder.fingerprint, encoder.bits):
+        if encoder and (known.fingerprint, known.bits) != (encoder.fingerprint, encoder.bits):
             raise GalleryError(
                 f"The gallery {home.name} was made by model {known.model} "
                 f"({known.fingerprint[:12]}, {known.bits} bits), not by {encoder.name} "
@@ -178,7 +203,12 @@ class Gallery:
         The same person and photo again replaces the entry. Raises ConfigError for a name that
         cannot be kept, GalleryError when the gallery is read-only.
         """
-        return self.add_many([(person, photo, encoded)])[0]
+        (id_,) = self.add_many([(person, photo, encoded)])
+        drawn = self.map()
+        if drawn and len(drawn.ids) < projection.LARGEST:
+            joined = drawn.joined(np.array([id_], np.int64), _packed([encoded]))
+            projection.save(self.folder / MAP, joined)
+        return id_
 
     def add_many(
         self, rows: Sequence[tuple[str, str, EncodedFace]], ids: Sequence[int] | None = None
@@ -187,7 +217,7 @@ class Gallery:
 
         ids: ids >= 0 to use instead of those that person and photo decide.
         """
-        self._writable()
+        self.require_writable()
         if not rows:
             return []
         now = time.time()
@@ -209,7 +239,7 @@ class Gallery:
 
         Raises GalleryError when nobody has this name or the gallery is read-only.
         """
-        self._writable()
+        self.require_writable()
         person = checked_name("person", person)
         ids = [entry.id for entry in self.entries(person)]
         if not ids:
@@ -218,7 +248,7 @@ class Gallery:
 
     def remove_entry(self, id: int) -> None:
         """Delete one entry for good. Raises GalleryError when there is none of this id."""
-        self._writable()
+        self.require_writable()
         self.entry(id)
         self._delete([id])
 
@@ -260,17 +290,16 @@ class Gallery:
         return drawn if drawn and drawn.fingerprint == self.provenance.fingerprint else None
 
     def draw_map(self) -> Projection:
-        """Draw the map of the gallery's codes anew, and keep it unless the gallery is read-only."""
-        ids, packed = [], []
-        for rows in self.store.scan():
-            ids.append(rows.ids)
-            packed.append(rows.codes)
-        spec = self.store.spec
-        drawn = projection.project(
-            np.concatenate([np.empty(0, np.int64), *ids]),
-            np.concatenate([np.empty((0, codes.nbytes(spec.bits)), np.uint8), *packed]),
-            spec.fingerprint,
-        )
+        """Draw the map of the gallery's codes anew, and keep it unless the gallery is read-only.
+
+        Takes about two seconds for a few hundred entries, and half a minute for the largest map.
+        """
+        ids = np.concatenate([np.empty(0, np.int64), *(rows.ids for rows in self.store.scan())])
+        if len(ids) > projection.LARGEST:
+            chosen = np.random.default_rng(0).choice(len(ids), projection.LARGEST, replace=False)
+            ids = ids[np.sort(chosen)]
+        fingerprint = self.store.spec.fingerprint
+        drawn = projection.project(ids, self.store.get(ids).codes, fingerprint)
         if not self.read_only:
             projection.save(self.folder / MAP, drawn)
         return drawn
@@ -285,14 +314,14 @@ class Gallery:
 
     def describe(self, **changes: object) -> None:
         """Change fields of the provenance, in memory and on disk."""
-        self._writable()
+        self.require_writable()
         changed = dataclasses.replace(self.provenance, **changes)
         provenance_file.write(self.folder, changed)
         self.provenance = changed
 
     def destroy(self) -> None:
         """Close the gallery and delete it with all that is in it."""
-        self._writable()
+        self.require_writable()
         if _is_server(self.provenance.codes):
             for rows in self.store.scan():
                 self.store.remove(rows.ids)
@@ -321,7 +350,8 @@ class Gallery:
             projection.save(self.folder / MAP, drawn.without(ids))
         return self.store.remove(np.array(ids, np.int64))
 
-    def _writable(self) -> None:
+    def require_writable(self) -> None:
+        """Raise GalleryError when the gallery was opened read-only."""
         if self.read_only:
             raise GalleryError(f"The gallery {self.name} is read-only here.")
 
@@ -374,7 +404,7 @@ def _folder(uri: str, folder: Path | None) -> Path:
     return HOME / checked_name("collection", collection)
 
 
-def _new(uri: str, encoder: FaceEncoder, source: str, credit: str) -> Provenance:
+def _new(uri: str, encoder: Model, source: str, credit: str) -> Provenance:
     return Provenance(
         source=source,
         credit=credit,
@@ -386,7 +416,7 @@ def _new(uri: str, encoder: FaceEncoder, source: str, credit: str) -> Provenance
     )
 
 
-def _codes_file(encoder: FaceEncoder) -> str:
+def _codes_file(encoder: Model) -> str:
     return f"codes-{encoder.fingerprint[:12]}.sqlite"
 
 

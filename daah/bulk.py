@@ -1,0 +1,393 @@
+"""Enrolling many photos: a stream from files to codes whose memory does not grow with its length.
+
+Worker processes decode and find faces; this process encodes and writes, in batches. What is in the
+gallery already is not read again, so a stopped run is gone on with by the same call.
+"""
+
+from __future__ import annotations
+
+import collections
+import csv
+import itertools
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from daah.errors import DaahError, DataError
+from daah.faces import FaceDetector, principal_face
+from daah.gallery.folder import Gallery, Progress, checked_name, entry_id
+from daah.images import read_image
+from daah.models.encoder import FaceEncoder
+from daah.photos import SUFFIXES
+from daah.pipeline import aligned_face, detect, encode
+
+#: Faces that are written in one transaction.
+WRITE_BATCH = 256
+
+#: Photos that a worker process is handed at a time.
+_CHUNK = 16
+
+#: Refused photos that the report itself names; all of them go to the `refused` callback.
+_NAMED = 100
+
+NO_FACE = "no face found"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A photo to enrol. photo: the name that the gallery keeps. id: of the entry, >= 0."""
+
+    person: str
+    photo: str
+    path: Path
+    id: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A line of the listing or a photo that was not enrolled, and why."""
+
+    photo: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BulkReport:
+    """What a run did.
+
+    seen: photos of this process's share. added: enrolled now. present: enrolled before.
+    refused: how many were not enrolled; examples: the first hundred of them with reasons.
+    rate: photos a second, those that were present left out.
+    """
+
+    seen: int
+    added: int
+    present: int
+    refused: int
+    examples: tuple[Refused, ...]
+    seconds: float
+    rate: float
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Photos to enrol: `rows()` starts a fresh pass over them; total: how many there are."""
+
+    rows: Callable[[], Iterator[Row | Refused]]
+    total: int
+
+
+def listing(source: Path) -> Listing:
+    """What a folder with a folder for each person, or a .csv or .parquet manifest, lists.
+
+    A manifest has the columns person and photo (a path, relative to the manifest), and may have id
+    (an integer >= 0; otherwise person and photo decide the id). Raises DataError when there is no
+    such source, or a manifest lacks a column.
+    """
+    source = Path(source)
+    if source.is_dir():
+        return Listing(lambda: _of_folder(source), sum(1 for _ in _files(source)))
+    if not source.is_file():
+        raise DataError(f"{source}: there is no such folder or manifest")
+    if source.suffix.lower() == ".parquet":
+        return _of_parquet(source)
+    if source.suffix.lower() == ".csv":
+        return _of_csv(source)
+    raise DataError(f"{source}: expected a folder, a .csv or a .parquet manifest")
+
+
+def add(
+    gallery: Gallery,
+    photos: Listing,
+    encoder: FaceEncoder,
+    *,
+    workers: int | None = None,
+    shard: tuple[int, int] = (0, 1),
+    progress: Progress | None = None,
+    refused: Callable[[Refused], None] | None = None,
+) -> BulkReport:
+    """Enrol a listing, whatever its length, and say what was refused.
+
+    workers: processes that decode and detect; None leaves one core for encoding; 0 does all of it
+        in this process. shard: (index, count), to take every count-th photo only; several
+        processes need a gallery on a server, a folder has one writer.
+    The principal face of each photo is taken. A photo that is listed twice is enrolled once.
+    Raises DataError when a worker process dies, GalleryError when the gallery cannot be written.
+    """
+    index, count = shard
+    if not 0 <= index < count:
+        raise DataError(f"shard: expected an index below {count}, got {index}")
+    if workers is None:
+        workers = max(1, (os.cpu_count() or 2) - 1)
+    gallery.require_writable()
+    tally = _Tally(len(range(index, photos.total, count)), progress, refused)
+    rows = itertools.islice(photos.rows(), index, None, count)
+    waiting: dict[int, tuple[Row, np.ndarray]] = {}
+    for row, face in _faces(_new_rows(gallery, rows, tally), workers):
+        if isinstance(face, str):
+            tally.refuse(Refused(row.photo, face))
+            continue
+        if row.id in waiting:
+            tally.present(row.person)
+            continue
+        waiting[row.id] = (row, face)
+        if len(waiting) == WRITE_BATCH:
+            _write(gallery, encoder, waiting, tally)
+    if waiting:
+        _write(gallery, encoder, waiting, tally)
+    gallery.flush()
+    return tally.report()
+
+
+class _Tally:
+    """Counts of a run, and its progress."""
+
+    def __init__(
+        self, total: int, progress: Progress | None, refused: Callable[[Refused], None] | None
+    ) -> None:
+        self._total = total
+        self._progress = progress
+        self._on_refused = refused
+        self._started = time.perf_counter()
+        self._added = self._present = self._refused = 0
+        self._examples: list[Refused] = []
+
+    def added(self, count: int, person: str) -> None:
+        self._added += count
+        self._show(person)
+
+    def present(self, person: str) -> None:
+        self._present += 1
+        if self._present % WRITE_BATCH == 0:
+            self._show(person)
+
+    def refuse(self, what: Refused) -> None:
+        self._refused += 1
+        if len(self._examples) < _NAMED:
+            self._examples.append(what)
+        if self._on_refused:
+            self._on_refused(what)
+        self._show(what.photo)
+
+    def report(self) -> BulkReport:
+        seconds = time.perf_counter() - self._started
+        return BulkReport(
+            seen=self._seen,
+            added=self._added,
+            present=self._present,
+            refused=self._refused,
+            examples=tuple(self._examples),
+            seconds=seconds,
+            rate=(self._added + self._refused) / max(seconds, 1e-9),
+        )
+
+    @property
+    def _seen(self) -> int:
+        return self._added + self._present + self._refused
+
+    def _show(self, name: str) -> None:
+        if not self._progress:
+            return
+        seconds = max(time.perf_counter() - self._started, 1e-9)
+        rate = (self._added + self._refused) / seconds
+        left = (self._total - self._seen) / rate if rate else 0
+        clock = f"{int(left) // 3600}:{int(left) // 60 % 60:02d}:{int(left) % 60:02d}"
+        self._progress(
+            self._seen, self._total, f"{rate:.1f} photos/s, {clock} left, {self._refused} refused"
+        )
+
+
+def _new_rows(gallery: Gallery, rows: Iterable[Row | Refused], tally: _Tally) -> Iterator[Row]:
+    """Rows whose photo is not in the gallery yet; the others are counted."""
+    held = [batch.ids for batch in gallery.store.scan()]  # 8 bytes an entry
+    known = np.concatenate([np.empty(0, np.int64), *held])
+    for row in rows:
+        if isinstance(row, Refused):
+            tally.refuse(row)
+            continue
+        at = int(np.searchsorted(known, row.id))
+        if at == len(known) or known[at] != row.id:
+            yield row
+        elif gallery.entry(row.id).person == row.person:
+            tally.present(row.person)
+        else:
+            tally.refuse(Refused(row.photo, f"the id {row.id} belongs to another person"))
+
+
+def _write(
+    gallery: Gallery,
+    encoder: FaceEncoder,
+    waiting: dict[int, tuple[Row, np.ndarray]],
+    tally: _Tally,
+) -> None:
+    encoded = encode(encoder, [aligned_face(aligned) for _, aligned in waiting.values()])
+    gallery.add_many(
+        [
+            (row.person, row.photo, face)
+            for (row, _), face in zip(waiting.values(), encoded, strict=True)
+        ],
+        list(waiting),
+    )
+    last = next(reversed(waiting.values()))[0]
+    tally.added(len(waiting), last.person)
+    waiting.clear()
+
+
+# --- finding faces, here or in worker processes ---------------------------------------------------
+
+
+def _faces(rows: Iterator[Row], workers: int) -> Iterator[tuple[Row, np.ndarray | str]]:
+    """Each row with its aligned face (150, 150, 3) uint8, or the reason why there is none."""
+    if workers == 0:
+        detector = FaceDetector()
+        for row in rows:
+            yield row, _face(detector, row)
+        return
+    # Spawned, not forked: a fork of a process that has run PyTorch may hang.
+    context = multiprocessing.get_context("spawn")
+    pending: collections.deque = collections.deque()
+    try:
+        with ProcessPoolExecutor(workers, context, _start_worker) as pool:
+            while chunk := list(itertools.islice(rows, _CHUNK)):
+                pending.append((chunk, pool.submit(_faces_of_chunk, chunk)))
+                if len(pending) > 3 * workers:
+                    done, future = pending.popleft()
+                    yield from zip(done, future.result(), strict=True)
+            for done, future in pending:
+                yield from zip(done, future.result(), strict=True)
+    except BrokenProcessPool as error:
+        raise DataError(
+            "A worker process ended unexpectedly, perhaps for want of memory. Run the same command "
+            "again to go on, with fewer --workers."
+        ) from error
+
+
+_detector: FaceDetector | None = None  # of a worker process
+
+
+def _start_worker() -> None:
+    global _detector
+    import torch
+
+    torch.set_num_threads(1)
+    _detector = FaceDetector()
+
+
+def _faces_of_chunk(chunk: list[Row]) -> list[np.ndarray | str]:
+    return [_face(_detector, row) for row in chunk]
+
+
+def _face(detector: FaceDetector, row: Row) -> np.ndarray | str:
+    try:
+        rgb = read_image(row.path)
+        face = principal_face(detect(detector, rgb), rgb.shape)
+    except DaahError as error:
+        return str(error)
+    return NO_FACE if face is None else face.aligned
+
+
+# --- listings ------------------------------------------------------------------------------------
+
+
+def _of_folder(folder: Path) -> Iterator[Row | Refused]:
+    for person, path in _files(folder):
+        yield _row(person, f"{person}/{path.name}", path)
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """(person, photo), sorted; one person's folder is held at a time."""
+    for person in sorted(path.name for path in folder.iterdir() if path.is_dir()):
+        for photo in sorted((folder / person).iterdir()):
+            if photo.suffix.lower() in SUFFIXES:
+                yield person, photo
+
+
+def _of_csv(manifest: Path) -> Listing:
+    def records() -> Iterator[dict[str, str]]:
+        try:
+            with manifest.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file, strict=True)
+                _require_columns(manifest, reader.fieldnames or [])
+                yield from reader
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{manifest}: cannot be read as CSV in UTF-8 ({error})") from error
+
+    total = sum(1 for _ in records())
+    return Listing(lambda: (_manifest_row(manifest, record) for record in records()), total)
+
+
+def _of_parquet(manifest: Path) -> Listing:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise DataError(
+            "A Parquet manifest needs the package pyarrow (pip install pyarrow); or use CSV."
+        ) from None
+    try:
+        with pq.ParquetFile(manifest) as file:
+            _require_columns(manifest, file.schema_arrow.names)
+            total = file.metadata.num_rows
+            columns = [
+                name for name in ("person", "photo", "id") if name in file.schema_arrow.names
+            ]
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{manifest}: cannot be read as Parquet ({error})") from error
+
+    def rows() -> Iterator[Row | Refused]:
+        try:
+            with pq.ParquetFile(manifest) as file:
+                for batch in file.iter_batches(batch_size=1000, columns=columns):
+                    for record in batch.to_pylist():
+                        yield _manifest_row(manifest, record)
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{manifest}: cannot be read as Parquet ({error})") from error
+
+    return Listing(rows, total)
+
+
+def _require_columns(manifest: Path, names: Iterable[str]) -> None:
+    missing = [name for name in ("person", "photo") if name not in names]
+    if missing:
+        raise DataError(
+            f"{manifest}: expected the columns person, photo and perhaps id; {missing} missing, "
+            f"there are {list(names)}"
+        )
+
+
+def _manifest_row(manifest: Path, record: dict) -> Row | Refused:
+    person, photo = str(record["person"] or ""), str(record["photo"] or "")
+    if not photo.strip():
+        return Refused(photo, "the photo's path is empty")
+    path = Path(photo)
+    inside = not path.is_absolute() and ".." not in path.parts
+    # A path of the host is nobody's business: visitors see the name that the gallery keeps.
+    shown = path.as_posix() if inside else "/".join(path.parts[-2:])
+    row = _row(person, shown, manifest.parent / path, photo)
+    given = record.get("id")
+    if given in (None, "") or isinstance(row, Refused):
+        return row
+    try:
+        id_ = int(given)
+    except ValueError:
+        id_ = -1
+    if not 0 <= id_ < 2**63:
+        return Refused(shown, f"the id {given!r} is not an integer from 0 to 2^63 - 1")
+    return Row(row.person, row.photo, row.path, id_)
+
+
+def _row(person: str, photo: str, path: Path, identity: str | None = None) -> Row | Refused:
+    """A row whose id person and `identity` (default: photo) decide; Refused for unfit names."""
+    try:
+        person, photo = checked_name("person", person), checked_name("photo", photo)
+        identity = photo if identity is None else identity
+        return Row(person, photo, path, entry_id(person, identity))
+    except (DaahError, UnicodeEncodeError) as error:
+        return Refused(repr(photo), str(error))

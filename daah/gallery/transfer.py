@@ -1,0 +1,131 @@
+"""Galleries out of and between stores: copies, JSON Lines, Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from daah import codes, projection
+from daah.errors import DataError, GalleryError
+from daah.gallery.folder import MAP, Gallery, Progress
+from daah.gallery.thumbnails import Thumbnails
+
+_BATCH = 1000
+
+
+def copy(source: Gallery, target: Gallery, progress: Progress | None = None) -> int:
+    """Copy all entries of one gallery into another of the same model; returns how many.
+
+    Nothing is encoded again. What is already there is left alone, so a stopped copy can be run
+    again; until its end the target says that it is incomplete. Raises GalleryError when the models
+    differ or the source is incomplete.
+    """
+    source.require_complete()
+    if source.store.spec != target.store.spec:
+        raise GalleryError(
+            f"The galleries {source.name} and {target.name} are of different models "
+            f"({source.store.spec.fingerprint[:12]} and {target.store.spec.fingerprint[:12]}); "
+            "codes of two models cannot be mixed."
+        )
+    held = source.provenance
+    empty = target.count() == 0
+    if empty or not target.provenance.complete:
+        target.describe(source=held.source, credit=held.credit)
+    elif target.provenance.source != held.source:
+        target.describe(
+            source=_joined(target.provenance.source, held.source),
+            credit=_joined(target.provenance.credit, held.credit),
+        )
+    target.describe(complete=False)
+    faces = Thumbnails(target.folder / "faces")
+    total, done = source.count(), 0
+    for rows in source.store.scan(batch=_BATCH):
+        for id_ in rows.ids.tolist():
+            faces.write(id_, source.thumbnail(id_))
+        target.store.upsert(rows.ids, rows.codes, rows.meta)
+        done += len(rows.ids)
+        if progress:
+            progress(done, total, rows.meta[-1].person)
+    target.flush()
+    drawn = source.map()
+    if drawn and target.count() == len(drawn.ids):
+        projection.save(target.folder / MAP, drawn)
+    elif total:
+        target.draw_map()
+    target.describe(complete=True, photos=target.count(), skipped=held.skipped)
+    return done
+
+
+def records(gallery: Gallery) -> Iterator[dict[str, Any]]:
+    """Every entry as plain JSON values: id, person, photo, added_at, bits, code (hex)."""
+    bits = gallery.store.spec.bits
+    for rows in gallery.store.scan(batch=_BATCH):
+        for id_, code, meta in zip(rows.ids.tolist(), rows.codes, rows.meta, strict=True):
+            yield {
+                "id": id_,
+                "person": meta.person,
+                "photo": meta.photo,
+                "added_at": meta.added_at,
+                "bits": bits,
+                "code": codes.to_hex(code),
+            }
+
+
+def export_jsonl(gallery: Gallery, file: TextIO) -> int:
+    """Write one JSON object a line, as of `records`; returns how many."""
+    count = 0
+    for record in records(gallery):
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        count += 1
+    return count
+
+
+def export_parquet(gallery: Gallery, path: Path) -> int:
+    """Write a Parquet file with the columns of `records`; returns how many rows.
+
+    Raises DataError when pyarrow is not installed or the file cannot be written.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise DataError(
+            "Parquet needs the package pyarrow (pip install pyarrow); or export to a file whose "
+            "name ends in .jsonl."
+        ) from None
+    schema = pa.schema(
+        [
+            ("id", pa.int64()),
+            ("person", pa.string()),
+            ("photo", pa.string()),
+            ("added_at", pa.float64()),
+            ("bits", pa.int32()),
+            ("code", pa.string()),
+        ],
+        metadata={
+            "fingerprint": gallery.provenance.fingerprint,
+            "alignment": gallery.provenance.alignment,
+            "source": gallery.provenance.source,
+            "credit": gallery.provenance.credit,
+        },
+    )
+    count, waiting = 0, []
+    try:
+        with pq.ParquetWriter(path, schema) as writer:
+            for record in records(gallery):
+                waiting.append(record)
+                count += 1
+                if len(waiting) == _BATCH:
+                    writer.write_table(pa.Table.from_pylist(waiting, schema))
+                    waiting.clear()
+            writer.write_table(pa.Table.from_pylist(waiting, schema))
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be written ({error.strerror}).") from error
+    return count
+
+
+def _joined(a: str, b: str) -> str:
+    parts = [part for part in (a, b) if part]
+    return "; ".join(dict.fromkeys(parts))
