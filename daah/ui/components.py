@@ -1,0 +1,58 @@
+"""Gradio's picture inputs, with errors that a stranger may read.
+
+A file that Pillow cannot open makes Gradio's own components answer with the path of the upload on
+the server. These subclasses keep the component's name and class, so that the page treats them as
+the originals, and turn whatever goes wrong into a sentence.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.data_classes import ImageData
+
+from daah.errors import ImageError
+from daah.images import read_image
+
+
+class Photo(gr.Image):
+    """`gr.Image` whose value is (H, W, 3) uint8 RGB, upright, read through `daah.images`."""
+
+    def preprocess(self, payload: ImageData | None) -> np.ndarray | None:
+        """The uploaded photo. Raises gr.Error with the ImageError's sentence."""
+        if payload is None:
+            return None
+        if not payload.path:
+            raise gr.Error("A photo must be uploaded as a file.", title="No photo")
+        try:
+            return read_image(Path(payload.path))
+        except ImageError as problem:
+            raise gr.Error(str(problem), title="This photo cannot be read") from None
+
+    is_template = True  # the page draws it as its base
+
+    @classmethod
+    def get_component_class_id(cls) -> str:
+        """The base's, under which the page asks for the component's code."""
+        return gr.Image.get_component_class_id()
+
+
+class Painter(gr.ImageEditor):
+    """`gr.ImageEditor` that answers unreadable strokes with a sentence."""
+
+    def preprocess(self, payload: Any) -> Any:
+        """The editor's value. Raises gr.Error."""
+        try:
+            return super().preprocess(payload)
+        except Exception:  # any decoder error, each of which would name a path of the server
+            raise gr.Error("The painting cannot be read; undo it and paint again.") from None
+
+    is_template = True
+
+    @classmethod
+    def get_component_class_id(cls) -> str:
+        """The base's, under which the page asks for the component's code."""
+        return gr.ImageEditor.get_component_class_id()

@@ -1,0 +1,287 @@
+"""What happens on each event of the Search tab: plain typed functions, no Gradio in them.
+
+Each takes the retriever and values and returns values, so that a fake retriever can test them and
+two visitors can never meet. What a visitor did wrong comes as a DaahError with a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from daah import codes, explain
+from daah.errors import ConfigError
+from daah.gallery import SessionGallery
+from daah.images import read_image, shrink, upright_rgb
+from daah.retrieval import FaceRetriever
+from daah.types import ALIGNED_SIZE, EncodedFace, Face, Match
+from daah.ui.session import MODEL, OFF, PAINTED, Options, Session
+
+Progress = Callable[[float, str], None]
+
+#: Longest side of a photo as it is searched; more pixels cost time and find no more faces.
+WORKING_SIDE = 1600
+#: Longest side of a photo as it is drawn: a page of a megabyte is slow on a phone.
+SHOWN_SIDE = 960
+#: Cells on a side of the per-bit view.
+GRID = 10
+#: Matches of one face that the endpoint gives at most.
+MOST_MATCHES = 100
+#: Under this width, in pixels of the photo, a face is searched with a warning.
+SMALL_FACE = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Detail:
+    """The chosen match and its gallery face, encoded."""
+
+    match: Match
+    encoded: EncodedFace
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Everything the Search tab draws. matches: per face; thumbnails: of the chosen face's."""
+
+    session: Session
+    options: Options
+    faces: tuple[EncodedFace, ...]
+    matches: tuple[tuple[Match, ...], ...]
+    thumbnails: Mapping[int, np.ndarray]
+    gallery: int
+    detail: Detail | None
+
+    @property
+    def chosen(self) -> EncodedFace:
+        """The chosen face."""
+        return self.faces[self.session.face]
+
+
+def working_photo(photo: Image.Image | np.ndarray) -> np.ndarray:
+    """What a visitor gave, as upright RGB of a size to work with. Raises ImageError."""
+    return shrink(photo if isinstance(photo, np.ndarray) else upright_rgb(photo), WORKING_SIDE)
+
+
+def search(
+    retriever: FaceRetriever,
+    photo: Image.Image | np.ndarray,
+    options: Options,
+    own: SessionGallery | None = None,
+    progress: Progress | None = None,
+) -> Session:
+    """Find and encode every face of a photo. A photo without a face gives a Session without any."""
+    rgb = working_photo(photo)
+    result = retriever.search(rgb, options.count, options.bits, progress, own)
+    encoded = tuple(found.encoded for found in result.faces)
+    return with_attention(
+        retriever, Session(rgb, {MODEL: encoded}, result.seconds), options.attention
+    )
+
+
+def with_attention(retriever: FaceRetriever, session: Session, attention: str) -> Session:
+    """The session with codes for this attention ready; encodes only what was never asked for."""
+    session = replace(session, bit=None)
+    if attention == OFF and OFF not in session.encoded:
+        faces = [encoded.face for encoded in session.encoded[MODEL]]
+        encoded = tuple(retriever.encode(faces, "off")) if faces else ()
+        return replace(session, encoded={**session.encoded, OFF: encoded})
+    return session
+
+
+def paint(retriever: FaceRetriever, session: Session, mask: np.ndarray | None) -> Session:
+    """Encode the chosen face under a painted mask (h, w) float32 in [0, 1]; None takes it back."""
+    painted = {i: face for i, face in session.painted.items() if i != session.face}
+    regions = {key: r for key, r in session.regions.items() if key != (PAINTED, session.face)}
+    if mask is not None:
+        face = session.encoded[MODEL][session.face].face
+        painted[session.face] = retriever.encode([face], mask)[0]
+    return replace(session, painted=painted, regions=regions, bit=None)
+
+
+def painted_mask(layers: list[np.ndarray | None]) -> np.ndarray | None:
+    """Paint layers (h, w, 4) uint8 to a mask (150, 150) float32: their opacity. None if empty."""
+    strokes = [layer[..., 3] for layer in layers if layer is not None and layer[..., 3].any()]
+    if not strokes:
+        return None
+    size = (ALIGNED_SIZE, ALIGNED_SIZE)
+    small = [Image.fromarray(s).resize(size, Image.Resampling.BOX) for s in strokes]
+    return np.max([np.asarray(s, np.float32) / 255 for s in small], axis=0)
+
+
+def search_again(
+    retriever: FaceRetriever, session: Session, options: Options, own: SessionGallery | None
+) -> Session:
+    """A new search with the chosen match's own face, which is aligned already."""
+    if session.match is None:
+        return session
+    encoded = retriever.recall(session.match, own)
+    new = Session(encoded.face.aligned, {MODEL: (encoded,)}, {})
+    return with_attention(retriever, new, options.attention)
+
+
+def choose_face(session: Session, index: int) -> Session:
+    """Another face of the same photo; what was chosen of the old one is let go."""
+    if not 0 <= index < len(session.encoded[MODEL]):
+        return session
+    return replace(session, face=index, match=None, bit=None)
+
+
+def face_at(session: Session, x: float, y: float) -> int | None:
+    """The face whose box holds the point, in shares of the photo's width and height.
+
+    Where boxes overlap the smallest is meant: the larger one can be tapped elsewhere.
+    """
+    height, width = session.photo.shape[:2]
+    point = np.array([x * width, y * height])
+    holding = [
+        i
+        for i, encoded in enumerate(session.encoded[MODEL])
+        if (encoded.face.box[:2] <= point).all() and (point <= encoded.face.box[2:]).all()
+    ]
+    return holding[-1] if holding else None  # faces are ordered largest first
+
+
+def choose_match(session: Session, id: int) -> Session:
+    """Show this gallery entry beside the face; the same one again hides it."""
+    return replace(session, match=None if session.match == id else id, bit=None)
+
+
+def choose_bit(retriever: FaceRetriever, session: Session, options: Options, bit: int) -> Session:
+    """Show what decides this bit. The per-bit view of a face is computed on its first bit."""
+    if session.bit == bit or not 0 <= bit < retriever.bits:
+        return replace(session, bit=None)
+    key = (options.attention, session.face)
+    regions = session.regions
+    if key not in regions:
+        encoded = session.faces(options.attention)[session.face]
+        regions = {**regions, key: explain.bit_regions(retriever.encoder, encoded, grid=GRID)}
+    return replace(session, bit=bit, regions=regions)
+
+
+def snap(lengths: tuple[int, ...], before: int, wanted: int) -> int:
+    """The code length that a slider moved from `before` to `wanted` means.
+
+    Only trained prefixes are codes; between two of them the direction of the move decides, so
+    that an arrow key never gets stuck.
+    """
+    if wanted in lengths:
+        return wanted
+    if wanted > before:
+        return min((n for n in lengths if n >= wanted), default=max(lengths))
+    return max((n for n in lengths if n <= wanted), default=min(lengths))
+
+
+def look(
+    retriever: FaceRetriever,
+    session: Session,
+    options: Options,
+    own: SessionGallery | None = None,
+) -> View:
+    """Rank the gallery for every face, as the options say. Encodes no face of the visitor."""
+    faces = session.faces(options.attention)
+    matches = tuple(rank(retriever, face, options, own) for face in faces)
+    shown = matches[session.face] if faces else ()
+    chosen = next((m for m in shown if m.id == session.match), None)
+    return View(
+        session=session,
+        options=options,
+        faces=faces,
+        matches=matches,
+        thumbnails={m.id: retriever.thumbnail(m.id, own) for m in shown},
+        gallery=retriever.gallery.store.count() + (len(own) if own else 0),
+        detail=Detail(chosen, recall(retriever, chosen.id, own)) if chosen else None,
+    )
+
+
+def rank(
+    retriever: FaceRetriever,
+    encoded: EncodedFace,
+    options: Options,
+    own: SessionGallery | None = None,
+) -> tuple[Match, ...]:
+    """The nearest entries, judged by the threshold that the visitor set."""
+    found = retriever.match(encoded, options.count, options.bits, own)
+    return tuple(replace(m, same_person=m.distance <= options.threshold) for m in found)
+
+
+def recall(retriever: FaceRetriever, id: int, own: SessionGallery | None) -> EncodedFace:
+    """A gallery entry's face with code and mask; of the shared gallery's, some are kept ready."""
+    if id < 0:
+        return retriever.recall(id, own)
+    return _recall_shared(retriever, id, retriever.gallery.store.generation)
+
+
+@lru_cache(maxsize=128)
+def _recall_shared(retriever: FaceRetriever, id: int, generation: int) -> EncodedFace:
+    return retriever.recall(id)
+
+
+def shown_photo(session: Session, faces: tuple[EncodedFace, ...]) -> tuple[np.ndarray, tuple]:
+    """The photo at the size it is drawn, and the faces in its pixels."""
+    small = shrink(session.photo, SHOWN_SIDE)
+    scale = small.shape[1] / session.photo.shape[1]
+    if scale == 1:
+        return small, faces
+    return small, tuple(replace(f, face=_scaled(f.face, scale)) for f in faces)
+
+
+def _scaled(face: Face, scale: float) -> Face:
+    matrix = face.matrix.copy()
+    matrix[:, :2] /= np.float32(scale)
+    scale = np.float32(scale)
+    return replace(face, box=face.box * scale, landmarks=face.landmarks * scale, matrix=matrix)
+
+
+def document(view: View) -> dict[str, Any]:
+    """The result as plain JSON values, the same shape as the `/search` endpoint returns."""
+    return {
+        "faces": [
+            describe(encoded, matches, view.options.bits)
+            for encoded, matches in zip(view.faces, view.matches, strict=True)
+        ],
+        "bits": view.options.bits,
+        "attention": view.options.attention,
+        "seconds": {step: round(s, 4) for step, s in view.session.seconds.items()},
+    }
+
+
+def describe(encoded: EncodedFace, matches: tuple[Match, ...], bits: int) -> dict[str, Any]:
+    """One face with its matches as plain JSON values, in pixels of the upright photo."""
+    face = encoded.face
+    packed = codes.prefix(codes.pack(encoded.code.bits), bits)
+    return {
+        "box": [round(float(v), 1) for v in face.box],
+        "score": round(float(face.score), 4),
+        "landmarks": [[round(float(v), 1) for v in point] for point in face.landmarks],
+        "code": codes.to_hex(packed),
+        "matches": [
+            {
+                "id": m.id,
+                "person": m.person,
+                "photo": m.photo,
+                "distance": m.distance,
+                "probability": m.probability,
+                "same_person": m.same_person,
+            }
+            for m in matches
+        ],
+    }
+
+
+def search_file(retriever: FaceRetriever, data: bytes, k: int, bits: int) -> dict[str, Any]:
+    """The `/search` endpoint on the bytes of a photo. Raises ImageError and ConfigError.
+
+    Coordinates are pixels of the upright photo as it was sent.
+    """
+    if not 1 <= k <= MOST_MATCHES:
+        raise ConfigError(f"k: expected 1 to {MOST_MATCHES} matches, got {k}.")
+    result = retriever.search(read_image(data), k=k, bits=bits)
+    return {
+        "faces": [describe(found.encoded, found.matches, bits) for found in result.faces],
+        "seconds": {step: round(s, 4) for step, s in result.seconds.items()},
+    }

@@ -1,0 +1,140 @@
+"""The whole page. `build_app` joins the tabs; `build_notice` stands in when there is no model."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio import FileData
+from starlette.middleware import Middleware
+
+from daah.errors import DaahError
+from daah.gallery import SessionGallery
+from daah.retrieval import FaceRetriever
+from daah.ui import handlers
+from daah.ui.guard import Guard, forgetting, refuse_addresses
+from daah.ui.parts import static
+from daah.ui.search_tab import SearchTab
+from daah.ui.session import Session
+from daah.ui.settings import Settings
+from daah.ui.theme import theme
+
+TITLE = "Face hash search"
+
+
+class App(gr.Blocks):
+    """Blocks that launch with this project's settings, whoever calls `launch`."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            title=TITLE,
+            analytics_enabled=False,  # nothing is sent anywhere at run time
+            fill_width=False,
+            # (every, age) in seconds: a file is gone before the minutes that the page states.
+            delete_cache=(30, 60 * settings.keep_minutes - 60),
+        )
+        self.settings = settings
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """Gradio's own check, after every photo given by address was refused."""
+        refuse_addresses(inputs)
+        super().validate_inputs(block_fn, inputs)
+
+    def launch(self, **overrides: Any) -> Any:
+        """`gr.Blocks.launch` with the project's settings; what is given here goes before them."""
+        return super().launch(**{**self.launch_settings(), **overrides})
+
+    def launch_settings(self) -> dict[str, Any]:
+        """Arguments of `launch`, each with its reason."""
+        settings = self.settings
+        upload = settings.max_upload_mb * 2**20
+        # Somebody at their own computer adds whole sets of photos at once.
+        body = upload if settings.public else 50 * upload
+        return {
+            "theme": theme(),
+            "css": static("style.css"),
+            "max_file_size": upload,
+            "strict_cors": True,  # other sites must not use a visitor's browser against this one
+            "ssr_mode": False,  # server-side rendering has failed on Spaces before
+            "run_history": False,  # it keeps every result in the browser, with server paths
+            "show_error": False,  # a traceback is for the log
+            "enable_monitoring": False,
+            "allowed_paths": [],  # pictures travel inside the page
+            "footer_links": ["api"],
+            "state_session_capacity": settings.max_sessions,
+            "app_kwargs": {
+                "middleware": [Middleware(Guard, max_bytes=body)],
+                "lifespan": forgetting(self, settings.keep_minutes, self._over),
+            },
+        }
+
+    def _over(self, value: Any) -> bool:
+        return isinstance(value, Session) and value.expired(self.settings.keep_minutes)
+
+
+def build_app(retriever: FaceRetriever, settings: Settings | None = None) -> App:
+    """The page over a retriever. Settings default to `Settings.from_environment()`."""
+    settings = settings or Settings.from_environment()
+    with App(settings) as demo:
+        gr.HTML(_header(settings), elem_id="header", apply_default_css=False)
+        own = gr.State(SessionGallery(), time_to_live=60 * settings.additions_minutes)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Search", id="search"):
+                search = SearchTab(retriever, settings, own, landing=None)
+        demo.load(search.start, None, search.session, queue=False, api_visibility="private",
+                  show_progress="hidden")  # fmt: skip
+        _endpoints(retriever)
+    demo.queue(
+        max_size=settings.queue_size,
+        default_concurrency_limit=1,
+        api_open=False,
+    )
+    return demo
+
+
+def build_notice(problem: DaahError, settings: Settings | None = None) -> App:
+    """A full page that says what is missing, instead of an app that would have to guess."""
+    with App(settings or Settings.from_environment()) as demo:
+        gr.HTML(
+            f'<main id="notice" role="alert"><h1>{TITLE}</h1>'
+            f"<h2>This page cannot search at the moment.</h2><p>{escape(str(problem))}</p>"
+            "<p>Nothing is shown instead of a real result.</p></main>",
+            apply_default_css=False,
+        )
+    return demo
+
+
+def _header(settings: Settings) -> str:
+    return (
+        f"<header><h1>{TITLE}</h1>"
+        "<p class='lead'>Each face becomes a short binary code. Matches are the codes with the "
+        "fewest different bits.</p>"
+        "<p class='privacy'>Photos are processed on this server, deleted within "
+        f"{settings.keep_minutes} minutes, never added to the gallery and never used for training."
+        "</p></header>"
+    )
+
+
+def _endpoints(retriever: FaceRetriever) -> None:
+    def search(photo: FileData, k: int = 8, bits: int = 128) -> dict[str, Any]:
+        """Find the faces of a photo and their nearest gallery entries.
+
+        photo: a JPEG, PNG or WebP file of at most 10 MB. k: matches a face, 1 to 100. bits: code
+        length, one of 16, 24, 32, 48, 64, 96, 128.
+
+        Returns {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks": [[x, y], ...],
+        "code": hex, "matches": [{"id", "person", "photo", "distance", "probability",
+        "same_person"}]}], "seconds": {"detect", "encode", "search"}}: pixels of the upright photo,
+        faces largest first, matches nearest first. Wrong input answers with a sentence.
+        """
+        try:
+            data = Path(photo["path"]).read_bytes()
+            return handlers.search_file(retriever, data, k, bits)
+        except DaahError as problem:
+            raise gr.Error(str(problem)) from None
+        except (KeyError, TypeError, OSError):
+            raise gr.Error("photo: expected an uploaded file.") from None
+
+    gr.api(search, api_name="search", concurrency_id="model", concurrency_limit=1)

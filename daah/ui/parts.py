@@ -1,0 +1,50 @@
+"""Pieces of the page that several tabs use: an HTML part with its script, small inputs."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+STATIC = Path(__file__).parent / "static"
+
+#: How every event is set up unless it says otherwise: hidden from the API, answered at once and
+#: beside the queue, because it only draws again what is known already.
+QUICK: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+
+#: Events that run the network: one after another, so that two visitors take turns.
+MODEL: dict[str, Any] = {
+    "concurrency_id": "model",
+    "concurrency_limit": 1,
+    "trigger_mode": "once",
+    "api_visibility": "private",
+}
+
+
+@cache
+def static(name: str) -> str:
+    """The text of a file that ships with the page."""
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+def part(elem_id: str, value: str = "", live: bool = False, **more: Any) -> gr.HTML:
+    """A piece of the page drawn by `render`; its buttons arrive as `select` events.
+
+    live: screen readers announce what changes in it.
+    """
+    template = '<div role="status" aria-live="polite">${value}</div>' if live else "${value}"
+    return gr.HTML(
+        value,
+        elem_id=elem_id,
+        elem_classes="part",
+        html_template=template,
+        js_on_load=static("parts.js"),
+        apply_default_css=False,
+        **more,
+    )

@@ -1,0 +1,452 @@
+"""The Search tab: its components, and which handler answers which of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from daah.errors import DaahError
+from daah.gallery import SessionGallery
+from daah.retrieval import FaceRetriever
+from daah.ui import handlers, render
+from daah.ui.components import Painter, Photo
+from daah.ui.examples import EXAMPLES
+from daah.ui.handlers import View
+from daah.ui.parts import MODEL, QUICK, part
+from daah.ui.session import MODEL as ON
+from daah.ui.session import OFF, PAINTED, Options, Session
+from daah.ui.settings import Settings
+
+#: Side in pixels of the canvas that a visitor paints on; the aligned face is 150.
+CANVAS = 450
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The pieces that a result is drawn in, in the order of the screen."""
+
+    sentence: gr.HTML
+    boxes: gr.HTML
+    chips: gr.HTML
+    heatmap: gr.HTML
+    code: gr.HTML
+    matches: gr.HTML
+    match: gr.HTML
+    download: gr.HTML
+
+    def all(self) -> list[gr.HTML]:
+        """As outputs of an event."""
+        return list(vars(self).values())
+
+
+_DRAWN: dict[str, Callable[[View], str]] = {
+    "sentence": render.verdict,
+    "boxes": render.boxes,
+    "chips": render.chips,
+    "heatmap": render.heatmap,
+    "code": render.code,
+    "matches": render.matches,
+    "match": render.detail,
+    "download": render.download,
+}
+
+
+def draw(view: View, names: Collection[str] = ()) -> dict[str, str]:
+    """The parts of a result with these names (default: all), as HTML."""
+    if not view.faces:
+        return {**blank(render.verdict(view)), "boxes": render.boxes(view)}
+    return {name: _DRAWN[name](view) for name in names or _DRAWN}
+
+
+def blank(sentence: str) -> dict[str, str]:
+    """A screen with nothing but a sentence."""
+    return {**dict.fromkeys(_DRAWN, ""), "sentence": sentence}
+
+
+class SearchTab:
+    """Builds the tab inside the current Blocks and wires it.
+
+    own: the State with the visitor's own SessionGallery. landing: the finished example that a page
+    starts with, or None.
+    """
+
+    def __init__(
+        self,
+        retriever: FaceRetriever,
+        settings: Settings,
+        own: gr.State,
+        landing: Session | None,
+    ) -> None:
+        self.retriever, self.settings, self.own = retriever, settings, own
+        self.landing = landing
+        self.session = gr.State(None)
+        # Where the slider stands, and the code length that this means.
+        self.position = gr.State(retriever.bits)
+        self.length = gr.State(retriever.bits)
+        with gr.Row(elem_classes="search"):
+            with gr.Column(scale=1, min_width=300, elem_classes="left"):
+                self._inputs()
+            with gr.Column(scale=2, min_width=320, elem_classes="right"):
+                self._outputs()
+        self._wire()
+
+    def options_at_start(self) -> Options:
+        """The controls before anybody touched them."""
+        bits = self.retriever.bits
+        return Options(bits, self.settings.matches, self._threshold(bits))
+
+    def start(self) -> Session | None:
+        """The session that a page starts with."""
+        return self.landing
+
+    def _threshold(self, bits: int) -> int:
+        calibrated = self.retriever.threshold(bits)
+        # Without a calibration no limit is right; this one leaves the slider in a useful place.
+        return max(0, bits // 4 if calibrated is None else calibrated)
+
+    def _threshold_info(self, bits: int) -> str:
+        if self.retriever.threshold(bits) is None:
+            return "This checkpoint is not calibrated at this length; choose the limit yourself."
+        return "Starts where one in a thousand pairs of different people would pass."
+
+    def _inputs(self) -> None:
+        self.photo = Photo(
+            label="Your photo",
+            sources=["upload", "webcam", "clipboard"],
+            elem_id="photo",
+            height=280,
+            buttons=[],
+            alt_text="The photo you gave",
+            placeholder="Drop a photo here, or tap to choose one",
+        )
+        self.examples = part("examples", render.examples(EXAMPLES))
+        start = self.options_at_start()
+        lengths = ", ".join(str(n) for n in self.retriever.lengths)
+        with gr.Accordion("Options", open=False, elem_id="options"):
+            self.bits = gr.Slider(
+                min(self.retriever.lengths),
+                self.retriever.bits,
+                start.bits,
+                step=8,
+                label="Code length",
+                info=f"Bits that are compared: {lengths}. The photo is not encoded again.",
+                elem_id="bits",
+                buttons=[],
+            )
+            self.count = gr.Slider(
+                4, 24, start.count, step=1, label="Matches to show", elem_id="count", buttons=[]
+            )
+            self.threshold = gr.Slider(
+                0,
+                start.bits // 2,
+                start.threshold,
+                step=1,
+                label="Count as a match up to N different bits",
+                info=self._threshold_info(start.bits),
+                elem_id="threshold",
+                buttons=[],
+            )
+            self.strength = gr.Slider(
+                0,
+                1,
+                start.strength,
+                step=0.05,
+                label="Heatmap strength",
+                elem_id="strength",
+                buttons=[],
+            )
+            self.attention = gr.Radio(
+                [("On", ON), ("Off", OFF), ("Painted", PAINTED)],
+                value=ON,
+                label="Attention",
+                info="The model's own mask, none, or one that you paint.",
+                elem_id="attention",
+            )
+
+    def _outputs(self) -> None:
+        start = blank(render.say(render.WAITING))
+        if self.landing is not None:
+            start = draw(handlers.look(self.retriever, self.landing, self.options_at_start()))
+        pieces = {"sentence": part("sentence", start["sentence"], live=True)}
+        for name in ("boxes", "chips", "heatmap"):
+            pieces[name] = part(name, start[name])
+        with gr.Column(visible=False, elem_id="painting") as self.painting:
+            self.painter = Painter(
+                label="Paint where the model may look",
+                elem_id="paint",
+                type="numpy",
+                image_mode="RGBA",
+                sources=[],
+                transforms=[],
+                layers=False,
+                brush=gr.Brush(
+                    default_size=40, colors=["#ffffff"], default_color="#ffffff", color_mode="fixed"
+                ),
+                canvas_size=(CANVAS, CANVAS),
+                fixed_canvas=True,
+                buttons=[],
+            )
+        for name in ("code", "matches", "match", "download"):
+            pieces[name] = part(name, start[name])
+        self.parts = Parts(**pieces)
+
+    def _wire(self) -> None:
+        parts = self.parts
+        controls = [self.length, self.count, self.threshold, self.strength, self.attention]
+        known = [self.session, self.own, *controls]
+        result = [self.session, *parts.all()]
+        whole = [self.photo, *result, self.painting, self.painter]
+        loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": parts.sentence}
+        newest = {**QUICK, "trigger_mode": "always_last"}
+
+        found = self.photo.input(self._search, [self.photo, *known], whole, **MODEL, **loud)
+        found.failure(self._failed, None, whole, **QUICK)
+        shown = self.examples.select(self._example, known, whole, **MODEL, **loud)
+        shown.failure(self._failed, None, whole, **QUICK)
+        parts.match.select(self._again, known, whole, **MODEL, **loud)
+        self.attention.input(self._attention, known, whole, **MODEL, **loud)
+        parts.code.select(self._bit, known, result, **MODEL, show_progress="minimal",
+                          show_progress_on=parts.code)  # fmt: skip
+        self.painter.change(self._paint, [self.painter, *known], result,
+                            **{**MODEL, "trigger_mode": "always_last"}, **loud)  # fmt: skip
+
+        parts.boxes.select(self._face, known, [*result, self.painter], **QUICK)
+        parts.chips.select(self._face, known, [*result, self.painter], **QUICK)
+        parts.matches.select(self._match, known, result, **QUICK)
+        self.bits.input(
+            self._length,
+            [self.position, self.bits, *known],
+            [self.position, self.length, self.threshold, *result],
+            **newest,
+        )
+        self.bits.release(self._settle, self.length, [self.bits, self.position], **QUICK)
+        for control in (self.count, self.threshold):
+            control.input(self._rank, known, result, **newest)
+        self.strength.input(self._strength, known, result, **newest)
+
+    # One method an event: values in, a dictionary of component and new value out. Gradio puts its
+    # own arguments where they stand in the signature, so they come first.
+
+    def _search(
+        self,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 (how Gradio hands it over)
+        photo: np.ndarray | None = None,
+        session: Session | None = None,
+        own: SessionGallery | None = None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        if photo is None:
+            return self._clear(render.say(render.WAITING))
+        options = Options(*controls)
+        return self._fresh(
+            lambda: handlers.search(
+                self.retriever, photo, options, own, lambda done, text: progress(done, desc=text)
+            ),
+            options,
+            own,
+        )
+
+    def _example(
+        self,
+        event: gr.EventData,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        session: Session | None = None,
+        own: SessionGallery | None = None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        example = EXAMPLES[_whole(event, "index") % len(EXAMPLES)]
+        photo = example.read()
+        drawn = self._search(progress, photo, session, own, *controls)
+        return {self.photo: photo, **drawn}
+
+    def _again(
+        self,
+        event: gr.EventData,
+        session: Session | None,
+        own: SessionGallery | None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        options = Options(*controls)
+        drawn = self._fresh(
+            lambda: handlers.search_again(self.retriever, session, options, own), options, own
+        )
+        return {self.photo: drawn[self.session].photo, **drawn}
+
+    def _attention(
+        self, session: Session | None, own: SessionGallery | None, *controls: Any
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        options = Options(*controls)
+        return self._fresh(
+            lambda: handlers.with_attention(self.retriever, session, options.attention),
+            options,
+            own,
+        )
+
+    def _failed(self) -> dict[Any, Any]:
+        text = "That photo gave no result; the message says why. Choose another one."
+        return {self.photo: None, **self._clear(render.say(text, "bad"))}
+
+    def _face(
+        self,
+        event: gr.EventData,
+        session: Session | None,
+        own: SessionGallery | None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        if event._data.get("do") == "face" and "x" in event._data:
+            index = handlers.face_at(session, float(event.x), float(event.y))
+        else:
+            index = _whole(event, "index")
+        if index is None or index == session.face:
+            return {self.session: session}
+        options = Options(*controls)
+        session = handlers.choose_face(session, index)
+        drawn = self._drawn(session, options, own)
+        if options.attention == PAINTED:
+            drawn[self.painter] = _canvas(session)
+        return drawn
+
+    def _match(
+        self,
+        event: gr.EventData,
+        session: Session | None,
+        own: SessionGallery | None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        session = handlers.choose_match(session, _whole(event, "id"))
+        return self._drawn(session, Options(*controls), own, "code", "matches", "match")
+
+    def _bit(
+        self,
+        event: gr.EventData,
+        session: Session | None,
+        own: SessionGallery | None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        options = Options(*controls)
+        bit = _whole(event, "index")
+        session = handlers.choose_bit(self.retriever, session, options, bit)
+        return self._drawn(session, options, own, "code")
+
+    def _length(
+        self,
+        before: int,
+        wanted: int,
+        session: Session | None,
+        own: SessionGallery | None,
+        length: int,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        bits = handlers.snap(self.retriever.lengths, before, int(wanted))
+        limit = self._threshold(bits)
+        changed = {self.position: int(wanted), self.length: bits}
+        if bits != length:
+            changed[self.threshold] = gr.Slider(
+                value=limit, maximum=bits // 2, info=self._threshold_info(bits)
+            )
+        else:
+            limit = controls[1]
+        if not self._here(session):
+            return {**changed, **self._expired()}
+        count, _, *rest = controls
+        return {**changed, **self._drawn(session, Options(bits, count, limit, *rest), own)}
+
+    def _settle(self, length: int) -> tuple[int, int]:
+        return length, length
+
+    def _rank(
+        self, session: Session | None, own: SessionGallery | None, *controls: Any
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        names = ("sentence", "chips", "code", "matches", "match", "download")
+        return self._drawn(session, Options(*controls), own, *names)
+
+    def _strength(
+        self, session: Session | None, own: SessionGallery | None, *controls: Any
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        return self._drawn(session, Options(*controls), own, "heatmap", "code", "match")
+
+    def _paint(
+        self,
+        painting: dict[str, Any] | None,
+        session: Session | None,
+        own: SessionGallery | None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        options = Options(*controls)
+        if options.attention != PAINTED or not self._here(session) or not session.encoded[ON]:
+            return {self.session: session}
+        mask = handlers.painted_mask((painting or {}).get("layers") or [])
+        if mask is None and session.face not in session.painted:
+            return {self.session: session}  # the canvas was only laid out
+        session = handlers.paint(self.retriever, session, mask)
+        return self._drawn(session, options, own)
+
+    def _here(self, session: Session | None) -> TypeGuard[Session]:
+        return session is not None and not session.expired(self.settings.keep_minutes)
+
+    def _fresh(
+        self, work: Callable[[], Session], options: Options, own: SessionGallery | None
+    ) -> dict[Any, Any]:
+        """Run the network, and draw the result with the canvas that belongs to it."""
+        try:
+            session = work()
+        except DaahError as problem:
+            raise gr.Error(str(problem), title="No result") from None
+        drawn = self._drawn(session, options, own)
+        painting = options.attention == PAINTED and bool(session.encoded[ON])
+        drawn[self.painting] = gr.Column(visible=painting)
+        if painting:
+            drawn[self.painter] = _canvas(session)
+        return drawn
+
+    def _drawn(
+        self, session: Session, options: Options, own: SessionGallery | None, *names: str
+    ) -> dict[Any, Any]:
+        """The session, and the parts with these names (default: all) drawn from it."""
+        drawn = draw(handlers.look(self.retriever, session, options, own), names)
+        return {self.session: session, **{vars(self.parts)[n]: html for n, html in drawn.items()}}
+
+    def _clear(self, sentence: str) -> dict[Any, Any]:
+        pieces = vars(self.parts)
+        drawn = {pieces[name]: html for name, html in blank(sentence).items()}
+        return {self.session: None, self.painting: gr.Column(visible=False), **drawn}
+
+    def _expired(self) -> dict[Any, Any]:
+        text = render.EXPIRED.format(minutes=self.settings.keep_minutes)
+        cleared = self._clear(render.say(text, "bad"))
+        cleared.pop(self.painting)
+        return cleared
+
+
+def _whole(event: gr.EventData, name: str) -> int:
+    """A whole number that the page sent along; ids have more digits than a JavaScript number."""
+    try:
+        return int(str(event._data[name]))
+    except (KeyError, TypeError, ValueError):
+        raise gr.Error("The page sent something that it never offers; load it again.") from None
+
+
+def _canvas(session: Session) -> dict[str, Any]:
+    """The chosen face, large enough to paint on, without any stroke."""
+    aligned = session.encoded[ON][session.face].face.aligned
+    large = np.array(Image.fromarray(aligned).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
+    return {"background": large, "layers": [], "composite": None}

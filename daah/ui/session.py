@@ -1,0 +1,62 @@
+"""What belongs to one visitor. Frozen values that live in `gr.State` and nowhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from daah.types import EncodedFace
+
+MODEL, OFF, PAINTED = "on", "off", "painted"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The controls of the Search tab as they stand.
+
+    threshold: largest distance in bits that counts as a match. strength: of the heatmap, 0 to 1.
+    attention: "on" (the model's mask), "off" (none) or "painted" (the visitor's).
+    """
+
+    bits: int
+    count: int
+    threshold: int
+    strength: float = 0.6
+    attention: str = MODEL
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """One photo and everything derived from it.
+
+    photo: (H, W, 3) uint8 RGB, upright. encoded: the faces, largest first, by attention ("on",
+    and "off" once asked for). painted: the chosen faces under a painted mask, by index.
+    regions: `explain.bit_regions` by (attention, index), computed once per face.
+    face, match, bit: what is chosen; a match by its gallery id. born: time.monotonic() at upload.
+    """
+
+    photo: np.ndarray
+    encoded: Mapping[str, tuple[EncodedFace, ...]]
+    seconds: Mapping[str, float]
+    painted: Mapping[int, EncodedFace] = field(default_factory=dict)
+    regions: Mapping[tuple[str, int], np.ndarray] = field(default_factory=dict)
+    face: int = 0
+    match: int | None = None
+    bit: int | None = None
+    born: float = field(default_factory=time.monotonic)
+
+    def faces(self, attention: str) -> tuple[EncodedFace, ...]:
+        """The faces under `attention`; those not painted yet keep the model's own mask."""
+        if attention == OFF:
+            return self.encoded[OFF]
+        own = self.encoded[MODEL]
+        if attention == PAINTED:
+            return tuple(self.painted.get(i, face) for i, face in enumerate(own))
+        return own
+
+    def expired(self, minutes: float) -> bool:
+        """Whether the stated time is over."""
+        return time.monotonic() - self.born > 60 * minutes

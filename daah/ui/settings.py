@@ -1,0 +1,72 @@
+"""Every setting of the screen in one place, with the reason beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from daah.errors import ConfigError
+
+PREFIX = "DAAH_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator may change; `DAAH_<NAME>` in the environment overrides each of them."""
+
+    #: A public host must not let a stranger write to the gallery, so that is the default.
+    public: bool = True
+    #: Everything of a visitor is gone after this; the page states the number.
+    keep_minutes: int = 10
+    #: A visitor's own additions live in memory only, and at most this long.
+    additions_minutes: int = 60
+    #: A stranger could fill the memory of the host with additions.
+    max_additions: int = 50
+    #: More waiting visitors than this would wait longer than anybody does; they are told at once.
+    queue_size: int = 20
+    #: Megabytes of an upload; the limit of `daah.images`, refused before the file is stored.
+    max_upload_mb: int = 10
+    #: Frames of Live in work at the same time; one more would only slow all of them down.
+    live_workers: int = 1
+    #: A camera left on must not keep the only Live place for ever.
+    live_seconds: int = 120
+    #: Matches shown at first: one row of a desktop screen.
+    matches: int = 8
+    #: A gallery page that draws more faces than this is slow on a phone.
+    people_per_page: int = 40
+    #: Sessions kept by Gradio; each holds the page as last drawn, about a megabyte.
+    max_sessions: int = 500
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """The defaults with `DAAH_PUBLIC=0`, `DAAH_KEEP_MINUTES=5` and so on applied.
+
+        Raises ConfigError for a value that is not a number (or yes or no for `public`).
+        """
+        environ = os.environ if environ is None else environ
+        changed: dict[str, bool | int] = {}
+        for setting in dataclasses.fields(cls):
+            text = environ.get(PREFIX + setting.name.upper())
+            if text is not None:
+                changed[setting.name] = _value(setting.name, text, type(setting.default))
+        return cls(**changed)
+
+    def __post_init__(self) -> None:
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
+            if not isinstance(value, bool) and value < 1:
+                raise ConfigError(f"{setting.name}: expected a number above 0, got {value}")
+
+
+def _value(name: str, text: str, kind: type) -> bool | int:
+    if kind is bool:
+        truths = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+        if text.strip().lower() not in truths:
+            raise ConfigError(f"{PREFIX}{name.upper()}: expected one of {sorted(truths)}")
+        return truths[text.strip().lower()]
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"{PREFIX}{name.upper()}: expected a whole number") from None
