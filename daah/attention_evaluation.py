@@ -12,11 +12,12 @@ from typing import Literal, Protocol
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import ConvexHull
 from skimage.draw import polygon2mask
 
 from daah import codes
+from daah.damage import blur
 from daah.errors import ConfigError
 from daah.evaluation import BATCH, Hasher, count_queries, encode_faces
 from daah.faces import FaceDetector, align
@@ -243,11 +244,12 @@ def fidelity_curves(
     encode: faces (B, S, S, 3) uint8 to logits (B, K), with the mask made anew for what it sees.
     aligned: (N, S, S, 3) uint8. masks: (N, S, S) of the untouched faces.
     """
+    soften = blur(BLUR)
     orders = ("", "_random", "_gaussian")
     sums = {kind + order: np.zeros(len(FRACTIONS)) for kind in _KINDS for order in orders}
     blurred_sum = 0.0
     for done, (face, mask) in enumerate(zip(aligned, masks, strict=True), 1):
-        blurred = blur(face, BLUR)
+        blurred = soften(face)
         ranks = {
             "": _ranks(mask, rng),
             "_random": _ranks(_coarse_noise(rng), rng),
@@ -268,13 +270,7 @@ def fidelity_curves(
         if progress is not None:
             progress(done, len(aligned), "Removing and restoring pixels")
     curves = {name: total / len(aligned) for name, total in sums.items()}
-    return FidelityCurves(np.array(FRACTIONS), **curves, blurred=blurred_sum / len(aligned))
-
-
-def blur(face: np.ndarray, spread: float) -> np.ndarray:
-    """A Gaussian blur of a face (S, S, 3) uint8 with a spread in pixels."""
-    soft = gaussian_filter(face.astype(np.float32), (spread, spread, 0), mode="nearest")
-    return np.round(soft).astype(np.uint8)
+    return FidelityCurves(np.array(FRACTIONS), **curves, blurred=float(blurred_sum) / len(aligned))
 
 
 def _ranks(importance: np.ndarray, rng: np.random.Generator) -> np.ndarray:

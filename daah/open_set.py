@@ -99,13 +99,16 @@ def query_scores(
     features: np.ndarray,
     labels: np.ndarray,
     logits: np.ndarray | None = None,
+    probes: np.ndarray | None = None,
     seed: int = 0,
 ) -> QueryScores:
     """Rank the rest of the set for every query.
 
     features: packed codes (N, B) uint8 ranked by Hamming distance, or unit vectors (N, D) float32
     ranked by cosine. logits: (N, bits) to re-order the first `RERANKED` rows with, codes only.
+    probes: what to search with instead, (N, ...) like features: the same images, damaged.
     """
+    probes = features if probes is None else probes
     _, person, count = np.unique(labels, return_inverse=True, return_counts=True)
     if len(person) != len(features):
         raise ValueError(f"open set: {len(features)} images with {len(labels)} labels")
@@ -116,7 +119,7 @@ def query_scores(
     rows: list[np.ndarray] = []
     for start in range(0, len(queries), _BLOCK):
         chosen = queries[start : start + _BLOCK]
-        keys = distances(features[chosen], features)
+        keys = distances(probes[chosen], features)
         nearest = keys.astype(np.float64)
         valid = chosen[:, None] != np.arange(len(features))
         nearest[~valid] = np.inf
@@ -141,16 +144,20 @@ def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return codes.hamming(a, b) if a.dtype == np.uint8 else 1.0 - a @ b.T
 
 
-def pair_distances(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pair_distances(
+    features: np.ndarray, labels: np.ndarray, probes: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Distances of same-person and of different-person pairs, each pair of images once.
 
-    features as in `query_scores`. Two flat arrays, uint16 for codes and float32 for embeddings.
+    features, probes as in `query_scores`; of a pair, the earlier image is the probe. Two flat
+    arrays, uint16 for codes and float32 for embeddings.
     """
+    probes = features if probes is None else probes
     _, person = np.unique(labels, return_inverse=True)
     small = np.uint16 if features.dtype == np.uint8 else np.float32
     genuine, impostor = [], []
     for start in range(0, len(features), _BLOCK):
-        block = features[start : start + _BLOCK]
+        block = probes[start : start + _BLOCK]
         between = distances(block, features[start:]).astype(small)
         rows, columns = np.arange(len(block)), np.arange(len(features) - start)
         once = columns > rows[:, None]

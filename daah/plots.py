@@ -36,6 +36,7 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": _FAINT,
     "grid.linewidth": 0.8,
     "xtick.color": _INK,
