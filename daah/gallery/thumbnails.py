@@ -69,12 +69,17 @@ class Thumbnails:
     def ids(self) -> Iterator[int]:
         """Ids of all faces, in no order."""
         for path in self.root.glob("*/*.png"):
-            if path.stem.isdecimal():
+            if self._is_face(path):
                 yield int(path.stem)
 
     def leftovers(self) -> Iterator[Path]:
-        """Files that a stopped process left half written."""
-        yield from self.root.glob("*/*.tmp")
+        """Other files: those that a stopped process left half written, and misplaced ones."""
+        for path in self.root.glob("*/*"):
+            if not self._is_face(path):
+                yield path
+
+    def _is_face(self, path: Path) -> bool:
+        return path.stem.isdecimal() and path == self.path(int(path.stem))
 
 
 def _encode(aligned: np.ndarray) -> bytes:

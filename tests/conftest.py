@@ -1,0 +1,77 @@
+"""Parts that tests share, each made once in a run: the model, the detector, ORL's gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fakes import FakeEncoder
+
+from daah.faces import FaceDetector
+from daah.gallery import BuildReport, Gallery, build
+from daah.models.encoder import FaceEncoder, load_encoder
+from daah.retrieval import DEFAULT_CHECKPOINT, FaceRetriever
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def encoder() -> FaceEncoder:
+    """The shipped checkpoint."""
+    return load_encoder(DEFAULT_CHECKPOINT)
+
+
+@pytest.fixture(scope="session")
+def detector() -> FaceDetector:
+    """The real detector."""
+    return FaceDetector()
+
+
+@pytest.fixture(scope="session")
+def fake_encoder() -> FakeEncoder:
+    """A small stand-in for the network, calibrated."""
+    return FakeEncoder()
+
+
+@pytest.fixture(scope="session")
+def orl_photos() -> list:
+    """All 400 photos of ORL."""
+    from daah import sources
+
+    return list(sources.orl())
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """A public-domain portrait, (512, 512, 3) uint8, with one face."""
+    from skimage import data
+
+    return data.astronaut()
+
+
+@pytest.fixture(scope="session")
+def orl_build(
+    tmp_path_factory: pytest.TempPathFactory, detector: FaceDetector, encoder: FaceEncoder
+) -> Iterator[tuple[Gallery, BuildReport]]:
+    """The built-in gallery, built in a folder of this run, and what its build reported.
+
+    Tests share it: none may write to it.
+    """
+    folder: Path = tmp_path_factory.mktemp("gallery") / "orl"
+    with Gallery.open(folder, encoder) as gallery:
+        report = build(gallery, "orl", detector, encoder)
+        yield gallery, report
+
+
+@pytest.fixture(scope="session")
+def retriever(
+    detector: FaceDetector, encoder: FaceEncoder, orl_build: tuple[Gallery, BuildReport]
+) -> FaceRetriever:
+    """The shipped model over ORL's gallery. Tests share it: none may write to its gallery."""
+    return FaceRetriever(detector, encoder, orl_build[0])
