@@ -32,6 +32,8 @@ def rows_argument(
     ids = ids_argument(ids)
     if ids.size and ids.min() < 0:
         raise ValueError(f"ids: expected 0 or more, got {ids.min()}")
+    if ids.size and ids.max() == np.iinfo(np.int64).max:
+        raise ValueError("ids: the largest int64 is not for use; Milvus leaves it out of ranges")
     if len(np.unique(ids)) != len(ids):
         raise ValueError("ids: the same id is given twice in one call")
     codes = codes_argument(spec, codes)

@@ -24,6 +24,12 @@ class CodeSpec:
     alignment: str = ALIGNMENT
     bit_order: str = BIT_ORDER
 
+    def __str__(self) -> str:
+        return (
+            f"model {self.fingerprint[:16] or 'unnamed'} ({self.bits} bits, alignment "
+            f"{self.alignment}, {self.bit_order}-endian)"
+        )
+
 
 @dataclass(frozen=True)
 class Meta:
@@ -132,13 +138,15 @@ def open_store(
 ) -> CodeStore:
     """Open the store at `uri`, or make an empty one there unless `read_only`.
 
-    uri: "sqlite:PATH" or a plain path, or "milvus://[TOKEN@]HOST:PORT/COLLECTION" (or
-        "milvuss://" for TLS). progress: called with (rows read, rows in all) during a slow opening.
+    uri: "sqlite:PATH" or a plain path, or "milvus://[TOKEN@]HOST:PORT/COLLECTION?OPTION=..."
+        (options in daah/stores/milvus/address.py).
+    progress: called with (rows read, rows in all) during a slow opening.
 
-    Raises GalleryError when the gallery is missing, damaged, locked, away or of another spec.
+    Raises GalleryError when the gallery is missing, damaged, locked, away or of another spec;
+    ConfigError for a URI that cannot be read.
     """
     scheme, colon, rest = uri.partition(":")
-    if scheme in ("milvus", "milvuss") and colon:
+    if scheme == "milvus" and colon:
         from daah.stores.milvus import MilvusStore  # its client takes seconds to import
 
         return MilvusStore(uri, spec, read_only=read_only)

@@ -147,17 +147,9 @@ def check_spec(found: CodeSpec, wanted: CodeSpec, name: str) -> None:
     """GalleryError naming both when a gallery was made with another model or alignment."""
     if found != wanted:
         raise GalleryError(
-            f"{name} was made with {describe(found)}, but {describe(wanted)} is asked for. "
+            f"{name} was made with {found}, but {wanted} is asked for. "
             "Open it with the checkpoint it was made with, or build the gallery again."
         )
-
-
-def describe(spec: CodeSpec) -> str:
-    """A CodeSpec in words."""
-    return (
-        f"model {spec.fingerprint[:16] or 'unnamed'} ({spec.bits} bits, "
-        f"alignment {spec.alignment}, {spec.bit_order}-endian)"
-    )
 
 
 @contextmanager

@@ -1,0 +1,5 @@
+"""The store for galleries beyond one machine: the same contract on a Milvus server."""
+
+from daah.stores.milvus.store import MilvusStore
+
+__all__ = ["MilvusStore"]

@@ -1,0 +1,378 @@
+"""One Milvus collection of codes of one length: rows in and out, and exact nearest neighbours."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import grpc
+import numpy as np
+from pymilvus import DataType, MilvusClient, MilvusException
+
+from daah.codes import nbytes
+from daah.errors import GalleryError
+from daah.stores.base import Filter, Meta
+from daah.stores.milvus.address import Address, MilvusOptions
+
+# It writes a traceback for every failed call, also for those that are told as a GalleryError.
+logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+
+#: Most hits of one query, and rows of one answer, that a server gives.
+LIMIT = 16_384
+#: Rows of one request: at most 16 MiB with the longest names, a quarter of what a server takes.
+WRITE_ROWS = 10_000
+#: Hits of one search request, over all its queries.
+SEARCH_HITS = 50_000
+#: From this many rows on a scan of every code is too slow, and clusters are searched instead.
+IVF_ROWS = 20_000_000
+
+PERSON_BYTES, PHOTO_BYTES = 512, 1024
+
+
+class Row(NamedTuple):
+    """One hit or row; distance is 0 outside of searches."""
+
+    distance: int
+    id: int
+    code: bytes
+    meta: Meta
+
+
+class Collection:
+    """The collection `name` of codes of `bits` bits. Rows with negative ids are the store's own."""
+
+    def __init__(
+        self, client: MilvusClient, name: str, bits: int, address: Address, limit: int = LIMIT
+    ) -> None:
+        self.name = name
+        self.bits = bits
+        self._client = client
+        self._address = address
+        self._options: MilvusOptions = address.options
+        self._limit = limit
+        self._written = -math.inf
+        self._index: dict[str, Any] | None = None
+
+    # --- making ---------------------------------------------------------------------------------
+
+    def exists(self) -> bool:
+        """Whether the server has it."""
+        return self._call(self._client.has_collection, self.name)
+
+    def description(self) -> str:
+        """What `create` was given."""
+        return self._call(self._client.describe_collection, self.name)["description"]
+
+    def create(self, description: str) -> None:
+        """Make it, empty."""
+        schema = self._client.create_schema(description=description)
+        schema.add_field("id", DataType.INT64, is_primary=True)
+        schema.add_field("code", DataType.BINARY_VECTOR, dim=8 * nbytes(self.bits))
+        schema.add_field("person", DataType.VARCHAR, max_length=PERSON_BYTES)
+        schema.add_field("person_key", DataType.INT64)
+        schema.add_field("photo", DataType.VARCHAR, max_length=PHOTO_BYTES)
+        schema.add_field("added_at", DataType.DOUBLE)
+        self._call(
+            self._client.create_collection,
+            self.name,
+            schema=schema,
+            num_shards=self._options.shards,
+            consistency_level="Bounded",
+        )
+
+    def make_ready(self, rows: int) -> None:
+        """Build the index that suits `rows` if there is none, and load it; waits until it is so."""
+        if not self._call(self._client.list_indexes, self.name):
+            params = self._client.prepare_index_params()
+            params.add_index(field_name="code", metric_type="HAMMING", **index_for(rows))
+            self._call(self._client.create_index, self.name, params)
+        state = self._call(self._client.get_load_state, self.name)["state"]
+        if state.name != "Loaded":
+            self._call(
+                self._client.load_collection, self.name, replica_number=self._options.replicas
+            )
+
+    def index(self) -> dict[str, Any]:
+        """Type of the index and its number of clusters, as in `index_for`."""
+        if self._index is None:
+            (name,) = self._call(self._client.list_indexes, self.name)
+            facts = self._call(self._client.describe_index, self.name, name)
+            self._index = {"index_type": facts["index_type"]}
+            if "nlist" in facts:
+                self._index["params"] = {"nlist": int(facts["nlist"])}
+        return self._index
+
+    def reindex(self, rows: int) -> None:
+        """Replace the index by the one that suits `rows`; it cannot be searched meanwhile."""
+        self._call(self._client.release_collection, self.name)
+        for name in self._call(self._client.list_indexes, self.name):
+            self._call(self._client.drop_index, self.name, name)
+        self._index = None
+        self.make_ready(rows)
+
+    def drop(self) -> None:
+        """Delete it with all its rows."""
+        self._call(self._client.drop_collection, self.name)
+        self._index = None
+
+    # --- rows -----------------------------------------------------------------------------------
+
+    def upsert(self, ids: Iterable[int], codes: np.ndarray, metas: Sequence[Meta]) -> None:
+        """Insert or replace rows, in one request up to WRITE_ROWS of them."""
+        rows = [
+            {
+                "id": id,
+                "code": code.tobytes(),
+                "person": meta.person,
+                "person_key": person_key(meta.person),
+                "photo": meta.photo,
+                "added_at": meta.added_at,
+            }
+            for id, code, meta in zip(ids, codes, metas, strict=True)
+        ]
+        for start in range(0, len(rows), WRITE_ROWS):
+            self._call(self._client.upsert, self.name, rows[start : start + WRITE_ROWS])
+        self._written = time.monotonic()
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Delete rows. Follow it by an `upsert`: only that tells the client to read its own writes.
+
+        (The answer to a deletion carries no timestamp in Milvus 2.3.)
+        """
+        for start in range(0, len(ids), WRITE_ROWS):
+            self._call(self._client.delete, self.name, ids=list(ids[start : start + WRITE_ROWS]))
+
+    def fetch(self, ids: Sequence[int], strong: bool = False) -> dict[int, Row]:
+        """The rows with these ids that there are."""
+        found: dict[int, Row] = {}
+        for start in range(0, len(ids), self._limit):
+            part = list(ids[start : start + self._limit])
+            found |= {row.id: row for row in self._query(f"id in {part}", strong)}
+        return found
+
+    def own(self, strong: bool = False) -> list[Row]:
+        """The store's own rows, with negative ids."""
+        return self._query("id < 0", strong, self._limit)
+
+    def after(self, last: int, where: Filter | None, limit: int, strong: bool = False) -> list[Row]:
+        """The `limit` rows (or fewer) of the lowest ids above `last` that satisfy `where`."""
+        if where is not None and where.people is not None and not where.people:
+            return []
+        parts = [f"id > {last}", *_conditions(where)]
+        rows = self._query(" and ".join(parts), strong, min(limit, self._limit))
+        return sorted(rows, key=lambda row: row.id)
+
+    def names_after(self, last: int) -> list[tuple[int, str]]:
+        """Id and person of many rows of the lowest ids above `last`, ascending."""
+        rows = self._call(
+            self._client.query,
+            self.name,
+            filter=f"id > {last}",
+            output_fields=["id", "person"],
+            limit=self._limit,
+            consistency_level=self._level(),
+        )
+        return sorted((row["id"], row["person"]) for row in rows)
+
+    def count(self, where: Filter | None = None, strong: bool = False) -> int:
+        """Rows that satisfy `where`."""
+        if where is not None and where.people is not None and not where.people:
+            return 0
+        (answer,) = self._call(
+            self._client.query,
+            self.name,
+            filter=" and ".join(["id >= 0", *_conditions(where)]),
+            output_fields=["count(*)"],
+            consistency_level=self._level(strong),
+        )
+        return int(answer["count(*)"])
+
+    # --- search ---------------------------------------------------------------------------------
+
+    def nearest(self, queries: np.ndarray, k: int, where: Filter | None) -> list[list[Row]]:
+        """For each of queries (Q, B) uint8 the nearest k rows (or all) by (distance, id).
+
+        Milvus orders by distance alone and cuts within a tie wherever it likes, so more is
+        fetched until the distance of the k-th row ends before the answer does. A tie longer than
+        an answer can be is split by ranges of ids.
+        """
+        if where is not None and where.people is not None and not where.people:
+            return [[] for _ in queries]
+        done: dict[int, list[Row]] = {}
+        limit = min(k + max(k // 4, 20), self._limit)
+        while len(done) < len(queries):
+            open_ = [q for q in range(len(queries)) if q not in done]
+            for q, rows in zip(
+                open_, self._search(queries[open_], limit, _conditions(where)), strict=True
+            ):
+                if _complete(rows, k, limit):
+                    done[q] = _of(rows, where)[:k]
+                elif limit == self._limit:
+                    done[q] = _of(self._within(queries[q : q + 1], k, where, 0, 2**63), where)[:k]
+            limit = min(4 * limit, self._limit)
+        return [done[q] for q in range(len(queries))]
+
+    def _within(
+        self, query: np.ndarray, k: int, where: Filter | None, low: int, high: int
+    ) -> list[Row]:
+        """The nearest k rows of one query with low <= id < high."""
+        conditions = [*_conditions(where), f"id >= {low}"]
+        if high < 2**63:
+            conditions.append(f"id < {high}")
+        (rows,) = self._search(query, self._limit, conditions)
+        if _complete(rows, k, self._limit):
+            return rows[:k]
+        middle = sorted(row.id for row in rows)[len(rows) // 2]
+        below = self._within(query, k, where, low, middle)
+        above = self._within(query, k, where, middle, high)
+        return sorted(below + above)[:k]
+
+    def _search(
+        self, queries: np.ndarray, limit: int, conditions: Sequence[str]
+    ) -> Iterator[list[Row]]:
+        """Up to `limit` hits of each query, sorted by (distance, id)."""
+        index = self.index()
+        params: dict[str, Any] = {"metric_type": "HAMMING"}
+        if "params" in index:
+            clusters = index["params"]["nlist"]
+            params["params"] = {"nprobe": max(1, round(clusters * self._options.nprobe))}
+        step = max(1, SEARCH_HITS // limit)
+        for start in range(0, len(queries), step):
+            answers = self._call(
+                self._client.search,
+                self.name,
+                data=[query.tobytes() for query in queries[start : start + step]],
+                filter=" and ".join(["id >= 0", *conditions]),
+                limit=limit,
+                anns_field="code",
+                search_params=params,
+                output_fields=["code", "person", "photo", "added_at"],
+                consistency_level=self._level(),
+            )
+            for hits in answers:
+                unique = {
+                    hit["id"]: _row(hit["entity"], hit["id"], hit["distance"]) for hit in hits
+                }
+                yield sorted(unique.values(), key=lambda row: row[:2])
+
+    # --- the wire -------------------------------------------------------------------------------
+
+    def _query(self, condition: str, strong: bool, limit: int | None = None) -> list[Row]:
+        rows = self._call(
+            self._client.query,
+            self.name,
+            filter=condition,
+            output_fields=["id", "code", "person", "photo", "added_at"],
+            consistency_level=self._level(strong),
+            **({} if limit is None else {"limit": limit}),
+        )
+        return [_row(row, row["id"]) for row in rows]
+
+    def _level(self, strong: bool = False) -> str:
+        """Strong when asked; one's own writes while they are fresh; otherwise bounded staleness."""
+        if strong or self._options.consistency == "strong":
+            return "Strong"
+        # "Session" waits for the client's last write and nothing later; a minute after it, what
+        # "Bounded" allows to be missing (5 seconds by default) holds no write of this client.
+        return "Session" if time.monotonic() - self._written < 60 else "Bounded"
+
+    def _call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        return call(self._address, function, *arguments, **options)
+
+
+def call(address: Address, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call the server, again with growing pauses while it says so, until the timeout.
+
+    Every request here may be repeated safely. pymilvus itself repeats those that the network
+    loses. Raises GalleryError.
+    """
+    deadline = time.monotonic() + address.options.timeout
+    pause = 0.05
+    with named_errors(address):
+        while True:
+            try:
+                return function(*arguments, timeout=address.options.timeout, **options)
+            except MilvusException as error:
+                if not error.retriable or time.monotonic() + pause > deadline:
+                    raise
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(2 * pause, 3.0)
+
+
+@contextmanager
+def named_errors(address: Address) -> Iterator[None]:
+    """Turn what pymilvus raises into a GalleryError that says what to do."""
+    try:
+        yield
+    except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError) as error:
+        text = str(getattr(error, "message", "") or error)
+        if "auth" in text.lower() or "permission" in text.lower():
+            what = "refused the token. Set DAAH_MILVUS_TOKEN to one that may use the collection."
+        elif _is_away(error, text):
+            what = "does not answer. Check that the server runs and the address, then try again."
+        else:
+            what = f"could not do this: {text}"
+        raise GalleryError(f"The {address.name} {what}") from error
+
+
+def index_for(rows: int) -> dict[str, Any]:
+    """The index for so many rows: every code scanned (exact), or the nearest clusters of them.
+
+    The number of clusters, 4 sqrt(rows), is what the Milvus documentation recommends.
+    """
+    if rows < IVF_ROWS:
+        return {"index_type": "BIN_FLAT"}
+    nlist = min(65_536, round(4 * math.sqrt(rows)))
+    return {"index_type": "BIN_IVF_FLAT", "params": {"nlist": nlist}}
+
+
+def person_key(person: str) -> int:
+    """A number for a name: filters compare it, so that no name is ever part of an expression."""
+    digest = hashlib.blake2b(person.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def _conditions(where: Filter | None) -> list[str]:
+    """A filter as parts of a Milvus expression."""
+    parts = []
+    if where is not None:
+        if where.people is not None:
+            parts.append(f"person_key in {sorted(map(person_key, where.people))}")
+        if where.since is not None:
+            parts.append(f"added_at >= {float(where.since)!r}")
+        if where.until is not None:
+            parts.append(f"added_at < {float(where.until)!r}")
+    return parts
+
+
+def _complete(rows: list[Row], k: int, limit: int) -> bool:
+    """Whether an answer to `limit` holds the first k rows for certain."""
+    return len(rows) < limit or (len(rows) > k and rows[k - 1].distance < rows[-1].distance)
+
+
+def _of(rows: list[Row], where: Filter | None) -> list[Row]:
+    """Without people whose number only happens to be the same."""
+    if where is None or where.people is None:
+        return rows
+    return [row for row in rows if row.meta.person in where.people]
+
+
+def _row(fields: dict[str, Any], id: int, distance: float = 0.0) -> Row:
+    code = fields["code"]
+    code = code[0] if isinstance(code, list) else code  # `query` wraps it, `search` does not
+    meta = Meta(fields["person"], fields["photo"], fields["added_at"])
+    return Row(round(distance), id, code, meta)
+
+
+def _is_away(error: Exception, text: str) -> bool:
+    if isinstance(error, grpc.RpcError | grpc.FutureTimeoutError):
+        return True
+    code = getattr(error, "code", None)
+    signs = ("connect", "unavailable", "retry timeout", "deadline", "retry run out")
+    return isinstance(code, grpc.StatusCode) or any(sign in text.lower() for sign in signs)

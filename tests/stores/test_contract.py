@@ -1,0 +1,302 @@
+"""What every store must do: the same body runs on SQLite, on Milvus and on numpy brute force.
+
+Expected results come from integers and Python's own sort, not from numpy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sample
+from reference import NumpyStore
+
+from daah.codes import asymmetric
+from daah.stores.base import Batch, CodeStore, Filter, Meta
+
+FILTERS = [
+    None,
+    Filter(people=frozenset({"s1", 'quote "q" \\ back', "nobody"})),
+    Filter(people=frozenset()),
+    Filter(since=1.7e9 + 900.5),
+    Filter(until=1.7e9 + 900.5),
+    Filter(frozenset({"line\nbreak", "", "Zoë Ångström 李", "s2"}), 1.7e9 + 300, 1.7e9 + 3000),
+]
+
+KINDS = ["random", "faces", "few"]
+
+
+def lengths(store: CodeStore) -> list[int]:
+    """Lengths to search by: whole, half, and cuts within a byte; Milvus indexes each one apart."""
+    bits = store.spec.bits
+    return [bits, 16] if "Milvus" in type(store).__name__ else [bits, bits // 2, 17, 8, 1]
+
+
+def filled(store: CodeStore, rng: np.random.Generator, n: int = 300, kind: str = "faces") -> Batch:
+    """Put rows in, a few of them twice over, and give back what is there."""
+    bits = store.spec.bits
+    ids, codes = sample.ids(rng, n), sample.codes(rng, n, bits, kind)
+    metas = sample.metas(rng, n)
+    store.upsert(ids[: n // 2], codes[: n // 2][::-1], metas[: n // 2])
+    store.upsert(ids, codes, metas)
+    store.flush()
+    return Batch(ids, codes, tuple(metas))
+
+
+def passes(meta: Meta, where: Filter | None) -> bool:
+    """Whether a row satisfies a filter."""
+    return where is None or (
+        (where.people is None or meta.person in where.people)
+        and (where.since is None or where.since <= meta.added_at)
+        and (where.until is None or meta.added_at < where.until)
+    )
+
+
+def nearest(rows: Batch, query: np.ndarray, bits: int, where: Filter | None) -> list[tuple]:
+    """(distance, id, meta) of all rows that satisfy `where`, in order."""
+    shift = 8 * len(query) - bits
+    number = int.from_bytes(query.tobytes(), "big") >> shift
+    found = [
+        ((number ^ (int.from_bytes(code.tobytes(), "big") >> shift)).bit_count(), id, meta)
+        for id, code, meta in zip(rows.ids.tolist(), rows.codes, rows.meta, strict=True)
+        if passes(meta, where)
+    ]
+    return sorted(found, key=lambda row: row[:2])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_search_equals_brute_force(store: CodeStore, rng, kind: str) -> None:
+    rows = filled(store, rng, kind=kind)
+    queries = np.vstack([rows.codes[:3], sample.codes(rng, 2, store.spec.bits, "random")])
+    for bits in lengths(store):
+        for where in FILTERS:
+            for k in (1, 10, 400):  # 400 is more than there are
+                hits = store.search(queries, k, bits, where=where)
+                assert hits.ids.shape == hits.distances.shape == (len(queries), k)
+                assert (hits.ids.dtype, hits.distances.dtype) == (np.int64, np.int32)
+                assert hits.asymmetric is None
+                for q, query in enumerate(queries):
+                    want = nearest(rows, query, bits, where)[:k]
+                    padding = [-1] * (k - len(want))
+                    assert hits.ids[q].tolist() == [row[1] for row in want] + padding
+                    assert hits.distances[q].tolist() == [row[0] for row in want] + padding
+                    assert list(hits.meta[q]) == [row[2] for row in want]
+
+
+@pytest.mark.parametrize("kind", ["faces", "few"])
+def test_logits_reorder_the_candidates(store: CodeStore, rng, kind: str) -> None:
+    rows = filled(store, rng, kind=kind)
+    by_id = dict(zip(rows.ids.tolist(), rows.codes, strict=True))
+    logits = rng.normal(size=(3, store.spec.bits + 5)).astype(np.float32)
+    queries = rows.codes[:3]
+    for bits in lengths(store):
+        for candidates, k in ((40, 10), (5, 10), (1000, 1000)):
+            hits = store.search(queries, k, bits, logits=logits, candidates=candidates)
+            assert hits.asymmetric is not None
+            assert hits.asymmetric.dtype == np.float32
+            for q, query in enumerate(queries):
+                pool = nearest(rows, query, bits, None)[: max(candidates, k)]
+                near = {id: distance for distance, id, _ in pool}
+                codes = np.array([by_id[id] for id in near])
+                weight = dict(
+                    zip(near, asymmetric(logits[q : q + 1, :bits], codes)[0], strict=True)
+                )
+                found = hits.ids[q][: len(pool)].tolist()
+                assert (hits.ids[q][len(pool) :] == -1).all()
+                assert np.isinf(hits.asymmetric[q][len(pool) :]).all()
+                assert set(found) <= set(near)
+                assert len(set(found)) == len(found) == min(k, len(pool))
+                assert hits.distances[q][: len(found)].tolist() == [near[id] for id in found]
+                got = hits.asymmetric[q][: len(found)]
+                np.testing.assert_allclose(got, [weight[id] for id in found], atol=1e-4)
+                # Ordered by (asymmetric distance, id), and nothing nearer was left out.
+                assert list(zip(got, found, strict=True)) == sorted(zip(got, found, strict=True))
+                rest = [w for id, w in weight.items() if id not in set(found)]
+                assert not rest or got[-1] <= min(rest) + 1e-4
+
+
+def test_ties_at_every_cut_go_to_the_lowest_ids(store: CodeStore, rng) -> None:
+    code = sample.codes(rng, 1, store.spec.bits, "random")
+    ids = sample.ids(rng, 120)
+    store.upsert(ids, np.repeat(code, 120, 0), sample.metas(rng, 120))
+    store.flush()
+    for k in (1, 7, 50, 119, 120):
+        hits = store.search(code, k)
+        assert hits.ids[0].tolist() == np.sort(ids)[:k].tolist()
+        assert not hits.distances.any()
+    weights = rng.normal(size=(1, store.spec.bits)).astype(np.float32)
+    hits = store.search(code, 30, logits=weights, candidates=60)
+    assert hits.ids[0].tolist() == np.sort(ids)[:30].tolist()
+
+
+def test_empty_store(store: CodeStore, rng) -> None:
+    queries = sample.codes(rng, 2, store.spec.bits)
+    logits = rng.normal(size=(2, store.spec.bits)).astype(np.float32)
+    for where in (None, Filter(people=frozenset({"s1"}))):
+        hits = store.search(queries, 3, logits=logits, where=where)
+        assert (hits.ids == -1).all()
+        assert (hits.distances == -1).all()
+        assert np.isinf(hits.asymmetric).all()
+        assert hits.meta == ((), ())
+        assert store.count(where) == 0
+        assert list(store.scan(where)) == []
+    assert store.people() == {}
+    assert store.remove(np.array([1, 2])) == 0
+    store.upsert(np.zeros(0, np.int64), queries[:0], [])
+    assert len(store.get(np.zeros(0, np.int64)).ids) == 0
+    none = store.search(queries[:0], 3)
+    assert none.ids.shape == (0, 3)
+    assert none.meta == ()
+
+
+def test_get_scan_count_people(store: CodeStore, rng) -> None:
+    rows = filled(store, rng)
+    got = store.get(rows.ids[[5, 0, 5, 77]])
+    assert got.ids.tolist() == rows.ids[[5, 0, 5, 77]].tolist()
+    assert np.array_equal(got.codes, rows.codes[[5, 0, 5, 77]])
+    assert got.meta == tuple(rows.meta[i] for i in (5, 0, 5, 77))
+    unknown = int(rows.ids.max()) + 1
+    with pytest.raises(KeyError, match=str(unknown)):
+        store.get(np.array([rows.ids[0], unknown]))
+    order = np.argsort(rows.ids)
+    for where in FILTERS:
+        keep = [i for i in order if passes(rows.meta[i], where)]
+        batches = list(store.scan(where, batch=70))
+        assert [len(b.ids) for b in batches[:-1]] == [70] * (len(batches) - 1)
+        assert [id for b in batches for id in b.ids.tolist()] == rows.ids[keep].tolist()
+        assert [m for b in batches for m in b.meta] == [rows.meta[i] for i in keep]
+        if keep:
+            assert np.array_equal(np.vstack([b.codes for b in batches]), rows.codes[keep])
+        assert store.count(where) == len(keep)
+    names = [meta.person for meta in rows.meta]
+    assert list(store.people().items()) == [(n, names.count(n)) for n in sorted(set(names))]
+
+
+def test_upsert_twice_is_upsert_once(store: CodeStore, rng) -> None:
+    rows = filled(store, rng, 50)
+    query = rows.codes[:2]
+    once = store.search(query, 50)
+    store.upsert(rows.ids[::-1], rows.codes[::-1], rows.meta[::-1])
+    store.flush()
+    again = store.search(query, 50)
+    assert np.array_equal(once.ids, again.ids)
+    assert once.meta == again.meta
+    assert store.count() == 50
+
+
+def test_upsert_replaces_every_part(store: CodeStore, rng) -> None:
+    rows = filled(store, rng, 50)
+    code = ~rows.codes[:1]
+    if store.spec.bits % 8:
+        code[:, -1] &= 0xFF << (8 - store.spec.bits % 8) & 0xFF
+    store.upsert(rows.ids[:1], code, [Meta("someone new", "new.jpg", 7.25)])
+    store.flush()
+    got = store.get(rows.ids[:1])
+    assert np.array_equal(got.codes, code)
+    assert got.meta == (Meta("someone new", "new.jpg", 7.25),)
+    assert store.search(code, 1).ids[0, 0] == rows.ids[0]
+    only = Filter(people=frozenset({"someone new"}), until=8.0)
+    assert store.search(code, 2, where=only).ids[0].tolist() == [rows.ids[0], -1]
+    assert store.people()["someone new"] == 1
+    assert store.count() == 50
+
+
+def test_removed_rows_are_gone(store: CodeStore, rng) -> None:
+    rows = filled(store, rng)
+    unknown = rows.ids.max() + 1
+    assert store.remove(np.concatenate([rows.ids[:100], rows.ids[:1], [unknown]])) == 100
+    store.flush()
+    rest = Batch(rows.ids[100:], rows.codes[100:], rows.meta[100:])
+    for bits in lengths(store):
+        hits = store.search(rows.codes[:3], 250, bits)
+        for q in range(3):
+            want = [row[1] for row in nearest(rest, rows.codes[q], bits, None)]
+            assert hits.ids[q].tolist() == want + [-1] * 50
+    assert store.count() == 200
+    assert store.remove(rows.ids[:100]) == 0
+    with pytest.raises(KeyError):
+        store.get(rows.ids[:1])
+    store.upsert(rows.ids[:1], rows.codes[:1], rows.meta[:1])
+    store.flush()
+    assert store.search(rows.codes[:1], 1).distances[0, 0] == 0
+    assert store.count() == 201
+
+
+def test_generation_grows_with_every_write(store: CodeStore, rng) -> None:
+    seen = [store.generation]
+    rows = filled(store, rng, 20)
+    seen.append(store.generation)
+    store.remove(rows.ids[:1])
+    seen.append(store.generation)
+    store.upsert(rows.ids[:1], rows.codes[:1], rows.meta[:1])
+    seen.append(store.generation)
+    assert seen == sorted(set(seen))
+
+
+def test_edge_ids_and_times(store: CodeStore, rng) -> None:
+    ids = np.array([0, 2**31, 2**32, 2**62, 2**63 - 2])
+    codes = sample.codes(rng, 5, store.spec.bits, "random")
+    metas = [Meta("p", "f", t) for t in (0.0, -0.0, -1.5, 1e300, 5e-324)]
+    store.upsert(ids, codes, metas)
+    store.flush()
+    assert [b.ids.tolist() for b in store.scan()] == [ids.tolist()]
+    assert [m.added_at for m in store.get(ids).meta] == [0.0, 0.0, -1.5, 1e300, 5e-324]
+    assert store.search(codes, 1).ids[:, 0].tolist() == ids.tolist()
+    assert store.remove(ids) == 5
+    store.flush()
+    assert store.count() == 0
+
+
+def test_wrong_arguments_are_value_errors_and_change_nothing(store: CodeStore, rng) -> None:
+    bits = store.spec.bits
+    rows = filled(store, rng, 10)
+    ids, codes, metas = rows.ids[:2], rows.codes[:2], list(rows.meta[:2])
+    wrong_writes = [
+        (ids.astype(float), codes, metas),
+        (ids[None], codes, metas),
+        (ids[[0, 0]], codes, metas),
+        (np.array([-1, 5]), codes, metas),
+        (np.array([2**63 - 1, 5]), codes, metas),
+        (ids, codes[:1], metas),
+        (ids, codes, metas[:1]),
+        (ids, codes[:, :-1], metas),
+        (ids, codes.astype(np.int8), metas),
+        (ids, codes, [metas[0], Meta("p", "f", float("nan"))]),
+        (ids, codes, [metas[0], Meta(None, "f", 1.0)]),
+        (ids, codes, [metas[0], Meta("\ud800", "f", 1.0)]),
+    ]
+    if bits % 8:
+        wrong_writes.append((ids, codes | 1, metas))
+    for wrong in wrong_writes:
+        with pytest.raises(ValueError, match=r"\w+"):
+            store.upsert(*wrong)
+    logits = np.zeros((2, bits), np.float32)
+    for wrong in (
+        {"codes": codes[0], "k": 1},
+        {"codes": codes, "k": 0},
+        {"codes": codes, "k": 1, "bits": 0},
+        {"codes": codes, "k": 1, "bits": bits + 1},
+        {"codes": codes, "k": 1, "logits": logits[:1]},
+        {"codes": codes, "k": 1, "logits": logits[:, 1:]},
+        {"codes": codes, "k": 1, "logits": logits + np.nan},
+    ):
+        with pytest.raises(ValueError, match=r"\w+"):
+            store.search(**wrong)
+    with pytest.raises(ValueError, match="ids"):
+        store.remove(np.array([[1]]))
+    with pytest.raises(ValueError, match="ids"):
+        store.get(np.array([1.5]))
+    assert store.count() == 10
+
+
+def test_scan_into_upsert_moves_a_gallery(store: CodeStore, rng) -> None:
+    rows = filled(store, rng)
+    other = NumpyStore(store.spec)
+    for batch in store.scan(batch=64):
+        other.upsert(batch.ids, batch.codes, batch.meta)
+    logits = rng.normal(size=(5, store.spec.bits)).astype(np.float32)
+    here = store.search(rows.codes[:5], 12, logits=logits)
+    there = other.search(rows.codes[:5], 12, logits=logits)
+    assert np.array_equal(here.ids, there.ids)
+    assert np.array_equal(here.distances, there.distances)
+    assert here.meta == there.meta
+    assert other.people() == store.people()
