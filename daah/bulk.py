@@ -84,14 +84,34 @@ class Listing:
     total: int
 
 
-def listing(source: Path) -> Listing:
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that `accelerate launch` started: index of count."""
+
+    index: int
+    count: int
+    wait: Callable[[], None]
+
+
+def processes() -> Processes:
+    """Which share of the work is this process's; `wait` returns when all have come there."""
+    from accelerate import PartialState  # imported late: a second, for what few runs need
+
+    state = PartialState(cpu=True)
+    return Processes(state.process_index, state.num_processes, state.wait_for_everyone)
+
+
+def listing(source: Path, person: str | None = None) -> Listing:
     """What a folder with a folder for each person, or a .csv or .parquet manifest, lists.
 
     A manifest has the columns person and photo (a path, relative to the manifest), and may have id
-    (an integer >= 0; otherwise person and photo decide the id). Raises DataError when there is no
-    such source, or a manifest lacks a column.
+    (an integer >= 0; otherwise person and photo decide the id). person: `source` is a photo, or a
+    folder of photos, of this one person. Raises DataError when there is no such source, or a
+    manifest lacks a column.
     """
     source = Path(source)
+    if person is not None:
+        return _of_person(source, person)
     if source.is_dir():
         return Listing(lambda: _of_folder(source), sum(1 for _ in _files(source)))
     if not source.is_file():
@@ -294,6 +314,18 @@ def _face(detector: FaceDetector, row: Row) -> np.ndarray | str:
 
 
 # --- listings ------------------------------------------------------------------------------------
+
+
+def _of_person(source: Path, person: str) -> Listing:
+    if source.is_dir():
+        photos = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
+    elif source.is_file():
+        photos = [source]
+    else:
+        raise DataError(f"{source}: there is no such photo or folder")
+    return Listing(
+        lambda: (_row(person, f"{person}/{path.name}", path) for path in photos), len(photos)
+    )
 
 
 def _of_folder(folder: Path) -> Iterator[Row | Refused]:

@@ -217,35 +217,45 @@ class FaceRetriever:
         )
 
 
+def load_default_encoder(checkpoint: Path | None = None) -> FaceEncoder:
+    """The encoder of a checkpoint file, by default of the shipped one. Raises CheckpointError."""
+    if checkpoint is None and not DEFAULT_CHECKPOINT.is_file():
+        raise CheckpointError(
+            "The model checkpoints/demo.safetensors is missing; fetch it from the repository, or "
+            "name another with --checkpoint."
+        )
+    return load_encoder(Path(checkpoint or DEFAULT_CHECKPOINT))
+
+
 def load_retriever(
     checkpoint: Path | None = None,
     gallery: str | None = None,
     progress: Progress | None = None,
     *,
+    folder: Path | None = None,
     read_only: bool = False,
 ) -> FaceRetriever:
     """The retriever that the app and the command line use.
 
-    checkpoint: default is checkpoints/demo.safetensors beside the package. gallery: a URI as in
+    checkpoint: default is checkpoints/demo.safetensors beside the package. gallery, folder: as in
     `Gallery.open`; the default is gallery/orl, which is built when it is missing or unfinished, and
     encoded again from its thumbnails when another model made it. A gallery that is named is opened
-    as it is. Raises CheckpointError or GalleryError; never falls back to anything else.
+    as it is, and made empty if it is not there, unless `read_only`. Raises CheckpointError or
+    GalleryError; never falls back to anything else.
     """
     report = progress or (lambda fraction, text: None)
     report(0.0, "Loading the model")
-    path = Path(checkpoint) if checkpoint else DEFAULT_CHECKPOINT
-    if checkpoint is None and not path.is_file():
-        raise CheckpointError(
-            "The model checkpoints/demo.safetensors is missing; fetch the repository with its "
-            "large files (git lfs pull), or name another with --checkpoint."
-        )
-    encoder = load_encoder(path)
+    encoder = load_default_encoder(checkpoint)
     detector = FaceDetector()
     if gallery is None:
         opened = _builtin_gallery(DEFAULT_GALLERY, detector, encoder, report, read_only)
     else:
-        opened = Gallery.open(gallery, encoder, read_only=read_only)
-        opened.require_complete()
+        opened = Gallery.open(gallery, encoder, read_only=read_only, folder=folder)
+        try:
+            opened.require_complete()
+        except GalleryError:
+            opened.close()
+            raise
     report(1.0, "Ready")
     return FaceRetriever(detector, encoder, opened)
 

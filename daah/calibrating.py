@@ -1,0 +1,43 @@
+"""Fitting a checkpoint's calibration on a tree of people that training never saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from daah import codes
+from daah.calibration import Calibration
+from daah.evaluation import count_queries, encode_faces
+from daah.faces import FaceDetector
+from daah.models.encoder import FaceEncoder
+from daah.open_set import pair_distances
+from daah.parallel import Progress
+from daah.photos import detect_faces, read_aligned
+
+
+def calibrate(
+    encoder: FaceEncoder,
+    images_dir: Path,
+    aligned: bool = False,
+    far: float = 1e-3,
+    detector: FaceDetector | None = None,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Fit distance to probability and the threshold of every code length on all pairs of a tree.
+
+    far: share of different-person pairs that the threshold lets pass. The tree's people must be
+    neither those of training nor those whose figures are reported. Raises DataError for a tree
+    without two people, or without two photos of somebody.
+    """
+    if aligned:
+        faces = read_aligned(images_dir, progress)
+    else:
+        faces = detect_faces(images_dir, detector, progress)
+    count_queries(faces.labels)
+    logits = encode_faces(encoder, faces.aligned, progress)
+    return Calibration.fit(
+        {
+            bits: pair_distances(codes.pack(codes.sign(logits[:, :bits])), faces.labels)
+            for bits in encoder.lengths
+        },
+        far,
+    )

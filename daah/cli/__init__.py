@@ -1,0 +1,30 @@
+"""The command line: each flag is one parameter of an ordinary function of the library.
+
+Results are JSON on stdout, or in a file by --json; progress and errors go to stderr. The exit code
+is 1 for an error with a reason, 2 for wrong usage. What a command needs is imported when it runs,
+so that --help answers at once.
+"""
+
+from daah.cli import gallery, learn, measure, photos
+from daah.cli.console import application
+
+app = application(
+    """Face image retrieval by short binary codes.
+
+    Every command prints JSON to stdout, or to a file with --json, and progress to stderr.
+
+    \b
+    A first walk:
+      python -m daah search photo.jpg
+      python -m daah encode photo.jpg --logits
+      python -m daah gallery build PHOTOS --gallery my-gallery
+      python -m daah search photo.jpg --gallery my-gallery -k 5 --bits 64
+    """
+)
+app.command()(photos.encode)
+app.command()(photos.search)
+app.add_typer(gallery.app, name="gallery")
+app.command()(learn.calibrate)
+app.command()(measure.evaluate)
+app.command("evaluate-attention")(measure.evaluate_attention)
+app.command()(measure.bench)

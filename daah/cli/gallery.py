@@ -1,0 +1,369 @@
+"""Commands on galleries."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as json_module
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daah.cli.console import (
+    CheckpointFile,
+    FacesFolder,
+    GalleryUri,
+    JsonFile,
+    Progress,
+    application,
+    emit,
+    load_model,
+)
+from daah.errors import ConfigError, DataError, GalleryError
+
+if TYPE_CHECKING:
+    from daah.gallery import Gallery
+
+app = application(
+    """Build, fill, check and move galleries: the people that can be found.
+
+    A gallery is a folder of codes and aligned faces, or a Milvus collection of codes with a folder
+    of faces. One program at a time may write to it, any number may search it.
+
+    \b
+    Examples:
+      python -m daah gallery build orl
+      python -m daah gallery add PHOTOS --gallery my-gallery
+      python -m daah gallery copy milvus://localhost:19530/faces --gallery my-gallery
+    """
+)
+
+
+@app.command()
+def build(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SRC", help="orl, lfw, or a folder with one folder a person."),
+    ],
+    gallery: GalleryUri = None,
+    folder: FacesFolder = None,
+    checkpoint: CheckpointFile = None,
+    json: JsonFile = None,
+) -> None:
+    """Make a gallery from a collection of labelled photos.
+
+    A stopped build is finished by the same command; until then the gallery is not searched.
+
+    \b
+    Examples:
+      python -m daah gallery build orl
+      python -m daah gallery build PHOTOS --gallery my-gallery
+    """
+    from daah.faces import FaceDetector
+    from daah.gallery import Gallery
+    from daah.gallery import build as build_gallery
+
+    encoder = load_model(checkpoint)
+    with Gallery.open(_uri(gallery), encoder, folder=folder) as opened, Progress() as progress:
+        report = build_gallery(opened, source, FaceDetector(), encoder, progress)
+        emit(_facts(opened) | dataclasses.asdict(report), json)
+
+
+@app.command()
+def add(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SRC",
+            help="A folder with one folder a person, a .csv or .parquet manifest with the columns "
+            "person, photo and perhaps id, or with --person one photo or a folder of photos.",
+        ),
+    ],
+    gallery: GalleryUri = None,
+    person: Annotated[
+        str | None, typer.Option(metavar="NAME", help="All photos of SRC are of this person.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Processes that read photos and find faces."),
+    ] = None,
+    refused: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write every refused photo and why here, as JSON Lines."),
+    ] = None,
+    draw_map: Annotated[
+        bool, typer.Option("--map/--no-map", help="Draw the gallery's map again at the end.")
+    ] = True,
+    folder: FacesFolder = None,
+    checkpoint: CheckpointFile = None,
+    json: JsonFile = None,
+) -> None:
+    """Enrol photos, from one to any number.
+
+    Photos that are in the gallery already are passed over, so a stopped run goes on where it was.
+    Memory does not grow with the number of photos. Under `accelerate launch` each process takes
+    its share; several processes need a gallery on a server.
+
+    \b
+    Examples:
+      python -m daah gallery add PHOTOS --gallery my-gallery
+      python -m daah gallery add eileen.jpg --person "Eileen Collins" --gallery my-gallery
+      python -m daah gallery add people.csv --gallery my-gallery --refused refused.jsonl
+      accelerate launch -m daah gallery add people.parquet --gallery milvus://host:19530/faces
+    """
+    from contextlib import ExitStack
+
+    from daah import bulk
+    from daah.gallery import Gallery
+
+    encoder = load_model(checkpoint)
+    processes = bulk.processes()
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress())
+        opened = stack.enter_context(Gallery.open(_uri(gallery), encoder, folder=folder))
+        log = stack.enter_context(_written(refused)) if refused else None
+
+        def note(what: bulk.Refused) -> None:
+            if log is not None:
+                log.write(json_module.dumps(dataclasses.asdict(what), ensure_ascii=False) + "\n")
+
+        report = bulk.add(
+            opened,
+            bulk.listing(source, person),
+            encoder,
+            workers=workers,
+            shard=(processes.index, processes.count),
+            progress=progress,
+            refused=note,
+        )
+        processes.wait()
+        if draw_map and processes.index == 0 and opened.count():
+            typer.echo("Drawing the map", err=True)
+            opened.draw_map()
+        emit(_facts(opened) | dataclasses.asdict(report), json)
+
+
+@app.command()
+def remove(
+    person: Annotated[str, typer.Argument(metavar="NAME", help="Whom to remove.")],
+    gallery: GalleryUri = None,
+    folder: FacesFolder = None,
+    json: JsonFile = None,
+) -> None:
+    """Delete a person for good: faces, codes and rows.
+
+    \b
+    Example:
+      python -m daah gallery remove "Eileen Collins" --gallery my-gallery
+    """
+    from daah.gallery import Gallery
+
+    with Gallery.open(_uri(gallery), None, folder=folder) as opened:
+        emit({"gallery": opened.name, "person": person, "removed": opened.remove(person)}, json)
+
+
+@app.command("list")
+def list_(
+    gallery: GalleryUri = None,
+    person: Annotated[
+        str | None, typer.Option(metavar="NAME", help="List the entries of this person instead.")
+    ] = None,
+    find: Annotated[
+        str, typer.Option(metavar="TEXT", help="Only people in whose name this stands.")
+    ] = "",
+    folder: FacesFolder = None,
+    json: JsonFile = None,
+) -> None:
+    """List the people of a gallery with their number of photos, or the entries of one person.
+
+    \b
+    Examples:
+      python -m daah gallery list
+      python -m daah gallery list --find ann --gallery my-gallery
+      python -m daah gallery list --person s1
+    """
+    from daah.gallery import Gallery
+
+    with Gallery.open(_uri(gallery), None, read_only=True, folder=folder) as opened:
+        if person is None:
+            found = {"people": opened.find_people(find)}
+        else:
+            found = {"entries": [dataclasses.asdict(e) for e in opened.entries(person)]}
+            if not found["entries"]:
+                raise GalleryError(f"Nobody named {person!r} is in the gallery {opened.name}.")
+        emit(_facts(opened) | found, json)
+
+
+@app.command()
+def export(
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Ends in .jsonl or .parquet; - is JSONL on stdout."),
+    ],
+    gallery: GalleryUri = None,
+    folder: FacesFolder = None,
+    json: JsonFile = None,
+) -> None:
+    """Write every entry: id, person, photo, time, and the code as hexadecimal digits.
+
+    \b
+    Examples:
+      python -m daah gallery export codes.jsonl
+      python -m daah gallery export codes.parquet --gallery my-gallery
+    """
+    from daah.gallery import Gallery, export_jsonl, export_parquet
+
+    with Gallery.open(_uri(gallery), None, read_only=True, folder=folder) as opened:
+        if str(target) == "-":
+            export_jsonl(opened, sys.stdout)
+            return
+        if target.suffix.lower() == ".parquet":
+            count = export_parquet(opened, target)
+        elif target.suffix.lower() in (".jsonl", ".ndjson"):
+            with _written(target) as file:
+                count = export_jsonl(opened, file)
+        else:
+            raise ConfigError(f"{target}: expected a name that ends in .jsonl or .parquet")
+        emit(_facts(opened) | {"exported": count, "file": str(target)}, json)
+
+
+@app.command()
+def copy(
+    target: Annotated[str, typer.Argument(metavar="TO", help="URI of the gallery to copy to.")],
+    gallery: GalleryUri = None,
+    folder: FacesFolder = None,
+    to_folder: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the faces go when TO is on a server."),
+    ] = None,
+    json: JsonFile = None,
+) -> None:
+    """Copy a gallery to another place or another kind of store, without encoding again.
+
+    \b
+    Examples:
+      python -m daah gallery copy milvus://localhost:19530/faces --gallery my-gallery
+      python -m daah gallery copy back-again --gallery milvus://localhost:19530/faces
+    """
+    from daah.gallery import Gallery
+    from daah.gallery import copy as copy_gallery
+
+    with (
+        Gallery.open(_uri(gallery), None, read_only=True, folder=folder) as opened,
+        Gallery.open(target, opened.model, folder=to_folder) as other,
+        Progress() as progress,
+    ):
+        count = copy_gallery(opened, other, progress)
+        emit(_facts(other) | {"copied": count, "from": opened.name}, json)
+
+
+@app.command()
+def verify(
+    gallery: GalleryUri = None,
+    codes: Annotated[
+        bool, typer.Option("--codes", help="Also compute every code again from its face.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Delete faces without an entry and half-written files.")
+    ] = False,
+    folder: FacesFolder = None,
+    checkpoint: CheckpointFile = None,
+    json: JsonFile = None,
+) -> None:
+    """Check that every entry has its face and its right code. The exit code is 1 if not.
+
+    \b
+    Examples:
+      python -m daah gallery verify
+      python -m daah gallery verify --codes --gallery my-gallery
+    """
+    from daah.gallery import Gallery
+    from daah.gallery import verify as verify_gallery
+
+    encoder = load_model(checkpoint) if codes else None
+    with (
+        Gallery.open(_uri(gallery), encoder, read_only=not repair, folder=folder) as opened,
+        Progress() as progress,
+    ):
+        found = verify_gallery(opened, encoder, repair, progress)
+        emit(_facts(opened) | dataclasses.asdict(found) | {"ok": found.ok}, json)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def stats(
+    gallery: GalleryUri = None,
+    pairs: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Closest pairs of different people to name.")
+    ] = 20,
+    folder: FacesFolder = None,
+    json: JsonFile = None,
+) -> None:
+    """Say how a gallery's codes are spread: bit balance, equal codes, near duplicates.
+
+    \b
+    Example:
+      python -m daah gallery stats --pairs 5
+    """
+    from daah.gallery import Gallery, statistics
+
+    with (
+        Gallery.open(_uri(gallery), None, read_only=True, folder=folder) as opened,
+        Progress() as progress,
+    ):
+        found = statistics(opened, pairs, progress)
+        emit(_facts(opened) | dataclasses.asdict(found), json)
+
+
+@app.command()
+def renew(
+    gallery: GalleryUri = None,
+    checkpoint: CheckpointFile = None,
+    json: JsonFile = None,
+) -> None:
+    """Encode a gallery that another model made again, from its aligned faces.
+
+    The photos are not needed. The old codes serve until the new ones are complete.
+
+    \b
+    Example:
+      python -m daah gallery renew --gallery my-gallery --checkpoint runs/new/demo.safetensors
+    """
+    from daah.gallery import Gallery
+
+    encoder = load_model(checkpoint)
+    with Progress() as progress:
+        renewed = Gallery.renew(_uri(gallery), encoder, progress)
+    with Gallery.open(_uri(gallery), encoder) as opened:
+        if renewed and opened.count():
+            opened.draw_map()
+        emit(_facts(opened) | {"renewed": renewed}, json)
+
+
+def _uri(gallery: str | None) -> str:
+    from daah.retrieval import DEFAULT_GALLERY
+
+    return gallery or str(DEFAULT_GALLERY)
+
+
+def _facts(gallery: Gallery) -> dict[str, object]:
+    """What every result says of its gallery."""
+    known = gallery.provenance
+    return {
+        "gallery": gallery.name,
+        "entries": gallery.count(),
+        "source": known.source,
+        "credit": known.credit,
+        "model": {"name": known.model, "sha256": known.fingerprint, "bits": known.bits},
+        "complete": known.complete,
+    }
+
+
+def _written(path: Path):
+    """A text file to write; DataError when it cannot be opened."""
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}).") from error
