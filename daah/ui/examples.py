@@ -38,3 +38,22 @@ EXAMPLES = (
     Example("Not in the gallery", "not-in-the-gallery.jpg", "Astronaut Eileen Collins"),
     Example("No face", "no-face.jpg", "A cup of coffee"),
 )
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """One button of the Compare tab: two of the pictures."""
+
+    label: str
+    first: str
+    second: str
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both pictures, (H, W, 3) uint8 RGB."""
+        return read_image(FOLDER / self.first), read_image(FOLDER / self.second)
+
+
+PAIRS = (
+    Pairing("One person, with and without glasses", "without-glasses.jpg", "glasses.jpg"),
+    Pairing("Two people", "one-face.jpg", "turned-head.jpg"),
+)

@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image
 
 from daah import codes, explain
-from daah.errors import ConfigError
+from daah.errors import ConfigError, ImageError
 from daah.gallery import SessionGallery
 from daah.images import read_image, shrink, upright_rgb
 from daah.retrieval import FaceRetriever
 from daah.types import ALIGNED_SIZE, EncodedFace, Face, Match
-from daah.ui.session import MODEL, OFF, PAINTED, Options, Session
+from daah.ui.session import MODEL, OFF, PAINTED, Options, Pair, Session
 
 Progress = Callable[[float, str], None]
 
@@ -113,13 +113,11 @@ def painted_mask(layers: list[np.ndarray | None]) -> np.ndarray | None:
     return np.max([np.asarray(s, np.float32) / 255 for s in small], axis=0)
 
 
-def search_again(
-    retriever: FaceRetriever, session: Session, options: Options, own: SessionGallery | None
+def search_entry(
+    retriever: FaceRetriever, id: int, options: Options, own: SessionGallery | None = None
 ) -> Session:
-    """A new search with the chosen match's own face, which is aligned already."""
-    if session.match is None:
-        return session
-    encoded = retriever.recall(session.match, own)
+    """A new search with a gallery entry's own face, which is aligned already."""
+    encoded = recall(retriever, id, own)
     new = Session(encoded.face.aligned, {MODEL: (encoded,)}, {})
     return with_attention(retriever, new, options.attention)
 
@@ -235,6 +233,31 @@ def _scaled(face: Face, scale: float) -> Face:
     matrix[:, :2] /= np.float32(scale)
     scale = np.float32(scale)
     return replace(face, box=face.box * scale, landmarks=face.landmarks * scale, matrix=matrix)
+
+
+def pair(
+    retriever: FaceRetriever, first: np.ndarray, second: np.ndarray, progress: Progress
+) -> Pair:
+    """Find and encode the largest face of each photo. Raises ImageError when there is none."""
+    chosen, counts = [], []
+    for i, (photo, name) in enumerate(((first, "first"), (second, "second"))):
+        progress(0.4 * i, "Finding faces")
+        found = retriever.detect(working_photo(photo))
+        if not found:
+            raise ImageError(f"No face found in the {name} photo. Try a larger, front-facing face.")
+        chosen.append(found[0])
+        counts.append(len(found))
+    progress(0.8, "Encoding")
+    one, two = retriever.encode(chosen)
+    return Pair((one, two), (counts[0], counts[1]))
+
+
+def with_regions(retriever: FaceRetriever, pair: Pair) -> Pair:
+    """The pair with what decides the bits of each face; computed once."""
+    if pair.regions is not None:
+        return pair
+    one, two = (explain.bit_regions(retriever.encoder, face, GRID) for face in pair.faces)
+    return replace(pair, regions=(one, two))
 
 
 def document(view: View) -> dict[str, Any]:

@@ -14,10 +14,17 @@ from daah.errors import DaahError
 from daah.gallery import SessionGallery
 from daah.retrieval import FaceRetriever
 from daah.ui import handlers
+from daah.ui.about_tab import AboutTab
+from daah.ui.compare_tab import CompareTab
+from daah.ui.desk import Desk
+from daah.ui.gallery_tab import GalleryTab
 from daah.ui.guard import Guard, forgetting, refuse_addresses
-from daah.ui.parts import static
+from daah.ui.landing import load_landing
+from daah.ui.live_tab import LiveTab
+from daah.ui.parts import QUICK, static
+from daah.ui.quality_tab import QualityTab
 from daah.ui.search_tab import SearchTab
-from daah.ui.session import Session
+from daah.ui.session import Expires
 from daah.ui.settings import Settings
 from daah.ui.theme import theme
 
@@ -71,21 +78,35 @@ class App(gr.Blocks):
         }
 
     def _over(self, value: Any) -> bool:
-        return isinstance(value, Session) and value.expired(self.settings.keep_minutes)
+        return isinstance(value, Expires) and value.expired(self.settings.keep_minutes)
 
 
 def build_app(retriever: FaceRetriever, settings: Settings | None = None) -> App:
     """The page over a retriever. Settings default to `Settings.from_environment()`."""
     settings = settings or Settings.from_environment()
+    desk = Desk(retriever, settings)
+    landing = load_landing(retriever)
     with App(settings) as demo:
         gr.HTML(_header(settings), elem_id="header", apply_default_css=False)
         own = gr.State(SessionGallery(), time_to_live=60 * settings.additions_minutes)
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Search", id="search"):
-                search = SearchTab(retriever, settings, own, landing=None)
-        demo.load(search.start, None, search.session, queue=False, api_visibility="private",
-                  show_progress="hidden")  # fmt: skip
-        _endpoints(retriever)
+                search = SearchTab(desk, own, landing)
+            with gr.Tab("Compare", id="compare"):
+                CompareTab(desk)
+            with gr.Tab("Live", id="live"):
+                LiveTab(desk)
+            with gr.Tab("Gallery", id="gallery") as gallery_tab:
+                gallery = GalleryTab(desk, own, search, tabs)
+            with gr.Tab("How good is it", id="quality"):
+                QualityTab(desk)
+            with gr.Tab("About", id="about"):
+                AboutTab(desk)
+        gallery_tab.select(
+            gallery.show, [search.session, own], [gallery.summary, gallery.map], **QUICK
+        )
+        demo.load(search.start, None, search.session, **QUICK)
+        _endpoints(desk)
     demo.queue(
         max_size=settings.queue_size,
         default_concurrency_limit=1,
@@ -117,7 +138,7 @@ def _header(settings: Settings) -> str:
     )
 
 
-def _endpoints(retriever: FaceRetriever) -> None:
+def _endpoints(desk: Desk) -> None:
     def search(photo: FileData, k: int = 8, bits: int = 128) -> dict[str, Any]:
         """Find the faces of a photo and their nearest gallery entries.
 
@@ -131,7 +152,7 @@ def _endpoints(retriever: FaceRetriever) -> None:
         """
         try:
             data = Path(photo["path"]).read_bytes()
-            return handlers.search_file(retriever, data, k, bits)
+            return handlers.search_file(desk.retriever, data, k, bits)
         except DaahError as problem:
             raise gr.Error(str(problem)) from None
         except (KeyError, TypeError, OSError):

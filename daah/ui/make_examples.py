@@ -16,8 +16,10 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
+from daah.retrieval import load_retriever
 from daah.sources import orl
 from daah.ui.examples import FOLDER
+from daah.ui.landing import save_landing
 
 #: ORL photos are 92x112; three times as large they look as a visitor's own would.
 _SCALE = 3
@@ -31,6 +33,7 @@ def make(folder: Path = FOLDER) -> None:
         "one-face.jpg": _larger(photos["s12/10"]),
         "three-faces.jpg": _row([photos["s3/10"], photos["s10/10"], photos["s22/9"]]),
         "glasses.jpg": _larger(photos["s7/10"]),
+        "without-glasses.jpg": _larger(photos["s7/9"]),
         "turned-head.jpg": _larger(photos["s8/10"]),
         "not-in-the-gallery.jpg": data.astronaut(),
         "no-face.jpg": data.coffee(),
@@ -60,3 +63,4 @@ def _row(photos: list[np.ndarray]) -> np.ndarray:
 
 if __name__ == "__main__":
     make()
+    save_landing(load_retriever())

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from daah import codes, explain
 from daah.types import Match
 from daah.ui import handlers
-from daah.ui.examples import Example
+from daah.ui.examples import Example, Pairing
 from daah.ui.handlers import View
 from daah.ui.session import OFF, PAINTED
 
@@ -108,6 +108,21 @@ def examples(offered: Sequence[Example]) -> str:
     )
 
 
+def pairs(offered: Sequence[Pairing]) -> str:
+    """One labelled button for every pair of examples."""
+    made = []
+    for i, pairing in enumerate(offered):
+        shown = "".join(f'<img alt="" src="{data_uri(square(rgb))}">' for rgb in pairing.read())
+        made.append(
+            f'<button type="button" class="example two" data-do="pair" data-index="{i}">'
+            f"{shown}<span>{escape(pairing.label)}</span></button>"
+        )
+    return (
+        '<p class="hint">Or try a pair:</p>'
+        f'<div class="examples pairs" role="group" aria-label="Pairs">{"".join(made)}</div>'
+    )
+
+
 def square(rgb: np.ndarray, side: int = 120) -> np.ndarray:
     """A small square from the middle of a picture (H, W, 3) uint8."""
     return np.array(ImageOps.fit(Image.fromarray(rgb), (side, side), centering=(0.5, 0.4)))
@@ -191,7 +206,10 @@ def _attention_words(view: View) -> str:
                 "This is your own mask: the model sees what you painted and nothing else. "
                 "Undo all strokes to return to the model's mask."
             )
-        return "Paint on the face below to choose where the model may look. Until then its own mask stays."
+        return (
+            "Paint on the face below to choose where the model may look. Until then its own mask "
+            "stays."
+        )
     return (
         "The network computes this mask and multiplies the picture by it before it makes the "
         "code: bright regions count, dark ones are held back. It is evidence of where the model "
@@ -271,7 +289,8 @@ def _bit(view: View) -> str:
     words = (
         "Covering the brightest part is enough to flip it."
         if flips
-        else "Covering the brightest part moves it most towards flipping, but no single part flips it."
+        else "Covering the brightest part moves it most towards flipping, but no single part "
+        "flips it."
     )
     return (
         '<div class="bit" role="status">'

@@ -15,12 +15,12 @@ from daah.gallery import SessionGallery
 from daah.retrieval import FaceRetriever
 from daah.ui import handlers, render
 from daah.ui.components import Painter, Photo
+from daah.ui.desk import Desk
 from daah.ui.examples import EXAMPLES
 from daah.ui.handlers import View
 from daah.ui.parts import MODEL, QUICK, part
 from daah.ui.session import MODEL as ON
 from daah.ui.session import OFF, PAINTED, Options, Session
-from daah.ui.settings import Settings
 
 #: Side in pixels of the canvas that a visitor paints on; the aligned face is 150.
 CANVAS = 450
@@ -75,15 +75,10 @@ class SearchTab:
     starts with, or None.
     """
 
-    def __init__(
-        self,
-        retriever: FaceRetriever,
-        settings: Settings,
-        own: gr.State,
-        landing: Session | None,
-    ) -> None:
-        self.retriever, self.settings, self.own = retriever, settings, own
+    def __init__(self, desk: Desk, own: gr.State, landing: Session | None) -> None:
+        self.desk, self.settings, self.own = desk, desk.settings, own
         self.landing = landing
+        retriever = desk.retriever
         self.session = gr.State(None)
         # Where the slider stands, and the code length that this means.
         self.position = gr.State(retriever.bits)
@@ -94,6 +89,21 @@ class SearchTab:
             with gr.Column(scale=2, min_width=320, elem_classes="right"):
                 self._outputs()
         self._wire()
+
+    @property
+    def retriever(self) -> FaceRetriever:
+        """The retriever at hand."""
+        return self.desk.retriever
+
+    @property
+    def controls(self) -> list[Any]:
+        """The inputs that make an `Options`, in its order."""
+        return [self.length, self.count, self.threshold, self.strength, self.attention]
+
+    @property
+    def whole(self) -> list[Any]:
+        """Everything that a new search changes."""
+        return [self.photo, self.session, *self.parts.all(), self.painting, self.painter]
 
     def options_at_start(self) -> Options:
         """The controls before anybody touched them."""
@@ -197,10 +207,9 @@ class SearchTab:
 
     def _wire(self) -> None:
         parts = self.parts
-        controls = [self.length, self.count, self.threshold, self.strength, self.attention]
-        known = [self.session, self.own, *controls]
+        known = [self.session, self.own, *self.controls]
         result = [self.session, *parts.all()]
-        whole = [self.photo, *result, self.painting, self.painter]
+        whole = self.whole
         loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": parts.sentence}
         newest = {**QUICK, "trigger_mode": "always_last"}
 
@@ -210,10 +219,16 @@ class SearchTab:
         shown.failure(self._failed, None, whole, **QUICK)
         parts.match.select(self._again, known, whole, **MODEL, **loud)
         self.attention.input(self._attention, known, whole, **MODEL, **loud)
-        parts.code.select(self._bit, known, result, **MODEL, show_progress="minimal",
-                          show_progress_on=parts.code)  # fmt: skip
-        self.painter.change(self._paint, [self.painter, *known], result,
-                            **{**MODEL, "trigger_mode": "always_last"}, **loud)  # fmt: skip
+        parts.code.select(
+            self._bit, known, result, **MODEL, show_progress="minimal", show_progress_on=parts.code
+        )
+        self.painter.change(
+            self._paint,
+            [self.painter, *known],
+            result,
+            **{**MODEL, "trigger_mode": "always_last"},
+            **loud,
+        )
 
         parts.boxes.select(self._face, known, [*result, self.painter], **QUICK)
         parts.chips.select(self._face, known, [*result, self.painter], **QUICK)
@@ -271,11 +286,15 @@ class SearchTab:
         own: SessionGallery | None,
         *controls: Any,
     ) -> dict[Any, Any]:
-        if not self._here(session):
+        if not self._here(session) or session.match is None:
             return self._expired()
+        return self.entry(session.match, own, *controls)
+
+    def entry(self, id: int, own: SessionGallery | None, *controls: Any) -> dict[Any, Any]:
+        """A new search with the face of a gallery entry."""
         options = Options(*controls)
         drawn = self._fresh(
-            lambda: handlers.search_again(self.retriever, session, options, own), options, own
+            lambda: handlers.search_entry(self.retriever, id, options, own), options, own
         )
         return {self.photo: drawn[self.session].photo, **drawn}
 

@@ -28,8 +28,18 @@ class Options:
     attention: str = MODEL
 
 
+class Expires:
+    """Something of a visitor that is deleted on time. born: time.monotonic() when it was given."""
+
+    born: float
+
+    def expired(self, minutes: float) -> bool:
+        """Whether the stated time is over."""
+        return time.monotonic() - self.born > 60 * minutes
+
+
 @dataclass(frozen=True, eq=False)
-class Session:
+class Session(Expires):
     """One photo and everything derived from it.
 
     photo: (H, W, 3) uint8 RGB, upright. encoded: the faces, largest first, by attention ("on",
@@ -57,6 +67,15 @@ class Session:
             return tuple(self.painted.get(i, face) for i, face in enumerate(own))
         return own
 
-    def expired(self, minutes: float) -> bool:
-        """Whether the stated time is over."""
-        return time.monotonic() - self.born > 60 * minutes
+
+@dataclass(frozen=True, eq=False)
+class Pair(Expires):
+    """Two faces to compare: the largest of each photo, and how many each photo has.
+
+    regions: what decides the bits of each face, once asked for. born: time.monotonic().
+    """
+
+    faces: tuple[EncodedFace, EncodedFace]
+    counts: tuple[int, int]
+    regions: tuple[np.ndarray, np.ndarray] | None = None
+    born: float = field(default_factory=time.monotonic)

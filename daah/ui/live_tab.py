@@ -1,0 +1,35 @@
+"""The Live tab: the webcam with boxes, heatmaps and best matches over it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from daah.ui.desk import Desk
+from daah.ui.live import Live
+from daah.ui.parts import static
+
+
+class LiveTab:
+    """Builds the tab inside the current Blocks.
+
+    Frames go to a server function of the part and not through the queue: Live never waits for a
+    visitor's search, and no search ever waits behind a row of frames.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        live = Live(desk)
+
+        def frame(picture: str) -> dict[str, Any]:
+            return live.frame(picture)
+
+        seconds = desk.settings.live_seconds
+        gr.HTML(
+            static("live.html") + f'<span data-seconds="{seconds}" hidden></span>',
+            elem_id="live",
+            elem_classes="part",
+            js_on_load=static("live.js"),
+            server_functions=[frame],
+            apply_default_css=False,
+        )

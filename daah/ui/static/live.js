@@ -1,0 +1,157 @@
+// The camera plays by itself; one frame at a time is sent, and the next only after the answer came.
+// So frames are dropped by the page and never wait anywhere.
+const video = element.querySelector("video");
+const canvas = element.querySelector("canvas");
+const words = element.querySelector('[data-live="words"]');
+const start = element.querySelector('[data-live="start"]');
+const stop = element.querySelector('[data-live="stop"]');
+const rate = element.querySelector(".rate");
+const off = element.querySelector(".off");
+const SIDE = 640;
+const QUALITY = 0.7;
+const seconds = Number(element.querySelector("[data-seconds]")?.dataset.seconds ?? 120);
+
+let stream = null;
+let times = [];
+
+const say = (text, tone = "") => {
+  if (words.textContent !== text) words.textContent = text;
+  words.className = `say ${tone}`;
+};
+
+const grab = document.createElement("canvas");
+const picture = () => {
+  const scale = Math.min(1, SIDE / Math.max(video.videoWidth, video.videoHeight));
+  grab.width = Math.round(video.videoWidth * scale);
+  grab.height = Math.round(video.videoHeight * scale);
+  grab.getContext("2d").drawImage(video, 0, 0, grab.width, grab.height);
+  return grab.toDataURL("image/jpeg", QUALITY);
+};
+
+const load = (source) => new Promise((done) => {
+  const image = new Image();
+  image.onload = () => done(image);
+  image.onerror = () => done(null);
+  image.src = source;
+});
+
+const draw = async (answer) => {
+  const heats = await Promise.all(answer.faces.map((face) => load(face.heat)));
+  canvas.width = answer.width;
+  canvas.height = answer.height;
+  const pen = canvas.getContext("2d");
+  answer.faces.forEach((face, i) => {
+    if (heats[i]) {
+      pen.save();
+      pen.setTransform(...face.matrix);
+      pen.beginPath();
+      pen.ellipse(0.5, 0.5, 0.5, 0.5, 0, 0, 2 * Math.PI);
+      pen.clip();
+      pen.globalAlpha = 0.45;
+      pen.drawImage(heats[i], 0, 0, 1, 1);
+      pen.restore();
+    }
+    const [x0, y0, x1, y1] = face.box;
+    pen.lineWidth = 5;
+    pen.strokeStyle = "rgba(0, 0, 0, 0.6)";
+    pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
+    pen.lineWidth = 2.5;
+    pen.setLineDash(face.same ? [] : [8, 5]);
+    pen.strokeStyle = "#ffffff";
+    pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
+    pen.setLineDash([]);
+    const size = Math.max(14, answer.width / 40);
+    pen.font = `600 ${size}px system-ui, sans-serif`;
+    const wide = pen.measureText(face.label).width + 12;
+    const left = Math.max(0, Math.min(x0, answer.width - wide));
+    const top = y0 > size * 1.7 ? y0 - size * 1.7 : y1 + 3;
+    pen.fillStyle = "rgba(0, 0, 0, 0.75)";
+    pen.fillRect(left, top, wide, size * 1.55);
+    pen.fillStyle = "#ffffff";
+    pen.fillText(face.label, left + 6, top + size * 1.1);
+  });
+};
+
+const halt = (text) => {
+  stream?.getTracks().forEach((track) => track.stop());
+  stream = null;
+  video.srcObject = null;
+  canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+  off.hidden = false;
+  stop.hidden = true;
+  start.hidden = false;
+  rate.textContent = "";
+  say(text);
+};
+
+const loop = async (mine) => {
+  const until = performance.now() + 1000 * seconds;
+  times = [];
+  while (stream === mine) {
+    if (performance.now() > until) {
+      halt(`The camera stopped after ${seconds} seconds, to leave the server to others. Start it again whenever you like.`);
+      return;
+    }
+    if (document.hidden || !element.offsetParent) {
+      halt("The camera stopped because the page was left.");
+      return;
+    }
+    if (!video.videoWidth) {
+      await new Promise(requestAnimationFrame);
+      continue;
+    }
+    let answer;
+    try {
+      answer = await server.frame(picture());
+    } catch (problem) {
+      halt("The server did not answer. Start the camera again.");
+      return;
+    }
+    if (stream !== mine) return;
+    if (answer.busy) {
+      say("Somebody else is live; frames are skipped until there is room.");
+      await new Promise((done) => setTimeout(done, 60));
+      continue;
+    }
+    if (answer.error) {
+      say(answer.error, "bad");
+      await new Promise((done) => setTimeout(done, 250));
+      continue;
+    }
+    await draw(answer);
+    const now = performance.now();
+    times = [...times.filter((t) => now - t < 2000), now];
+    if (times.length > 1) {
+      const each = (now - times[0]) / (times.length - 1);
+      rate.textContent = `${(1000 / each).toFixed(1)} frames a second, ${answer.milliseconds} ms each on the server`;
+    }
+    // Names only: a distance that changes with every frame would never let a screen reader rest.
+    const labels = answer.faces.map((face) => face.name);
+    say(
+      labels.length ? labels.join("; ") : "No face in view.",
+      answer.faces.some((face) => face.same) ? "good" : labels.length ? "far" : "",
+    );
+  }
+};
+
+element.addEventListener("click", async (event) => {
+  const action = event.target.closest("[data-live]")?.dataset.live;
+  if (action === "stop") halt("The camera is off.");
+  if (action !== "start") return;
+  try {
+    if (!navigator.mediaDevices) throw new Error("no camera access");
+    stream = await navigator.mediaDevices.getUserMedia({
+      video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" },
+    });
+  } catch (problem) {
+    say("The camera cannot be used: allow it in the browser, and open the page by https.", "bad");
+    return;
+  }
+  video.srcObject = stream;
+  await video.play();
+  element.querySelector(".screen").style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`;
+  off.hidden = true;
+  start.hidden = true;
+  stop.hidden = false;
+  loop(stream);
+});
