@@ -85,8 +85,8 @@ def bench(
     encoder: Encoder,
     checkpoint: Path | None = None,
     repeats: int = 7,
-    batches: tuple[int, ...] = BATCHES,
     progress: Progress | None = None,
+    batches: tuple[int, ...] = BATCHES,
 ) -> BenchReport:
     """Measure encoding, detection, search, and what has to be loaded and kept.
 
