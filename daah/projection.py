@@ -19,6 +19,9 @@ LARGEST = 20_000
 #: Entries that are laid out by all their mutual distances; further ones join their nearest.
 LANDMARKS = 1500
 
+#: Below so many there are no neighbourhoods to keep, and two principal axes show more.
+_FEW = 50
+
 #: Neighbours that decide where a face joins a finished map.
 NEIGHBOURS = 5
 
@@ -85,8 +88,9 @@ class Projection:
 def project(ids: np.ndarray, packed: np.ndarray, fingerprint: str, seed: int = 0) -> Projection:
     """Lay out codes (N, B) uint8 of entries `ids` (N,) int64; the same input gives the same map.
 
-    t-SNE (van der Maaten and Hinton, JMLR 2008) of the Hamming distances, by scikit-learn. Of more
-    than LANDMARKS entries a random choice is laid out, and the others join it.
+    t-SNE (van der Maaten and Hinton, JMLR 2008) of the Hamming distances, by scikit-learn; of fewer
+    than 50 entries the two principal axes. Of more than LANDMARKS entries a random choice is laid
+    out, and the others join it.
     """
     count = len(ids)
     chosen = np.arange(count)
@@ -133,19 +137,33 @@ def load(path: Path) -> Projection | None:
 
 def _layout(distance: np.ndarray, seed: int) -> np.ndarray:
     """Mutual distances (M, M) to positions (M, 2) float32 in [0, 1]."""
-    count = len(distance)
-    if count < 4:  # t-SNE needs some neighbours; so few lie on a line
-        line = np.full((count, 2), 0.5, np.float32)
-        line[:, 0] = (np.arange(count) + 1) / (count + 1)
-        return line
-    from sklearn.manifold import TSNE  # imported late: it costs a second that a search never needs
+    if len(distance) < _FEW:
+        xy = _principal_axes(distance)
+    else:
+        from sklearn.manifold import TSNE  # imported late: a second that a search never needs
 
-    xy = TSNE(
-        metric="precomputed",
-        init="random",
-        perplexity=min(20.0, (count - 1) / 3),
-        random_state=seed,
-        n_jobs=1,
-    ).fit_transform(distance.astype(np.float64))
-    low, high = xy.min(0), xy.max(0)
-    return (0.02 + 0.96 * (xy - low) / np.maximum(high - low, 1e-9)).astype(np.float32)
+        xy = TSNE(
+            metric="precomputed", init="random", perplexity=20.0, random_state=seed, n_jobs=1
+        ).fit_transform(distance.astype(np.float64))
+    low, high = xy.min(0, initial=np.inf), xy.max(0, initial=-np.inf)
+    spread = high - low
+    middle = np.full_like(xy, 0.5)
+    scaled = np.divide(xy - low, spread, out=middle, where=spread > 1e-9)
+    return (0.02 + 0.96 * scaled).astype(np.float32)
+
+
+def _principal_axes(distance: np.ndarray) -> np.ndarray:
+    """Classical scaling (Torgerson, Psychometrika 1952): (M, M) to (M, 2) float64.
+
+    A Hamming distance is the squared Euclidean distance of the bits, so this is their PCA.
+    """
+    count = len(distance)
+    if not count:
+        return np.empty((0, 2))
+    centring = np.eye(count) - 1 / count
+    values, vectors = np.linalg.eigh(-0.5 * centring @ distance @ centring)
+    axes = vectors[:, ::-1][:, :2] * np.sqrt(np.maximum(values[::-1][:2], 0))
+    # Eigenvectors come with either sign: let the entry farthest out be on the positive side.
+    farthest = np.take_along_axis(axes, np.abs(axes).argmax(0)[None], axis=0)
+    axes *= np.where(farthest < 0, -1, 1)
+    return np.hstack([axes, np.zeros((count, 2 - axes.shape[1]))])

@@ -7,18 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from fakes import FakeEncoder
 
 from daah.faces import FaceDetector
 from daah.gallery import BuildReport, Gallery, build
 from daah.models.encoder import FaceEncoder, load_encoder
 from daah.retrieval import DEFAULT_CHECKPOINT, FaceRetriever
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _few_threads() -> None:
-    torch.set_num_threads(2)
 
 
 @pytest.fixture(scope="session")
