@@ -28,7 +28,7 @@ class Residual(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.conv2(F.relu(self.conv1(x))))
+        return F.relu_(x + self.conv2(F.relu_(self.conv1(x))))
 
 
 class ResidualDown(nn.Module):
@@ -44,7 +44,7 @@ class ResidualDown(nn.Module):
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv2(F.relu(self.conv1(x)))
+        y = self.conv2(F.relu_(self.conv1(x)))
         pooled = F.avg_pool2d(x, 2)
         height, width = max(y.shape[2], pooled.shape[2]), max(y.shape[3], pooled.shape[3])
         y = F.pad(y, (0, width - y.shape[3], 0, height - y.shape[2]))
@@ -52,7 +52,7 @@ class ResidualDown(nn.Module):
             pooled,
             (0, width - pooled.shape[3], 0, height - pooled.shape[2], 0, y.shape[1] - x.shape[1]),
         )
-        return F.relu(y + pooled)
+        return F.relu_(y + pooled)
 
 
 class DlibTrunk(nn.Module):
@@ -76,7 +76,7 @@ class DlibTrunk(nn.Module):
 
     def stem(self, x: Tensor) -> Tensor:
         """Normalised faces (B, 3, 150, 150) to f3 (B, 128, 8, 8), the last 128-channel stage."""
-        x = F.max_pool2d(F.relu(self.conv32_down(x)), 3, 2)  # (B, 32, 35, 35)
+        x = F.max_pool2d(F.relu_(self.conv32_down(x)), 3, 2)  # (B, 32, 35, 35)
         x = self.conv32_3(self.conv32_2(self.conv32_1(x)))
         x = self.conv64_3(self.conv64_2(self.conv64_1(self.conv64_down(x))))  # (B, 64, 17, 17)
         return self.conv128_2(self.conv128_1(self.conv128_down(x)))  # (B, 128, 8, 8)

@@ -1,0 +1,106 @@
+"""The door to a trained network: aligned faces in, logits and masks out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from daah.calibration import Calibration
+from daah.models.checkpoint import Checkpoint, load_checkpoint
+from daah.types import ALIGNED_SIZE
+
+#: How the mask is made: the model's own, none (all ones), or one given for each face.
+Attention = Literal["model", "off"] | np.ndarray
+
+
+class FaceEncoder:
+    """A checkpoint ready to encode, on the CPU in float32. Holds nothing of a request.
+
+    name, recipe: of the checkpoint. bits: length of the whole code. lengths: its usable prefixes.
+    fingerprint: sha256 that galleries carry. card: training summary and validation metrics.
+    calibration: None when the checkpoint has none.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.model = checkpoint.model.to(memory_format=torch.channels_last)
+        self.name = checkpoint.name
+        self.recipe = checkpoint.config.recipe
+        self.bits = checkpoint.config.bits
+        self.lengths = checkpoint.config.lengths
+        self.fingerprint = checkpoint.fingerprint
+        self.card: dict[str, Any] = {
+            "training": checkpoint.training,
+            "metrics": checkpoint.metrics,
+        }
+        self.calibration = (
+            Calibration.from_dict(checkpoint.calibration) if checkpoint.calibration else None
+        )
+
+    def encode(
+        self, aligned: np.ndarray, attention: Attention = "model"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Encode faces (N, 150, 150, 3) uint8 RGB.
+
+        attention: "model", "off", or masks (N, 150, 150) float32 in [0, 1].
+        Returns logits (N, K) float32 and the masks (N, 150, 150) float32 that gated the input.
+        A face's logits do not depend on its neighbours in the batch, to the last bit.
+        Raises ValueError for any other shape, dtype or name.
+        """
+        if aligned.dtype != np.uint8 or aligned.shape[1:] != (ALIGNED_SIZE, ALIGNED_SIZE, 3):
+            raise ValueError(
+                f"encode: expected uint8 (N, {ALIGNED_SIZE}, {ALIGNED_SIZE}, 3), "
+                f"got {aligned.dtype} {aligned.shape}"
+            )
+        masks = self._given_masks(attention, len(aligned))
+        logits = np.empty((len(aligned), self.bits), np.float32)
+        shown = np.empty((len(aligned), ALIGNED_SIZE, ALIGNED_SIZE), np.float32)
+        with torch.inference_mode():
+            for i in range(len(aligned)):
+                encoding = self.model(
+                    self._faces(aligned[i : i + 1]), None if masks is None else masks[i : i + 1]
+                )
+                logits[i] = encoding.logits[0].numpy()
+                shown[i] = _resize(encoding.mask, ALIGNED_SIZE)[0, 0].numpy()
+        return logits, shown
+
+    def _faces(self, aligned: np.ndarray) -> Tensor:
+        """(B, 150, 150, 3) uint8 to (B, 3, S, S) float32, S being the network's own side."""
+        faces = torch.from_numpy(np.ascontiguousarray(aligned)).permute(0, 3, 1, 2).float()
+        if self.model.input_size != ALIGNED_SIZE:
+            faces = _resize(faces, self.model.input_size)
+        return faces.contiguous(memory_format=torch.channels_last)
+
+    def _given_masks(self, attention: Attention, count: int) -> Tensor | None:
+        size = self.model.input_size
+        if isinstance(attention, str):
+            if attention not in ("model", "off"):
+                raise ValueError(f"attention: expected 'model', 'off' or masks, got {attention!r}")
+            return torch.ones(count, 1, size, size) if attention == "off" else None
+        masks = np.asarray(attention, np.float32)
+        if masks.shape != (count, ALIGNED_SIZE, ALIGNED_SIZE):
+            raise ValueError(
+                f"attention: expected masks ({count}, {ALIGNED_SIZE}, {ALIGNED_SIZE}), "
+                f"got {masks.shape}"
+            )
+        if not (masks.min(initial=0) >= 0 and masks.max(initial=0) <= 1):
+            raise ValueError("attention: expected masks in [0, 1]")
+        return _resize(torch.from_numpy(masks)[:, None], size)
+
+
+def load_encoder(path: Path) -> FaceEncoder:
+    """Load a checkpoint file for encoding. Raises CheckpointError."""
+    return FaceEncoder(load_checkpoint(path))
+
+
+def _resize(x: Tensor, size: int) -> Tensor:
+    """(B, C, S, S) to side `size`, averaging when it shrinks."""
+    if x.shape[-1] == size:
+        return x
+    return F.interpolate(
+        x, size=(size, size), mode="bilinear", align_corners=False, antialias=size < x.shape[-1]
+    )

@@ -1,0 +1,264 @@
+"""The demo recipe: a transferred trunk fine-tuned into nested codes for people never seen."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from daah.config import ModelConfig
+from daah.data import Augmentation, FaceSet, PairDraw, to_tensor
+from daah.losses import (
+    complement_loss,
+    contrastive_loss,
+    correlation_loss,
+    face_spatial_loss,
+    listwise_loss,
+    nested_similarities,
+    straight_through_sign,
+)
+from daah.models.ddah import DDAH, DemoDDAH
+from daah.models.trunk import EMBEDDING, DlibTrunk
+from daah.open_set import open_set
+from daah.recipes.base import bfloat16_is_fast, encode_images
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """Every choice of the recipe. All of them were made on validation people.
+
+    keep_until: share of training over which the mask takes over from the plain image; a
+    pretrained trunk must not meet a random mask. memory: past codes that enlarge the lists.
+    """
+
+    bits: int = 128
+    lengths: tuple[int, ...] = (16, 24, 32, 48, 64, 96, 128)
+    pairs: int = 96
+    strangers: int = 64
+    steps: int = 100
+    lr_hash: float = 1e-3
+    lr_trunk: float = 5e-5
+    lr_spatial: float = 1e-3
+    warmup: float = 0.02
+    keep_until: float = 0.3
+    memory: int = 8192
+    sharpness: float = 14.0
+    contrastive: float = 1.0
+    listwise: float = 1.0
+    correlation: float = 0.1
+    anchor: float = 2.0
+    margin: float = 0.3
+    margin_complement: float = 1.5
+    augment: float = 1.0
+
+
+class DemoRecipe:
+    """Trains on identities with the teacher's embeddings of the clean images beside them.
+
+    teacher: (N, 128) float32, row by row with `train`. trunk, linear: from `import_trunk`.
+    """
+
+    score = "map_64"
+
+    def __init__(
+        self,
+        train: FaceSet,
+        validation: FaceSet,
+        teacher: np.ndarray,
+        trunk: DlibTrunk,
+        linear: Tensor,
+        settings: DemoSettings,
+        device: torch.device,
+        seed: int = 0,
+    ) -> None:
+        torch.manual_seed(seed)
+        self.train, self.validation, self.settings, self.device = (
+            train,
+            validation,
+            settings,
+            device,
+        )
+        self.config = ModelConfig("demo", settings.bits, settings.lengths)
+        self.draw = PairDraw(train.labels, settings.pairs, settings.strangers)
+        self.augment = Augmentation(torch.Generator().manual_seed(seed), settings.augment)
+        self.teacher = torch.from_numpy(teacher).to(device)
+        self.linear = linear.float().to(device)
+        centred = self.teacher - self.teacher.mean(0)
+        self.teacher_unit = F.normalize(centred, dim=1)
+        self.labels = torch.from_numpy(train.labels).to(device)
+        self.model = DemoDDAH(settings.bits)
+        self.model.hashing.trunk.load_state_dict(trunk.state_dict())
+        self._start_hash_layer(centred)
+        self.model.to(device, memory_format=torch.channels_last)
+        # Sharpness of the student's lists, one a length: short codes are noisier and want less.
+        self.log_scale = nn.Parameter(
+            torch.full((2, len(settings.lengths)), math.log(10.0), device=device)
+        )
+        self.memory_signs = torch.empty(0, settings.bits, device=device)
+        self.memory_index = torch.empty(0, dtype=torch.int64, device=device)
+        self.step = 0
+
+    def _start_hash_layer(self, centred: Tensor) -> None:
+        """Start as random hyperplanes through the teacher's embeddings; f3 joins from zero."""
+        layer = self.model.hashing.hash
+        rotation = torch.linalg.qr(torch.randn(EMBEDDING, EMBEDDING))[0].to(centred)
+        rotation = rotation.repeat(math.ceil(self.settings.bits / EMBEDDING), 1)
+        rotation = rotation[: self.settings.bits] / (centred.std() + 1e-6)
+        with torch.no_grad():
+            layer.weight.zero_()
+            layer.weight[:, 128:] = rotation @ self.linear
+            layer.bias.copy_(-rotation @ self.teacher.mean(0))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        settings, network = self.settings, self.model.hashing
+        head = [p for n, p in network.named_parameters() if not n.startswith("trunk.")]
+        return [
+            {"name": "trunk", "params": list(network.trunk.parameters()), "lr": settings.lr_trunk},
+            {"name": "hash", "params": [*head, self.log_scale], "lr": settings.lr_hash},
+            {
+                "name": "spatial",
+                "params": list(self.model.spatial.parameters()),
+                "lr": settings.lr_spatial,
+            },
+        ]
+
+    def learning_rate(self, progress: float, epoch: int) -> float:
+        warm = min(1.0, (progress + 1e-3) / max(self.settings.warmup, 1e-3))
+        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    def batches(self, generator: np.random.Generator) -> Iterator[np.ndarray]:
+        for _ in range(self.settings.steps):
+            yield self.draw.batch(generator)
+
+    def gradients(self, indices: np.ndarray, progress: float) -> dict[str, float]:
+        """Even steps train both branches and the first hinge, odd ones the attended and the second.
+
+        A third branch on every step would cost half as much again and was not worth it.
+        """
+        settings = self.settings
+        keep = max(0.0, 1.0 - progress / settings.keep_until) if settings.keep_until else 0.0
+        faces = self.augment(to_tensor(self.train.images[indices])).to(self.device)
+        x = self.model.normalise(faces).contiguous(memory_format=torch.channels_last)
+        index = torch.from_numpy(indices).to(self.device)
+        with self._autocast():
+            mask = self.model.mask(x)  # float32, (B, 1, 150, 150)
+        leaf = mask.detach().requires_grad_()
+        attended, signs = self._branch(x * (keep + (1 - keep) * leaf), index)
+        log = {"attended": attended.item(), "mask_mean": leaf.mean().item()}
+        log["mask_spread"] = leaf.std(dim=(2, 3)).mean().item()
+        if self.step % 2 == 0:
+            plain, _ = self._branch(x, index)
+            (attended + plain).backward()
+            spatial = face_spatial_loss(attended.detach(), plain.detach(), settings.margin)
+            pull = leaf.grad * float(spatial > 0)
+            log |= {"plain": plain.item(), "spatial": spatial.item()}
+        else:
+            attended.backward()
+            pull, hidden = self._complement(x, mask, index, attended.detach())
+            log |= {"hidden": hidden}
+        mask.backward(pull)
+        self._remember(signs.detach(), index)
+        self.step += 1
+        return log
+
+    def _complement(
+        self, x: Tensor, mask: Tensor, index: Tensor, attended: Tensor
+    ) -> tuple[Tensor, float]:
+        """Gradient of the second hinge by the mask, and L_inv; the hash network takes none of it."""
+        inverse = mask.detach().requires_grad_()
+        parameters = list(self.model.hashing.parameters())
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        hidden, _ = self._branch(x * (1 - inverse), index)
+        hinge = complement_loss(attended, hidden, self.settings.margin_complement)
+        (gradient,) = torch.autograd.grad(hinge, inverse)
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        return gradient, hidden.item()
+
+    def _branch(self, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of one branch, and the codes (B, K) as -1/+1."""
+        settings, network = self.settings, self.model.hashing
+        with self._autocast():
+            features = network.features(x)
+        features = features.float()  # (B, 384)
+        logits = network.hash(features)  # (B, K)
+        signs = straight_through_sign(logits)
+        references = torch.cat([signs, self.memory_signs])  # (M, K)
+        reference_index = torch.cat([index, self.memory_index])
+        positive = self.labels[index][:, None] == self.labels[reference_index]
+        usable = torch.ones_like(positive)
+        usable[:, : len(index)].fill_diagonal_(False)
+        teacher = self.teacher_unit[index] @ self.teacher_unit[reference_index].T
+        similarities = nested_similarities(signs, references, settings.lengths)
+        scale = self.log_scale.clamp(max=math.log(40.0)).exp()
+        total = x.new_zeros(())
+        for i, length in enumerate(sorted(settings.lengths)):
+            similarity = similarities[length]
+            total = total + settings.contrastive * contrastive_loss(
+                similarity * scale[0, i], positive, usable
+            )
+            total = total + settings.listwise * listwise_loss(
+                similarity * scale[1, i], teacher, usable, settings.sharpness
+            )
+        total = total / len(settings.lengths)
+        total = total + settings.correlation * correlation_loss(signs)
+        # f4's channel attention is inside the features; the anchor holds what the teacher reads.
+        student = features[:, 128:] @ self.linear.T
+        drift = 1 - F.cosine_similarity(student, self.teacher[index], dim=1).mean()
+        return total + settings.anchor * drift, signs
+
+    def _remember(self, signs: Tensor, index: Tensor) -> None:
+        keep = max(0, self.settings.memory)
+        self.memory_signs = torch.cat([signs, self.memory_signs])[:keep]
+        self.memory_index = torch.cat([index, self.memory_index])[:keep]
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        if self.device.type != "cpu" or bfloat16_is_fast():
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def validate(self, model: DDAH) -> dict[str, float]:
+        with self._autocast():
+            logits = encode_images(model, self.validation.images, self.device).numpy()
+        people = np.array(self.validation.people)[self.validation.labels]
+        figures = {}
+        for length in sorted(self.settings.lengths):
+            figures[f"map_{length}"] = open_set(logits, people, length).map
+        return figures
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "augmentation": self.augment.generator.get_state(),
+            "log_scale": self.log_scale.detach(),
+            "memory_signs": self.memory_signs,
+            "memory_index": self.memory_index,
+            "step": self.step,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.augment.generator.set_state(state["augmentation"].cpu())
+        with torch.no_grad():
+            self.log_scale.copy_(state["log_scale"])
+        self.memory_signs = state["memory_signs"].to(self.device)
+        self.memory_index = state["memory_index"].to(self.device)
+        self.step = state["step"]
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "settings": asdict(self.settings),
+            "people": len(self.train.people),
+            "images": len(self.train),
+            "validation": {
+                "protocol": "open-set",
+                "people": len(self.validation.people),
+                "images": len(self.validation),
+            },
+        }
