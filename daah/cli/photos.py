@@ -43,11 +43,12 @@ def encode(
       python -m daah encode photo.jpg
       python -m daah encode photo.jpg --logits --json codes.json
     """
-    from daah import pipeline
-    from daah.faces import FaceDetector
     from daah.images import read_image
 
-    rgb = read_image(image)
+    rgb = read_image(image)  # before seconds of loading the rest
+    from daah import pipeline
+    from daah.faces import FaceDetector
+
     encoder = load_model(checkpoint)
     faces = pipeline.encode(encoder, pipeline.detect(FaceDetector(), rgb), attention)
     emit(
@@ -87,9 +88,10 @@ def search(
       python -m daah search photo.jpg --gallery milvus://localhost:19530/faces
     """
     from daah.images import read_image
+
+    rgb = read_image(image)  # before seconds of loading the rest
     from daah.retrieval import load_retriever
 
-    rgb = read_image(image)
     with Progress() as progress:
         retriever = load_retriever(
             checkpoint, gallery, progress.share, folder=folder, read_only=True
