@@ -123,6 +123,13 @@ def check_layout(connection: sqlite3.Connection, name: str) -> None:
         raise GalleryError(f"{name} is damaged: its tables are not as they were made. {DAMAGED}")
 
 
+def check_pages(connection: sqlite3.Connection, name: str) -> None:
+    """GalleryError unless the pages hang together: writing could spread what is wrong with them."""
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise GalleryError(f"{name} is damaged ({found}). {DAMAGED}")
+
+
 def read_head(connection: sqlite3.Connection, name: str) -> Head:
     """The head of the gallery; GalleryError when it is missing or damaged."""
     rows = connection.execute("SELECT * FROM gallery").fetchall()
@@ -174,5 +181,7 @@ def named_errors(name: str) -> Iterator[None]:
         else:  # malformed pages, pages that are no database, values of the wrong type
             text = f"is damaged ({error}). {DAMAGED}"
         raise GalleryError(f"{name} {text}") from error
+    except UnicodeDecodeError as error:  # sqlite3 fails so while it words its own error
+        raise GalleryError(f"{name} is damaged: its tables cannot be read. {DAMAGED}") from error
     except MemoryError as error:  # a flipped byte in a record header can ask for absurd sizes
         raise GalleryError(f"{name} needs more memory than there is, or is damaged.") from error

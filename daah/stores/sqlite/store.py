@@ -32,6 +32,9 @@ READ_ROWS = 50_000
 #: Galleries with fewer rows are read in full at each opening, which takes a tenth of a second.
 CACHED_ROWS = 100_000
 
+#: Files up to this size have all their pages checked before they are written to: within a second.
+CHECKED_BYTES = 256 * 2**20
+
 Progress = Callable[[int, int], None]
 
 
@@ -265,6 +268,8 @@ class SQLiteStore:
             connection = self._writer or self._connect()
             try:
                 schema.check_layout(connection, self._name)
+                if not self.read_only and self._path.stat().st_size <= CHECKED_BYTES:
+                    schema.check_pages(connection, self._name)
                 connection.execute("BEGIN")
                 head = schema.read_head(connection, self._name)
                 schema.check_spec(head.spec, self.spec, self._name)
