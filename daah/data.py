@@ -172,7 +172,7 @@ def closed_split(
 def shuffled_batches(
     count: int, batch: int, generator: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Every index once, in random order, in batches; a last batch of one is dropped (batch norm)."""
+    """Every index once, shuffled, in batches; batch norm cannot take a last batch of one."""
     order = generator.permutation(count)
     for start in range(0, count, batch):
         part = order[start : start + batch]

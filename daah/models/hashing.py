@@ -26,7 +26,7 @@ def min_max(x: Tensor) -> Tensor:
 
 
 class ChannelAttention(nn.Module):
-    """Weigh the channels of a stage: flatten, FC, ReLU, FC to a weight a channel, min-max per image.
+    """Weigh the channels of a stage: flatten, FC, ReLU, FC to C weights, min-max per image.
 
     (B, C, H, W) to the same shape. DDAH's form: every position has a say in every weight.
     """
@@ -42,7 +42,7 @@ class ChannelAttention(nn.Module):
 
 
 class PooledChannelAttention(nn.Module):
-    """Channel attention for a transferred trunk: pooled input, weights in (0, 2), identity at start.
+    """Channel attention for a transferred trunk: pooled input, weights in (0, 2), first all 1.
 
     Min-max would zero a channel of every image at once, which a pretrained trunk does not survive;
     the last layer starts at zero, so that training begins with every weight exactly 1.
@@ -61,7 +61,7 @@ class PooledChannelAttention(nn.Module):
 
 
 class PaperStages(nn.Module):
-    """The paper's four convolution stages: (B, 3, 32, 32) to f3 (B, 128, 3, 3), f4 (B, 256, 2, 2)."""
+    """Four convolution stages: faces (B, 3, 32, 32) to f3 (B, 128, 3, 3), f4 (B, 256, 2, 2)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
 """Read dlib's face network from face-api's files into `DlibTrunk`: a training-time command.
 
-npm's `@vladmandic/face-api` (MIT) carries the weights (CC0) as a JSON manifest and one file of 8-bit
-numbers with a scale and a minimum a tensor. Nothing of it is needed to run a trained checkpoint.
+npm's `@vladmandic/face-api` (MIT) carries the weights (CC0) as a JSON manifest and one file of
+mostly 8-bit numbers with a scale and a minimum a tensor. Nothing of it is needed to run a trained
+checkpoint. `save_trunk` and `load_trunk` keep what was read as one safetensors file.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from daah.errors import DataError
@@ -35,6 +38,25 @@ def import_trunk(folder: Path) -> tuple[DlibTrunk, Tensor]:
             state[f"{target}.weight"], state[f"{target}.bias"] = weight, bias
     trunk.load_state_dict(state, strict=True)
     linear = torch.from_numpy(_take(tensors, "fc", (256, EMBEDDING))).T.contiguous()
+    return trunk, linear
+
+
+def save_trunk(trunk: DlibTrunk, linear: Tensor, path: Path) -> None:
+    """Write trunk and last layer as float32 safetensors."""
+    save_file({"linear": linear.contiguous(), **trunk.state_dict()}, path)
+
+
+def load_trunk(path: Path) -> tuple[DlibTrunk, Tensor]:
+    """The reverse of `save_trunk`. Raises DataError for anything else."""
+    trunk = DlibTrunk()
+    try:
+        state = load_file(path)
+        linear = state.pop("linear")
+        trunk.load_state_dict(state, strict=True)
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise DataError(
+            f"{path}: expected a trunk as 'python -m daah import-trunk' writes it"
+        ) from error
     return trunk, linear
 
 

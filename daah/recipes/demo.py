@@ -138,32 +138,37 @@ class DemoRecipe:
             yield self.draw.batch(generator)
 
     def gradients(self, indices: np.ndarray, progress: float) -> dict[str, float]:
-        """Even steps train both branches and the first hinge, odd ones the attended and the second.
+        """Every step trains the attended branch; every other one moves the spatial network too.
 
-        A third branch on every step would cost half as much again and was not worth it.
+        Those alternate between its two hinges, with the plain branch beside the first. A third
+        branch on every step would double the cost and was not worth it.
         """
         settings = self.settings
         keep = max(0.0, 1.0 - progress / settings.keep_until) if settings.keep_until else 0.0
         faces = self.augment(to_tensor(self.train.images[indices])).to(self.device)
         x = self.model.normalise(faces).contiguous(memory_format=torch.channels_last)
         index = torch.from_numpy(indices).to(self.device)
-        with self._autocast():
+        spatial_turn = self.step % 2 == 0
+        with self._autocast(), torch.set_grad_enabled(spatial_turn):
             mask = self.model.mask(x)  # float32, (B, 1, 150, 150)
-        leaf = mask.detach().requires_grad_()
+        leaf = mask.detach().requires_grad_(spatial_turn)
         attended, signs = self._branch(x * (keep + (1 - keep) * leaf), index)
         log = {"attended": attended.item(), "mask_mean": leaf.mean().item()}
         log["mask_spread"] = leaf.std(dim=(2, 3)).mean().item()
-        if self.step % 2 == 0:
+        if not spatial_turn:
+            attended.backward()
+        elif self.step % 4 == 0:
             plain, _ = self._branch(x, index)
             (attended + plain).backward()
             spatial = face_spatial_loss(attended.detach(), plain.detach(), settings.margin)
-            pull = leaf.grad * float(spatial > 0)
+            # d spatial / d mask is d L_att / d mask where the hinge is active, and 0 elsewhere.
+            mask.backward(leaf.grad * float(spatial > 0))
             log |= {"plain": plain.item(), "spatial": spatial.item()}
         else:
             attended.backward()
             pull, hidden = self._complement(x, mask, index, attended.detach())
+            mask.backward(pull)
             log |= {"hidden": hidden}
-        mask.backward(pull)
         self._remember(signs.detach(), index)
         self.step += 1
         return log
@@ -171,7 +176,7 @@ class DemoRecipe:
     def _complement(
         self, x: Tensor, mask: Tensor, index: Tensor, attended: Tensor
     ) -> tuple[Tensor, float]:
-        """Gradient of the second hinge by the mask, and L_inv; the hash network takes none of it."""
+        """Gradient of the second hinge by the mask, and L_inv; the hash network takes none."""
         inverse = mask.detach().requires_grad_()
         parameters = list(self.model.hashing.parameters())
         for parameter in parameters:
