@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from string import Template
 
 import gradio as gr
 
+from daah.ui import quality
 from daah.ui.desk import Desk
-from daah.ui.parts import static
+from daah.ui.parts import part, static
+from daah.ui.render_quality import table
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 
 
 class AboutTab:
@@ -26,3 +32,16 @@ class AboutTab:
             upload=settings.max_upload_mb,
         )
         gr.Markdown(text, elem_id="about")
+        card = _model_card()
+        with gr.Accordion("Model card", open=False, elem_id="card"):
+            if card:
+                gr.Markdown(card)
+            part("checkpoint", table(quality.about_checkpoint(desk.retriever.encoder)))
+
+
+def _model_card() -> str:
+    """The committed card without its front matter, or nothing."""
+    for path in sorted(DOCS.glob("*.md")):
+        if re.sub(r"[^a-z]", "", path.stem.lower()) == "modelcard":
+            return re.sub(r"\A---\n.*?\n---\n", "", path.read_text("utf-8"), flags=re.DOTALL)
+    return ""

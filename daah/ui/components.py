@@ -1,14 +1,13 @@
-"""Gradio's picture inputs, with errors that a stranger may read.
+"""Gradio's picture input, with errors that a stranger may read.
 
-A file that Pillow cannot open makes Gradio's own components answer with the path of the upload on
-the server. These subclasses keep the component's name and class, so that the page treats them as
-the originals, and turn whatever goes wrong into a sentence.
+A file that Pillow cannot open makes Gradio's own component answer with the path of the upload on
+the server. This subclass keeps the component's name and class, so that the page treats it as the
+original, and turns whatever goes wrong into a sentence.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -38,21 +37,3 @@ class Photo(gr.Image):
     def get_component_class_id(cls) -> str:
         """The base's, under which the page asks for the component's code."""
         return gr.Image.get_component_class_id()
-
-
-class Painter(gr.ImageEditor):
-    """`gr.ImageEditor` that answers unreadable strokes with a sentence."""
-
-    def preprocess(self, payload: Any) -> Any:
-        """The editor's value. Raises gr.Error."""
-        try:
-            return super().preprocess(payload)
-        except Exception:  # any decoder error, each of which would name a path of the server
-            raise gr.Error("The painting cannot be read; undo it and paint again.") from None
-
-    is_template = True
-
-    @classmethod
-    def get_component_class_id(cls) -> str:
-        """The base's, under which the page asks for the component's code."""
-        return gr.ImageEditor.get_component_class_id()

@@ -6,6 +6,8 @@ two visitors can never meet. What a visitor did wrong comes as a DaahError with 
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -94,7 +96,7 @@ def with_attention(retriever: FaceRetriever, session: Session, attention: str) -
 
 
 def paint(retriever: FaceRetriever, session: Session, mask: np.ndarray | None) -> Session:
-    """Encode the chosen face under a painted mask (h, w) float32 in [0, 1]; None takes it back."""
+    """Encode the chosen face under a mask (150, 150) float32 in [0, 1]; None takes it back."""
     painted = {i: face for i, face in session.painted.items() if i != session.face}
     regions = {key: r for key, r in session.regions.items() if key != (PAINTED, session.face)}
     if mask is not None:
@@ -103,14 +105,27 @@ def paint(retriever: FaceRetriever, session: Session, mask: np.ndarray | None) -
     return replace(session, painted=painted, regions=regions, bit=None)
 
 
-def painted_mask(layers: list[np.ndarray | None]) -> np.ndarray | None:
-    """Paint layers (h, w, 4) uint8 to a mask (150, 150) float32: their opacity. None if empty."""
-    strokes = [layer[..., 3] for layer in layers if layer is not None and layer[..., 3].any()]
-    if not strokes:
+def painted_mask(picture: str) -> np.ndarray | None:
+    """A painting, white on black in a data URI, as a mask (150, 150) float32; None when empty.
+
+    Raises ImageError for anything else.
+    """
+    if not picture:
         return None
-    size = (ALIGNED_SIZE, ALIGNED_SIZE)
-    small = [Image.fromarray(s).resize(size, Image.Resampling.BOX) for s in strokes]
-    return np.max([np.asarray(s, np.float32) / 255 for s in small], axis=0)
+    rgb = read_image(data_uri_bytes(picture))
+    if rgb.shape[:2] != (ALIGNED_SIZE, ALIGNED_SIZE):
+        raise ImageError("The painting has another size than the face; undo it and paint again.")
+    mask = rgb[..., 0].astype(np.float32) / 255
+    return mask if mask.any() else None
+
+
+def data_uri_bytes(uri: str) -> bytes:
+    """What a `data:image/...;base64,` URI holds; nothing at all for any other text."""
+    head, _, body = str(uri).partition(";base64,")
+    try:
+        return base64.b64decode(body if head.startswith("data:image/") else "", validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def search_entry(

@@ -76,8 +76,10 @@ def _read(path: Path, fingerprint: str) -> Session | None:
         )
         seconds = dict(zip(held["steps"].tolist(), held["seconds"].tolist(), strict=True))
         regions = {(MODEL, 0): held["regions"].astype(np.float32)}
-    return Session(EXAMPLE.read(), {MODEL: faces}, seconds, regions=regions, born=math.inf)
+    return Session(
+        EXAMPLE.read(), {MODEL: faces}, seconds, regions=regions, born=math.inf, example=True
+    )
 
 
 def _lasting(session: Session) -> Session:
-    return Session(session.photo, session.encoded, session.seconds, born=math.inf)
+    return Session(session.photo, session.encoded, session.seconds, born=math.inf, example=True)

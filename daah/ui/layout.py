@@ -21,7 +21,7 @@ from daah.ui.gallery_tab import GalleryTab
 from daah.ui.guard import Guard, forgetting, refuse_addresses
 from daah.ui.landing import load_landing
 from daah.ui.live_tab import LiveTab
-from daah.ui.parts import QUICK, static
+from daah.ui.parts import QUICK, part, static
 from daah.ui.quality_tab import QualityTab
 from daah.ui.search_tab import SearchTab
 from daah.ui.session import Expires
@@ -29,6 +29,7 @@ from daah.ui.settings import Settings
 from daah.ui.theme import theme
 
 TITLE = "Face hash search"
+PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
 
 
 class App(gr.Blocks):
@@ -87,7 +88,7 @@ def build_app(retriever: FaceRetriever, settings: Settings | None = None) -> App
     desk = Desk(retriever, settings)
     landing = load_landing(retriever)
     with App(settings) as demo:
-        gr.HTML(_header(settings), elem_id="header", apply_default_css=False)
+        header = part("header", _header(settings))
         own = gr.State(SessionGallery(), time_to_live=60 * settings.additions_minutes)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Search", id="search"):
@@ -105,6 +106,7 @@ def build_app(retriever: FaceRetriever, settings: Settings | None = None) -> App
         gallery_tab.select(
             gallery.show, [search.session, own], [gallery.summary, gallery.map], **QUICK
         )
+        header.select(lambda: gr.Tabs(selected="about"), None, tabs, **QUICK)
         demo.load(search.start, None, search.session, **QUICK)
         _endpoints(desk)
     demo.queue(
@@ -128,11 +130,14 @@ def build_notice(problem: DaahError, settings: Settings | None = None) -> App:
 
 
 def _header(settings: Settings) -> str:
+    code = f'<a href="{escape(settings.code_url)}">Code</a>' if settings.code_url else ""
     return (
         f"<header><h1>{TITLE}</h1>"
-        "<p class='lead'>Each face becomes a short binary code. Matches are the codes with the "
+        '<p class="lead">Each face becomes a short binary code. Matches are the codes with the '
         "fewest different bits.</p>"
-        "<p class='privacy'>Photos are processed on this server, deleted within "
+        f'<nav aria-label="About this page"><a href="{PAPER}">Paper</a>{code}'
+        '<button type="button" data-do="card">Model card</button></nav>'
+        '<p class="privacy">Photos are processed on this server, deleted within '
         f"{settings.keep_minutes} minutes, never added to the gallery and never used for training."
         "</p></header>"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import threading
 import time
@@ -17,6 +16,7 @@ from daah.errors import DaahError
 from daah.images import read_image, shrink
 from daah.types import EncodedFace
 from daah.ui.desk import Desk
+from daah.ui.handlers import data_uri_bytes
 
 #: Longest side of a frame, as the page sends it; what is larger is reduced.
 FRAME_SIDE = 640
@@ -47,7 +47,7 @@ class Live:
             return {"busy": True}
         try:
             started = time.perf_counter()
-            rgb = shrink(read_image(_bytes(picture)), FRAME_SIDE)
+            rgb = shrink(read_image(data_uri_bytes(picture)), FRAME_SIDE)
             faces = self._faces(rgb)
             spent = 1000 * (time.perf_counter() - started)
             height, width = rgb.shape[:2]
@@ -84,14 +84,6 @@ class Live:
                 }
             )
         return drawn
-
-
-def _bytes(picture: str) -> bytes:
-    head, _, body = str(picture).partition(";base64,")
-    try:
-        return base64.b64decode(body if head.startswith("data:image/") else "", validate=True)
-    except (binascii.Error, ValueError):
-        return b""
 
 
 def _to_frame(encoded: EncodedFace) -> list[float]:

@@ -33,10 +33,12 @@ def static(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-def part(elem_id: str, value: str = "", live: bool = False, **more: Any) -> gr.HTML:
+def part(
+    elem_id: str, value: str = "", live: bool = False, script: str = "parts.js", **more: Any
+) -> gr.HTML:
     """A piece of the page drawn by `render`; its buttons arrive as `select` events.
 
-    live: screen readers announce what changes in it.
+    live: screen readers announce what changes in it. script: the file in `static` that it runs.
     """
     template = '<div role="status" aria-live="polite">${value}</div>' if live else "${value}"
     return gr.HTML(
@@ -44,7 +46,7 @@ def part(elem_id: str, value: str = "", live: bool = False, **more: Any) -> gr.H
         elem_id=elem_id,
         elem_classes="part",
         html_template=template,
-        js_on_load=static("parts.js"),
+        js_on_load=static(script),
         apply_default_css=False,
         **more,
     )

@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from daah import codes, explain
-from daah.types import Match
+from daah.types import ALIGNED_SIZE, Match
 from daah.ui import handlers
 from daah.ui.examples import Example, Pairing
 from daah.ui.handlers import View
-from daah.ui.session import OFF, PAINTED
+from daah.ui.session import MODEL, OFF, PAINTED
 
 NO_FACE = "No face found. Try a larger, front-facing face."
 EXPIRED = "This result was deleted after {minutes} minutes, as promised. Add the photo again."
@@ -141,10 +141,14 @@ def boxes(view: View) -> str:
         )
         chosen = " chosen" if i == view.session.face else ""
         drawn.append(f'<span class="box{chosen}" style="{place}"><b>{i + 1}</b></span>')
-    alt = f"Your photo with {plural(len(faces), 'numbered face')}"
-    hint = (
-        '<figcaption class="hint">Tap a face to choose it.</figcaption>' if len(faces) > 1 else ""
-    )
+    whose = "An example photo" if view.session.example else "Your photo"
+    alt = f"{whose} with {plural(len(faces), 'numbered face')}"
+    words = []
+    if view.session.example:
+        words.append("This is a finished example. Add a photo to get your own result.")
+    if len(faces) > 1:
+        words.append("Tap a face to choose it.")
+    hint = f'<figcaption class="hint">{" ".join(words)}</figcaption>' if words else ""
     return (
         f'<figure class="photo" data-point="face"><div class="stage" '
         f'style="aspect-ratio:{width}/{height};--w:{width}px;--ratio:{width / height:.4f}">'
@@ -185,7 +189,7 @@ def heatmap(view: View) -> str:
         '<div class="look"><figure>'
         f'<div class="stage" style="aspect-ratio:{width}/{height};--ratio:{width / height:.4f}">'
         f'<img alt="Heatmap of attention drawn on the photo" src="{data_uri(shown)}"></div>'
-        "<figcaption>On your photo</figcaption></figure><figure>"
+        "<figcaption>On the photo</figcaption></figure><figure>"
         f"{slider(encoded.face.aligned, encoded.mask, options.strength, f'face {number}')}"
         f"<figcaption>Face {number} as the model receives it. Drag between face and heatmap."
         "</figcaption></figure></div>"
@@ -214,6 +218,34 @@ def _attention_words(view: View) -> str:
         "The network computes this mask and multiplies the picture by it before it makes the "
         "code: bright regions count, dark ones are held back. It is evidence of where the model "
         "looked, not proof of why it decided."
+    )
+
+
+def paint(view: View) -> str:
+    """The canvas over the chosen face, when attention is painted; its script is `paint.js`."""
+    if view.options.attention != PAINTED:
+        return ""
+    index = view.session.face
+    face = view.session.encoded[MODEL][index].face
+    painted = view.session.painted.get(index)
+    start = ""
+    if painted is not None:
+        white = np.repeat(np.rint(255 * painted.mask).astype(np.uint8)[..., None], 3, axis=2)
+        start = f' data-mask="{data_uri(white, 95)}"'
+    return (
+        f"{heading('Paint where the model may look', 'h-paint')}"
+        '<p class="hint">What you paint stays visible, the rest is hidden from the model. The code '
+        "and the matches change with every stroke; undo the last one to return to the model's own "
+        "mask. With the keyboard: arrow keys move the brush, space paints.</p>"
+        f'<div class="painter"{start}><div class="easel">'
+        f'<img alt="Aligned face {index + 1}" src="{data_uri(face.aligned, 92)}" draggable="false">'
+        f'<canvas width="{ALIGNED_SIZE}" height="{ALIGNED_SIZE}" tabindex="0" role="application" '
+        f'aria-label="Canvas over face {index + 1}"></canvas></div>'
+        '<div class="tools"><label>Brush size<input type="range" min="6" max="60" value="24" '
+        'data-size></label><button type="button" class="small" data-tool="erase" '
+        'aria-pressed="false">Eraser</button>'
+        '<button type="button" class="small" data-tool="undo">Undo</button>'
+        '<button type="button" class="small" data-tool="clear">Clear</button></div></div>'
     )
 
 

@@ -8,22 +8,18 @@ from typing import Any, TypeGuard
 
 import gradio as gr
 import numpy as np
-from PIL import Image
 
 from daah.errors import DaahError
 from daah.gallery import SessionGallery
 from daah.retrieval import FaceRetriever
 from daah.ui import handlers, render
-from daah.ui.components import Painter, Photo
+from daah.ui.components import Photo
 from daah.ui.desk import Desk
 from daah.ui.examples import EXAMPLES
 from daah.ui.handlers import View
 from daah.ui.parts import MODEL, QUICK, part
 from daah.ui.session import MODEL as ON
 from daah.ui.session import OFF, PAINTED, Options, Session
-
-#: Side in pixels of the canvas that a visitor paints on; the aligned face is 150.
-CANVAS = 450
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,7 @@ class Parts:
     boxes: gr.HTML
     chips: gr.HTML
     heatmap: gr.HTML
+    paint: gr.HTML
     code: gr.HTML
     matches: gr.HTML
     match: gr.HTML
@@ -49,6 +46,7 @@ _DRAWN: dict[str, Callable[[View], str]] = {
     "boxes": render.boxes,
     "chips": render.chips,
     "heatmap": render.heatmap,
+    "paint": render.paint,
     "code": render.code,
     "matches": render.matches,
     "match": render.detail,
@@ -103,7 +101,7 @@ class SearchTab:
     @property
     def whole(self) -> list[Any]:
         """Everything that a new search changes."""
-        return [self.photo, self.session, *self.parts.all(), self.painting, self.painter]
+        return [self.photo, self.session, *self.parts.all()]
 
     def options_at_start(self) -> Options:
         """The controls before anybody touched them."""
@@ -185,22 +183,7 @@ class SearchTab:
         pieces = {"sentence": part("sentence", start["sentence"], live=True)}
         for name in ("boxes", "chips", "heatmap"):
             pieces[name] = part(name, start[name])
-        with gr.Column(visible=False, elem_id="painting") as self.painting:
-            self.painter = Painter(
-                label="Paint where the model may look",
-                elem_id="paint",
-                type="numpy",
-                image_mode="RGBA",
-                sources=[],
-                transforms=[],
-                layers=False,
-                brush=gr.Brush(
-                    default_size=40, colors=["#ffffff"], default_color="#ffffff", color_mode="fixed"
-                ),
-                canvas_size=(CANVAS, CANVAS),
-                fixed_canvas=True,
-                buttons=[],
-            )
+        pieces["paint"] = part("paint", start["paint"], script="paint.js")
         for name in ("code", "matches", "match", "download"):
             pieces[name] = part(name, start[name])
         self.parts = Parts(**pieces)
@@ -211,7 +194,8 @@ class SearchTab:
         result = [self.session, *parts.all()]
         whole = self.whole
         loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": parts.sentence}
-        newest = {**QUICK, "trigger_mode": "always_last"}
+        latest = {"trigger_mode": "always_last"}
+        newest = {**QUICK, **latest}
 
         found = self.photo.input(self._search, [self.photo, *known], whole, **MODEL, **loud)
         found.failure(self._failed, None, whole, **QUICK)
@@ -222,16 +206,10 @@ class SearchTab:
         parts.code.select(
             self._bit, known, result, **MODEL, show_progress="minimal", show_progress_on=parts.code
         )
-        self.painter.change(
-            self._paint,
-            [self.painter, *known],
-            result,
-            **{**MODEL, "trigger_mode": "always_last"},
-            **loud,
-        )
+        parts.paint.select(self._paint, known, result, **{**MODEL, **latest}, **loud)
 
-        parts.boxes.select(self._face, known, [*result, self.painter], **QUICK)
-        parts.chips.select(self._face, known, [*result, self.painter], **QUICK)
+        parts.boxes.select(self._face, known, result, **QUICK)
+        parts.chips.select(self._face, known, result, **QUICK)
         parts.matches.select(self._match, known, result, **QUICK)
         self.bits.input(
             self._length,
@@ -329,12 +307,7 @@ class SearchTab:
             index = _whole(event, "index")
         if index is None or index == session.face:
             return {self.session: session}
-        options = Options(*controls)
-        session = handlers.choose_face(session, index)
-        drawn = self._drawn(session, options, own)
-        if options.attention == PAINTED:
-            drawn[self.painter] = _canvas(session)
-        return drawn
+        return self._drawn(handlers.choose_face(session, index), Options(*controls), own)
 
     def _match(
         self,
@@ -405,19 +378,24 @@ class SearchTab:
 
     def _paint(
         self,
-        painting: dict[str, Any] | None,
+        event: gr.EventData,
         session: Session | None,
         own: SessionGallery | None,
         *controls: Any,
     ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
         options = Options(*controls)
-        if options.attention != PAINTED or not self._here(session) or not session.encoded[ON]:
+        if options.attention != PAINTED or not session.encoded[ON]:
             return {self.session: session}
-        mask = handlers.painted_mask((painting or {}).get("layers") or [])
-        if mask is None and session.face not in session.painted:
-            return {self.session: session}  # the canvas was only laid out
-        session = handlers.paint(self.retriever, session, mask)
-        return self._drawn(session, options, own)
+        painting = str(event._data.get("mask") or "")
+        drawn = self._fresh(
+            lambda: handlers.paint(self.retriever, session, handlers.painted_mask(painting)),
+            options,
+            own,
+        )
+        drawn.pop(self.parts.paint)  # the canvas shows its own strokes
+        return drawn
 
     def _here(self, session: Session | None) -> TypeGuard[Session]:
         return session is not None and not session.expired(self.settings.keep_minutes)
@@ -425,17 +403,12 @@ class SearchTab:
     def _fresh(
         self, work: Callable[[], Session], options: Options, own: SessionGallery | None
     ) -> dict[Any, Any]:
-        """Run the network, and draw the result with the canvas that belongs to it."""
+        """Run the network, and draw what it found."""
         try:
             session = work()
         except DaahError as problem:
             raise gr.Error(str(problem), title="No result") from None
-        drawn = self._drawn(session, options, own)
-        painting = options.attention == PAINTED and bool(session.encoded[ON])
-        drawn[self.painting] = gr.Column(visible=painting)
-        if painting:
-            drawn[self.painter] = _canvas(session)
-        return drawn
+        return self._drawn(session, options, own)
 
     def _drawn(
         self, session: Session, options: Options, own: SessionGallery | None, *names: str
@@ -447,13 +420,11 @@ class SearchTab:
     def _clear(self, sentence: str) -> dict[Any, Any]:
         pieces = vars(self.parts)
         drawn = {pieces[name]: html for name, html in blank(sentence).items()}
-        return {self.session: None, self.painting: gr.Column(visible=False), **drawn}
+        return {self.session: None, **drawn}
 
     def _expired(self) -> dict[Any, Any]:
         text = render.EXPIRED.format(minutes=self.settings.keep_minutes)
-        cleared = self._clear(render.say(text, "bad"))
-        cleared.pop(self.painting)
-        return cleared
+        return self._clear(render.say(text, "bad"))
 
 
 def _whole(event: gr.EventData, name: str) -> int:
@@ -462,10 +433,3 @@ def _whole(event: gr.EventData, name: str) -> int:
         return int(str(event._data[name]))
     except (KeyError, TypeError, ValueError):
         raise gr.Error("The page sent something that it never offers; load it again.") from None
-
-
-def _canvas(session: Session) -> dict[str, Any]:
-    """The chosen face, large enough to paint on, without any stroke."""
-    aligned = session.encoded[ON][session.face].face.aligned
-    large = np.array(Image.fromarray(aligned).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
-    return {"background": large, "layers": [], "composite": None}

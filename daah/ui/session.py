@@ -46,6 +46,7 @@ class Session(Expires):
     and "off" once asked for). painted: the chosen faces under a painted mask, by index.
     regions: `explain.bit_regions` by (attention, index), computed once per face.
     face, match, bit: what is chosen; a match by its gallery id. born: time.monotonic() at upload.
+    example: that the page started with it, and nobody asked for it.
     """
 
     photo: np.ndarray
@@ -57,6 +58,7 @@ class Session(Expires):
     match: int | None = None
     bit: int | None = None
     born: float = field(default_factory=time.monotonic)
+    example: bool = False
 
     def faces(self, attention: str) -> tuple[EncodedFace, ...]:
         """The faces under `attention`; those not painted yet keep the model's own mask."""

@@ -39,6 +39,11 @@ class Settings:
     #: Sessions kept by Gradio; each holds the page as last drawn, about a megabyte.
     max_sessions: int = 500
 
+    #: Where the code can be read; shown in the header when it is set.
+    code_url: str = ""
+    #: Torch's threads: a search and Live run at the same time, each on a core of its own.
+    threads: int = 1
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """The defaults with `DAAH_PUBLIC=0`, `DAAH_KEEP_MINUTES=5` and so on applied.
@@ -46,7 +51,7 @@ class Settings:
         Raises ConfigError for a value that is not a number (or yes or no for `public`).
         """
         environ = os.environ if environ is None else environ
-        changed: dict[str, bool | int] = {}
+        changed: dict[str, bool | int | str] = {}
         for setting in dataclasses.fields(cls):
             text = environ.get(PREFIX + setting.name.upper())
             if text is not None:
@@ -56,11 +61,13 @@ class Settings:
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
             value = getattr(self, setting.name)
-            if not isinstance(value, bool) and value < 1:
+            if isinstance(value, int) and value < 1 and not isinstance(value, bool):
                 raise ConfigError(f"{setting.name}: expected a number above 0, got {value}")
 
 
-def _value(name: str, text: str, kind: type) -> bool | int:
+def _value(name: str, text: str, kind: type) -> bool | int | str:
+    if kind is str:
+        return text.strip()
     if kind is bool:
         truths = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
         if text.strip().lower() not in truths:
