@@ -22,6 +22,34 @@ def from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
     return kind(**{k: tuple(v) if k in listed else v for k, v in values.items()})
 
 
+def from_text(kind: type[T], text: str | None) -> T:
+    """Build `kind` from "name=value,name=value"; each value is read as its field's default is.
+
+    Only whole numbers, numbers and switches (true, false) can be given this way. Raises ConfigError.
+    """
+    values: dict[str, Any] = {}
+    defaults = {f.name: f.default for f in dataclasses.fields(kind)}
+    for part in text.split(",") if text else ():
+        name, separator, value = (piece.strip() for piece in part.partition("="))
+        default = defaults.get(name)
+        if not separator or name not in defaults:
+            raise ConfigError(f"{part!r}: expected NAME=VALUE with a name of {sorted(defaults)}")
+        if isinstance(default, bool):
+            if value not in ("true", "false"):
+                raise ConfigError(f"{name}: expected true or false, got {value!r}")
+            values[name] = value == "true"
+        elif isinstance(default, int | float):
+            try:
+                values[name] = type(default)(value)
+            except ValueError:
+                raise ConfigError(
+                    f"{name}: expected a number like {default}, got {value!r}"
+                ) from None
+        else:
+            raise ConfigError(f"{name} cannot be set from the command line")
+    return from_mapping(kind, values)
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """What the network is; enough to build it again from a checkpoint.

@@ -24,6 +24,8 @@ app = application(
 app.command()(photos.encode)
 app.command()(photos.search)
 app.add_typer(gallery.app, name="gallery")
+app.command("import-trunk")(learn.import_trunk)
+app.command()(learn.train)
 app.command()(learn.calibrate)
 app.command()(measure.evaluate)
 app.command("evaluate-attention")(measure.evaluate_attention)

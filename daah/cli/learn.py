@@ -2,12 +2,119 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from daah.cli.console import JsonFile, Progress, about, emit, load_model
+from daah.errors import ConfigError
+
+
+def import_trunk(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="dlib_face_recognition_resnet_model_v1.dat of PyPI's face-recognition-models, or"
+            " the model folder of npm's @vladmandic/face-api."
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="FILE.safetensors", help="Where it goes.")],
+    json: JsonFile = None,
+) -> None:
+    """Read the pretrained trunk that the demo recipe starts from. Only training needs it.
+
+    \b
+    Example:
+      python -m daah import-trunk dlib_face_recognition_resnet_model_v1.dat runs/trunk.safetensors
+    """
+    from daah.models import trunk_import
+
+    trunk, linear = trunk_import.import_trunk(source)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    trunk_import.save_trunk(trunk, linear, out)
+    parameters = sum(p.numel() for p in trunk.parameters()) + linear.numel()
+    emit({"trunk": str(out), "parameters": parameters}, json)
+
+
+class RecipeName(enum.StrEnum):
+    """What `train` knows to train."""
+
+    paper = "paper"
+    demo = "demo"
+
+
+def train(
+    recipe: Annotated[RecipeName, typer.Option(help="The published network, or the demo's.")],
+    data: Annotated[
+        list[Path],
+        typer.Option(metavar="DIR", help="A tree of aligned faces as prepare writes it; repeat."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of this run.")],
+    epochs: Annotated[
+        int | None, typer.Option(help="Default: 1000 for paper, as published; 20 for demo.")
+    ] = None,
+    trunk: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="demo: a file of import-trunk.")
+    ] = None,
+    settings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=VALUE,...",
+            help="Settings of the recipe other than its defaults, as bits=24,batch=64.",
+        ),
+    ] = None,
+    minimum: Annotated[
+        int, typer.Option(help="paper: people with fewer images are left out.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(help="Repeats a run.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on after the last epoch in --out.")
+    ] = False,
+    json: JsonFile = None,
+) -> None:
+    """Train a network; validate, log, draw the curve and save the best after every epoch.
+
+    --out then holds NAME.safetensors, log.csv, learning.png and state.pt. A run that was killed
+    goes on with --resume. Several devices: accelerate launch -m daah train ...
+
+    \b
+    Examples:
+      python -m daah train --recipe demo --data FACES --trunk runs/trunk.safetensors --out runs/demo
+      python -m daah train --recipe paper --data FACES --out runs/paper --settings bits=24
+    """
+    from daah import runs
+    from daah.config import from_text
+    from daah.recipes.demo import DemoSettings
+    from daah.recipes.paper import PaperSettings
+    from daah.training import TrainingConfig
+
+    if recipe is RecipeName.paper:
+        report = runs.train_paper(
+            data,
+            out,
+            from_text(PaperSettings, settings),
+            TrainingConfig(1000 if epochs is None else epochs, seed=seed),
+            minimum,
+            resume,
+        )
+    else:
+        if trunk is None:
+            raise ConfigError("recipe demo needs --trunk FILE; 'import-trunk' makes one")
+        report = runs.train_demo(
+            data,
+            trunk,
+            out,
+            from_text(DemoSettings, settings),
+            TrainingConfig(20 if epochs is None else epochs, average=0.995, seed=seed),
+            resume,
+        )
+    best = report.history[report.best_epoch - 1]
+    emit(
+        {"checkpoint": str(report.checkpoint), "best_epoch": report.best_epoch, "metrics": best},
+        json,
+    )
 
 
 def calibrate(
