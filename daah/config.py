@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Build the dataclass `kind` from plain values; ConfigError lists unknown keys and the valid."""
+    """Build the dataclass `kind` from plain values; ConfigError lists unknown and valid keys."""
     valid = {f.name for f in dataclasses.fields(kind)}
     unknown = sorted(set(values) - valid)
     if unknown:
@@ -25,7 +25,7 @@ def from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
 def from_text(kind: type[T], text: str | None) -> T:
     """Build `kind` from "name=value,name=value"; each value is read as its field's default is.
 
-    Only whole numbers, numbers and switches (true, false) can be given this way. Raises ConfigError.
+    Only whole numbers, numbers and switches (true, false) can be given so. Raises ConfigError.
     """
     values: dict[str, Any] = {}
     defaults = {f.name: f.default for f in dataclasses.fields(kind)}

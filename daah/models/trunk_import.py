@@ -110,7 +110,8 @@ def _convolutions(trunk: DlibTrunk) -> dict[str, nn.Conv2d]:
 
 def save_trunk(trunk: DlibTrunk, linear: Tensor, path: Path) -> None:
     """Write trunk and last layer as float32 safetensors."""
-    save_file({"linear": linear.contiguous(), **trunk.state_dict()}, path)
+    state = {"linear": linear} | trunk.state_dict()
+    save_file({key: value.contiguous() for key, value in state.items()}, path)
 
 
 def load_trunk(path: Path) -> tuple[DlibTrunk, Tensor]:
