@@ -7,6 +7,7 @@ checked before anything is decoded. Metadata other than the EXIF orientation is 
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,11 @@ MAX_PIXELS_WEBP = 4096 * 4096
 
 #: The first bytes of each accepted format, by the name that Pillow's `formats=` list takes.
 _SIGNATURES = {"JPEG": (b"\xff\xd8\xff", 0), "PNG": (b"\x89PNG\r\n\x1a\n", 0), "WEBP": (b"WEBP", 8)}
+
+# Pillow warns of photos over 89 megapixels and still opens them; also where others call it.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# A broken EXIF block is no news to whoever runs this, and Pillow's text names a path.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 _ORIENTATION = 0x0112  # the EXIF tag
 
