@@ -64,7 +64,7 @@ def save_checkpoint(
     The file appears whole or not at all. The classifier stays behind: it is for training only.
     """
     weights = {
-        key: value.detach().float().cpu().contiguous()
+        key: value.detach().float().cpu().clone(memory_format=torch.contiguous_format)
         for key, value in model.state_dict().items()
         if value.is_floating_point() and not key.startswith("classifier.")
     }
@@ -198,9 +198,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
 def _digest(tensors: dict[str, Tensor], text: str) -> str:
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
-        value = tensors[name].contiguous()
+        value = tensors[name]
         digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
-        digest.update(value.view(torch.uint8).numpy().tobytes() if value.numel() else b"")
+        digest.update(value.numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -1,0 +1,65 @@
+"""The shipped networks encode a face the same way whatever comes with it."""
+
+import numpy as np
+import pytest
+
+from daah import codes
+from daah.models.encoder import FaceEncoder
+
+
+@pytest.fixture(scope="module")
+def faces(orl_photos, detector) -> np.ndarray:
+    return np.stack([detector.detect(photo.rgb)[0].aligned for photo in orl_photos[:80:11]])
+
+
+def test_a_face_alone_and_in_a_batch_has_the_same_logits_to_the_bit(
+    encoder: FaceEncoder, faces: np.ndarray
+) -> None:
+    """In training mode batch norm would mix the neighbours in."""
+    logits, masks = encoder.encode(faces)
+    for i in range(len(faces)):
+        alone, mask = encoder.encode(faces[i : i + 1])
+        np.testing.assert_array_equal(alone[0], logits[i])
+        np.testing.assert_array_equal(mask[0], masks[i])
+    backwards, _ = encoder.encode(faces[::-1])
+    np.testing.assert_array_equal(backwards[::-1], logits)
+
+
+def test_shapes_and_ranges(encoder: FaceEncoder, faces: np.ndarray) -> None:
+    logits, masks = encoder.encode(faces)
+    assert logits.shape == (len(faces), encoder.bits)
+    assert logits.dtype == np.float32
+    assert masks.shape == (len(faces), 150, 150)
+    assert 0 <= masks.min() <= masks.max() <= 1
+    empty, none = encoder.encode(faces[:0])
+    assert empty.shape == (0, encoder.bits)
+    assert none.shape == (0, 150, 150)
+
+
+def test_attention_off_and_painted(encoder: FaceEncoder, faces: np.ndarray) -> None:
+    logits, masks = encoder.encode(faces)
+    off, ones = encoder.encode(faces, "off")
+    assert (ones == 1).all()
+    assert not np.array_equal(off, logits)
+    painted, shown = encoder.encode(faces, np.ones_like(masks))
+    np.testing.assert_array_equal(painted, off)
+    np.testing.assert_array_equal(shown, ones)
+    own, _ = encoder.encode(faces, masks)
+    agree = (codes.sign(own) == codes.sign(logits)).mean()
+    assert agree > 0.99
+
+
+@pytest.mark.parametrize(
+    ("aligned", "attention", "message"),
+    [
+        (np.zeros((1, 112, 112, 3), np.uint8), "model", "expected uint8"),
+        (np.zeros((1, 150, 150, 3), np.float32), "model", "expected uint8"),
+        (np.zeros((1, 150, 150, 3), np.uint8), "some", "'model', 'off' or masks"),
+        (np.zeros((1, 150, 150, 3), np.uint8), np.ones((2, 150, 150)), "expected masks"),
+        (np.zeros((1, 150, 150, 3), np.uint8), np.full((1, 150, 150), 2.0), r"in \[0, 1\]"),
+        (np.zeros((1, 150, 150, 3), np.uint8), np.full((1, 150, 150), np.nan), r"in \[0, 1\]"),
+    ],
+)
+def test_wrong_arguments_are_named(encoder: FaceEncoder, aligned, attention, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        encoder.encode(aligned, attention)
