@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from daah import sources
 from daah.errors import DataError, ImageError
 from daah.faces import TEMPLATE, FaceDetector, principal_face
 from daah.images import read_image
 from daah.parallel import Progress, in_order
 from daah.types import ALIGNED_SIZE, Face
 
-#: Names that are taken for photos; whether they are is told by their content.
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+#: What `sources.folder` takes for photos.
+SUFFIXES = sources.SUFFIXES
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,25 +55,6 @@ class LabelledFaces:
         return turned + self.matrix[:, None, :, 2]
 
 
-def list_photos(folder: Path) -> list[tuple[str, Path]]:
-    """(person, photo) for folder/person/photo, sorted by both names.
-
-    Raises DataError when there is no such folder or no photo in it.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: expected a folder with one folder of photos a person")
-    found = [
-        (person.name, photo)
-        for person in sorted(p for p in folder.iterdir() if p.is_dir())
-        for photo in sorted(person.iterdir())
-        if photo.suffix.lower() in SUFFIXES
-    ]
-    if not found:
-        raise DataError(f"{folder}: no photos in it; expected {folder}/PERSON/photo.jpg")
-    return found
-
-
 def detect_faces(
     folder: Path, detector: FaceDetector | None = None, progress: Progress | None = None
 ) -> LabelledFaces:
@@ -81,7 +63,7 @@ def detect_faces(
     A photo without a face, or one that cannot be read, is skipped and named in the result.
     Raises DataError for a tree without photos, or without faces.
     """
-    listed = list_photos(folder)
+    listed = list(sources.folder(folder))
     detector = detector or FaceDetector()
 
     def find(entry: tuple[str, Path]) -> Face | str:
@@ -115,7 +97,7 @@ def read_aligned(folder: Path, progress: Progress | None = None) -> LabelledFace
     Landmarks are the template's, and the width of the box is unknown: NaN. Raises DataError for
     a crop of another size or one that cannot be read: in a prepared tree that is damage.
     """
-    listed = list_photos(folder)
+    listed = list(sources.folder(folder))
 
     def read(entry: tuple[str, Path]) -> np.ndarray:
         try:

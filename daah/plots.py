@@ -154,7 +154,7 @@ def distance_histogram(
             color=_INK,
             linestyle="--",
             linewidth=1.4,
-            label=f"same person up to {threshold}",
+            label=f"same person up to {threshold}" if threshold >= 0 else "nobody counts as same",
         )
     axes.set_xlim(-0.5, bits + 0.5)
     _label(axes, f"distance in bits of {bits}", "share of pairs", "How far apart pairs are")

@@ -61,16 +61,18 @@ def damaged_queries(
 
     Faces are aligned from the clean photo, so this is what the code alone loses, not the detector.
     """
-    clean = _packed(encoder, faces.aligned, bits, progress)
+    clean = _packed(encoder, faces.aligned, bits)
     _, person, count = np.unique(faces.labels, return_inverse=True, return_counts=True)
     queries = np.flatnonzero(count[person] > 1)
     scores = [_damage_scores("clean", 0, clean, clean, faces.labels)]
-    for kind, by_value in damages.items():
-        for value, damage in by_value.items():
-            damaged = np.stack([damage(faces.aligned[i]) for i in queries])
-            probes = clean.copy()
-            probes[queries] = _packed(encoder, damaged, bits, progress)
-            scores.append(_damage_scores(kind, value, clean, probes, faces.labels))
+    steps = [(kind, value) for kind, by_value in damages.items() for value in by_value]
+    for done, (kind, value) in enumerate(steps, 1):
+        damaged = np.stack([damages[kind][value](faces.aligned[i]) for i in queries])
+        probes = clean.copy()
+        probes[queries] = _packed(encoder, damaged, bits)
+        scores.append(_damage_scores(kind, value, clean, probes, faces.labels))
+        if progress is not None:
+            progress(done, len(steps), "Damaging the queries")
     return tuple(scores)
 
 
@@ -105,7 +107,7 @@ def _probe_pairs(
 
 
 def _packed(
-    encoder: Hasher, aligned: np.ndarray, bits: int, progress: Progress | None
+    encoder: Hasher, aligned: np.ndarray, bits: int, progress: Progress | None = None
 ) -> np.ndarray:
     return codes.pack(codes.sign(encode_faces(encoder, aligned, progress)[:, :bits]))
 

@@ -10,15 +10,7 @@ from PIL import Image
 
 from daah.errors import DataError
 from daah.faces import TEMPLATE
-from daah.photos import detect_faces, list_photos, read_aligned
-
-
-def test_photos_are_listed_by_person_and_name_and_nothing_else_is(tmp_path):
-    write_tree(tmp_path, [2, 1])
-    (tmp_path / "p00" / "notes.txt").write_text("not a photo")
-    (tmp_path / "readme.md").write_text("not a person")
-    listed = [(person, path.name) for person, path in list_photos(tmp_path)]
-    assert listed == [("p00", "photo0.png"), ("p00", "photo1.png"), ("p01", "photo0.png")]
+from daah.photos import detect_faces, read_aligned
 
 
 def test_faces_come_in_order_with_what_is_known_of_them(tmp_path):
@@ -46,11 +38,11 @@ def test_photos_without_a_face_and_broken_files_are_named(tmp_path):
 
 
 def test_trees_with_nothing_in_them_are_refused(tmp_path):
-    with pytest.raises(DataError, match="expected a folder"):
-        list_photos(tmp_path / "missing")
+    with pytest.raises(DataError, match="no such folder"):
+        detect_faces(tmp_path / "missing", FakeDetector())
     (tmp_path / "somebody").mkdir()
     with pytest.raises(DataError, match="no photos in it"):
-        list_photos(tmp_path)
+        read_aligned(tmp_path)
     Image.new("RGB", (300, 300)).save(tmp_path / "somebody" / "black.png")
     with pytest.raises(DataError, match="no face was found in any of 1 photos"):
         detect_faces(tmp_path, FakeDetector())

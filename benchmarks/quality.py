@@ -1,0 +1,277 @@
+"""Run every protocol on one folder-per-person tree of photos, and write figures and plots.
+
+    python benchmarks/quality.py --images PHOTOS --name "LFW, validation people" --out docs/results
+    python benchmarks/quality.py --orl --out docs/results
+
+One detection serves all protocols. `--orl` measures the 400 public photos of the built-in
+collection instead, which anybody can repeat, and draws a page of searches from them.
+`--teacher NPZ` adds the peers' rows, measured on the validation people of that cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from daah import codes, metrics, plots, sources
+from daah.attention_evaluation import AttentionReport, AttentiveHasher, evaluate_attention_on
+from daah.calibration import Calibration
+from daah.evaluation import Report, encode_faces, evaluate_faces
+from daah.models.encoder import load_encoder
+from daah.open_set import OpenSetScores, pair_distances
+from daah.peers import PeerReport, peers
+from daah.photos import LabelledFaces, detect_faces
+from daah.plots import Series, save_figure
+from daah.retrieval_examples import retrieval_examples
+from daah.slices import DamageScores, GroupScores, damaged_queries, groups, kinds
+from daah.unknown_people import UnknownPeople, unknown_people
+
+#: Code length of everything that is shown at one length.
+BITS = 64
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--images", type=Path, metavar="DIR", help="folder of photos by person")
+    source.add_argument("--orl", action="store_true", help="the built-in collection instead")
+    parser.add_argument("--name", default="photos", help="what the figures call the photos")
+    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/demo.safetensors"))
+    parser.add_argument("--teacher", type=Path, metavar="NPZ", help="cache for the peers' rows")
+    parser.add_argument("--sample", type=int, default=200, help="faces for the attention curves")
+    parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    chosen = parser.parse_args(arguments)
+    encoder = load_encoder(chosen.checkpoint)
+    rival = peers(chosen.teacher) if chosen.teacher else None
+    with tempfile.TemporaryDirectory() as folder:
+        if chosen.orl:
+            images, name, prefix = write_orl(Path(folder)), "ORL, 400 photos of 40 people", "orl-"
+        else:
+            images, name, prefix = chosen.images, chosen.name, ""
+        faces = detect_faces(images, progress=on_stderr)
+        measure(encoder, faces, name, chosen.out, prefix, chosen.sample, rival)
+        if chosen.orl:
+            draw_examples(encoder, faces, chosen.out / "retrieval.png")
+
+
+def measure(
+    encoder: AttentiveHasher,
+    faces: LabelledFaces,
+    name: str,
+    out: Path,
+    prefix: str = "",
+    sample: int = 200,
+    rival: PeerReport | None = None,
+) -> None:
+    """Protocols 1, 3, 4 and 5 on these faces: out/PREFIX*.json and out/PREFIX*.png."""
+    out.mkdir(parents=True, exist_ok=True)
+    calibration: Calibration | None = encoder.calibration
+
+    def write(what: str, values: object) -> None:
+        text = json.dumps({"data": name, **values}, indent=1, allow_nan=False)
+        (out / f"{prefix}{what}.json").write_text(text + "\n")
+
+    def draw(what: str, figure: Figure) -> None:
+        save_figure(figure, out / f"{prefix}{what}.png")
+
+    report = evaluate_faces(encoder, faces, progress=on_stderr)
+    write("open-set", report.to_dict())
+    if rival is not None:
+        write("peers", rival.to_dict())
+    draw("accuracy", accuracy_figure(report, rival))
+
+    logits = encode_faces(encoder, faces.aligned, on_stderr)
+    pairs = {
+        bits: pair_distances(codes.pack(codes.sign(logits[:, :bits])), faces.labels)
+        for bits in encoder.lengths
+    }
+    draw("roc", plots.roc_curves({f"{bits} bits": metrics.roc(*pairs[bits]) for bits in pairs}))
+    threshold = calibration.threshold(BITS) if calibration else None
+    draw("distances", plots.distance_histogram(*pairs[BITS], BITS, threshold))
+    draw("precision-recall", precision_recall_figure(logits, faces, encoder.lengths))
+
+    if calibration is not None:
+        strangers = {
+            bits: unknown_people(logits, faces.labels, bits, calibration)
+            for bits in calibration.lengths
+        }
+        write("unknown-people", {"lengths": [r.to_dict() for r in strangers.values()]})
+        draw("unknown-people", strangers_figure(strangers))
+        bins = {f"{bits} bits": strangers[bits].held_out for bits in strangers}
+        draw("reliability", plots.reliability_diagram(bins))
+
+    attention = evaluate_attention_on(encoder, faces, sample, progress=on_stderr)
+    write("attention", attention.to_dict() | {"details": attention.details()})
+    draw("attention", attention_figure(attention))
+
+    damage = damaged_queries(encoder, faces, BITS, progress=on_stderr)
+    by_group = groups(encoder, faces, BITS)
+    rows = {
+        "bits": BITS,
+        "damage": [asdict(row) for row in damage],
+        "groups": [row.to_dict() for row in by_group],
+    }
+    write("slices", rows)
+    draw("slices-damage", damage_figure(damage))
+    draw("slices-groups", groups_figure(by_group))
+
+
+def accuracy_figure(report: Report, rival: PeerReport | None) -> Figure:
+    """mAP by code length, ours and the peers'."""
+    ours = {
+        "this project": length_series([r for r in report.results if not r.rerank]),
+        "re-ranked by logits": length_series([r for r in report.results if r.rerank]),
+    }
+    if rival is None:
+        return plots.accuracy_by_length(ours, {}, {})
+    by_code = [row.scores for row in rival.rows if row.scores.bits]
+    return plots.accuracy_by_length(
+        ours,
+        {"dlib and ITQ": length_series([s for s in by_code if not s.rerank])},
+        {
+            f"dlib, {row.bytes} bytes of floats": row.scores.map
+            for row in rival.rows
+            if not row.scores.bits
+        },
+    )
+
+
+def length_series(scores: Sequence[OpenSetScores]) -> Series:
+    """mAP with its interval by code length."""
+    return Series(
+        [s.bits for s in scores],
+        [s.map for s in scores],
+        [s.map_ci95[0] for s in scores],
+        [s.map_ci95[1] for s in scores],
+    )
+
+
+def precision_recall_figure(
+    logits: np.ndarray, faces: LabelledFaces, lengths: Sequence[int]
+) -> Figure:
+    """Precision and recall of everything within a distance, pooled over all searches."""
+    _, person, count = np.unique(faces.labels, return_inverse=True, return_counts=True)
+    queries = np.flatnonzero(count[person] > 1)
+    others = queries[:, None] != np.arange(len(person))
+    same = person[queries][:, None] == person
+    curves = {}
+    for bits in lengths:
+        packed = codes.pack(codes.sign(logits[:, :bits]))
+        found = metrics.tie_groups(codes.hamming(packed[queries], packed), same, others)
+        curves[f"{bits} bits"] = metrics.precision_recall(found)
+    return plots.precision_recall_curves(curves)
+
+
+def strangers_figure(strangers: dict[int, UnknownPeople]) -> Figure:
+    """Protocol 3 with the shipped thresholds."""
+    return plots.identification_curves(
+        {f"{bits} bits": result.curve for bits, result in strangers.items()},
+        {f"{bits} bits": (result.fpir, result.fnir) for bits, result in strangers.items()},
+    )
+
+
+def attention_figure(report: AttentionReport) -> Figure:
+    """Deletion and insertion in the three orders."""
+    curves = report.curves
+    orders = {"attention": "", "random": "_random", "middle first": "_gaussian"}
+
+    def of(kind: str) -> dict[str, Series]:
+        return {
+            name: Series(curves.fractions, getattr(curves, kind + suffix))
+            for name, suffix in orders.items()
+        }
+
+    return plots.fidelity(of("deletion"), of("insertion"), curves.blurred)
+
+
+def damage_figure(scores: Sequence[DamageScores]) -> Figure:
+    """A panel a kind of damage that has a strength."""
+    labels = {
+        "face_width": "width of the face in pixels",
+        "blur": "spread of the blur in pixels of 150",
+        "rotation": "rotation in degrees",
+    }
+    clean = next(score for score in scores if score.kind == "clean")
+    panels = {}
+    for kind, rows in kinds(scores).items():
+        if len(rows) > 1:
+            values = [row.value for row in rows]
+            panels[labels.get(kind, kind)] = {
+                "mAP": Series(
+                    values,
+                    [r.map for r in rows],
+                    [r.map_ci95[0] for r in rows],
+                    [r.map_ci95[1] for r in rows],
+                ),
+                "TAR at FAR 1e-3": Series(values, [r.tar for r in rows]),
+            }
+    return plots.slices(panels, {"mAP": clean.map, "TAR at FAR 1e-3": clean.tar})
+
+
+def groups_figure(rows: Sequence[GroupScores]) -> Figure:
+    """A panel an attribute: scores by the middle of each group's range."""
+    panels: dict[str, dict[str, Series]] = {}
+    for attribute in dict.fromkeys(row.attribute for row in rows):
+        own = [row for row in rows if row.attribute == attribute]
+        middle = [(row.low + row.high) / 2 for row in own]
+        panels[attribute.replace("_", " ")] = {
+            "mAP": Series(
+                middle,
+                [r.map for r in own],
+                [r.map_ci95[0] for r in own],
+                [r.map_ci95[1] for r in own],
+            ),
+            "TAR at one threshold": Series(
+                middle,
+                [r.tar for r in own],
+                [r.tar_ci95[0] for r in own],
+                [r.tar_ci95[1] for r in own],
+            ),
+        }
+    return plots.slices(panels, {})
+
+
+def draw_examples(encoder: AttentiveHasher, faces: LabelledFaces, path: Path) -> None:
+    """A page of searches that went well and of some that did not, with how many there are."""
+    found = retrieval_examples(encode_faces(encoder, faces.aligned), faces, BITS)
+    title = (
+        f"Searches at {BITS} bits; above each face its distance. The right person is first for "
+        f"{found.good_queries} of {found.good_queries + found.bad_queries}.\n"
+        f"{len(found.good)} of those, and {len(found.bad)} of the others, drawn at random."
+    )
+    save_figure(plots.retrieval_page([*found.good, *found.bad], title), path)
+
+
+def write_orl(folder: Path) -> Path:
+    """The built-in collection as a tree of files like any other."""
+    for photo in sources.orl():
+        path = folder / photo.person / (photo.name.replace("/", "-") + ".png")
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(photo.rgb).save(path)
+    return folder
+
+
+_last = [0.0]
+
+
+def on_stderr(done: int, total: int, what: str) -> None:
+    """A line every few seconds, and one at the end of each step."""
+    now = time.monotonic()
+    if done == total or now - _last[0] > 5:
+        _last[0] = now
+        print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
