@@ -210,7 +210,7 @@ def tar_at_far(genuine: np.ndarray, impostor: np.ndarray, far: float) -> Operati
     genuine, impostor = _pairs(genuine, impostor)
     if not 0 <= far < 1:
         raise ValueError(f"tar_at_far: expected a rate in [0, 1), got {far}")
-    allowed = int(np.floor(far * len(impostor) * (1 + 1e-12)))
+    allowed = min(int(np.floor(far * len(impostor) * (1 + 1e-12))), len(impostor) - 1)
     # The first distance that would let in one impostor too many; everything nearer is accepted.
     barrier = np.partition(impostor, allowed)[allowed]
     nearer = genuine[genuine < barrier]

@@ -9,6 +9,7 @@ import pytest
 from fake_faces import FakeDetector, FakeEncoder, write_tree
 from PIL import Image
 
+from daah.attention_evaluation import evaluate_attention_on
 from daah.errors import ConfigError, DataError
 from daah.evaluation import encode_faces, evaluate, evaluate_faces
 from daah.open_set import open_set
@@ -84,3 +85,43 @@ def test_a_tree_without_a_search_is_refused(tmp_path, counts):
     write_tree(tmp_path, counts)
     with pytest.raises(DataError, match="somebody with two faces"):
         evaluate(FakeEncoder(), tmp_path, detector=FakeDetector())
+
+
+@pytest.fixture(scope="module")
+def orl_tree(tmp_path_factory, orl_photos):
+    """The first ten people of ORL as files, 100 photos."""
+    folder = tmp_path_factory.mktemp("orl")
+    for photo in orl_photos[:100]:
+        path = folder / photo.person / (photo.name.replace("/", "-") + ".png")
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(photo.rgb).save(path, compress_level=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def orl_faces(orl_tree, detector):
+    """What the real detector finds in them."""
+    return detect_faces(orl_tree, detector)
+
+
+def test_the_real_detector_finds_the_faces_of_orl(orl_faces):
+    assert orl_faces.photos == 100
+    assert len(orl_faces.skipped) <= 2
+    assert orl_faces.people == 10
+    assert 40 < np.median(orl_faces.width) < 92  # the photos are 92 pixels wide
+
+
+def test_the_shipped_model_knows_people_of_orl_from_one_another(orl_faces, encoder):
+    report = evaluate_faces(encoder, orl_faces, bits=[16, 64, 128])
+    by_length = {r.bits: r for r in report.results if not r.rerank}
+    assert report.to_dict()["checkpoint"]["sha256"] == encoder.fingerprint
+    assert by_length[128].rank1 > 0.95
+    assert by_length[64].map > 0.8
+    assert by_length[16].map > 1.5 * 9 / 99  # well above chance, even in two bytes
+
+
+def test_the_shipped_models_masks_are_measured_on_orl(orl_faces, encoder):
+    report = evaluate_attention_on(encoder, orl_faces, sample=2)
+    assert report.inside_mass_ratio > 1
+    assert report.mask_spread_within > 0.05
+    assert report.mask_spread_between > 0.02
