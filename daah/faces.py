@@ -118,7 +118,7 @@ class FaceDetector:
 
         Boxes are clipped to the photo.
         """
-        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or not rgb.size:
             raise ValueError(f"photo: expected (H, W, 3) uint8, got {rgb.dtype} {rgb.shape}")
         height, width = rgb.shape[:2]
         photo = _Photo(rgb)
