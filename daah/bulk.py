@@ -25,8 +25,8 @@ from daah.faces import FaceDetector, principal_face
 from daah.gallery.folder import Gallery, Progress, checked_name, entry_id
 from daah.images import read_image
 from daah.models.encoder import FaceEncoder
-from daah.photos import SUFFIXES
-from daah.pipeline import aligned_face, detect, encode
+from daah.pipeline import aligned_face, detect, encode_many
+from daah.sources import SUFFIXES, folder
 
 #: Faces that are written in one transaction.
 WRITE_BATCH = 256
@@ -113,7 +113,7 @@ def listing(source: Path, person: str | None = None) -> Listing:
     if person is not None:
         return _of_person(source, person)
     if source.is_dir():
-        return Listing(lambda: _of_folder(source), sum(1 for _ in _files(source)))
+        return Listing(lambda: _of_folder(source), sum(1 for _ in folder(source)))
     if not source.is_file():
         raise DataError(f"{source}: there is no such folder or manifest")
     if source.suffix.lower() == ".parquet":
@@ -247,7 +247,7 @@ def _write(
     waiting: dict[int, tuple[Row, np.ndarray]],
     tally: _Tally,
 ) -> None:
-    encoded = encode(encoder, [aligned_face(aligned) for _, aligned in waiting.values()])
+    encoded = encode_many(encoder, [aligned_face(aligned) for _, aligned in waiting.values()])
     gallery.add_many(
         [
             (row.person, row.photo, face)
@@ -328,17 +328,9 @@ def _of_person(source: Path, person: str) -> Listing:
     )
 
 
-def _of_folder(folder: Path) -> Iterator[Row | Refused]:
-    for person, path in _files(folder):
+def _of_folder(source: Path) -> Iterator[Row | Refused]:
+    for person, path in folder(source):
         yield _row(person, f"{person}/{path.name}", path)
-
-
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """(person, photo), sorted; one person's folder is held at a time."""
-    for person in sorted(path.name for path in folder.iterdir() if path.is_dir()):
-        for photo in sorted((folder / person).iterdir()):
-            if photo.suffix.lower() in SUFFIXES:
-                yield person, photo
 
 
 def _of_csv(manifest: Path) -> Listing:

@@ -12,6 +12,7 @@ from daah import codes, images
 from daah.errors import ConfigError
 from daah.faces import TEMPLATE, FaceDetector, align
 from daah.models.encoder import FaceEncoder
+from daah.parallel import in_order
 from daah.types import ALIGNED_SIZE, Code, EncodedFace, Face
 
 #: Where the model may look: its own mask, everywhere, or a painted mask (150, 150) float32 in
@@ -59,6 +60,13 @@ def encode(
             for face, row, mask in zip(part, logits, masks, strict=True)
         ]
     return encoded
+
+
+def encode_many(encoder: FaceEncoder, faces: Sequence[Face]) -> list[EncodedFace]:
+    """As `encode`, on two threads: for the many faces of a gallery, not for one visitor's."""
+    parts = [faces[start : start + BATCH // 2] for start in range(0, len(faces), BATCH // 2)]
+    coded = in_order(lambda part: encode(encoder, part), parts, "Encoding")
+    return [face for part in coded for face in part]
 
 
 def aligned_face(aligned: np.ndarray) -> Face:

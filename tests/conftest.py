@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from fakes import FakeEncoder
 
+from daah import sources
 from daah.faces import FaceDetector
 from daah.gallery import BuildReport, Gallery, build
 from daah.models.encoder import FaceEncoder, load_encoder
 from daah.retrieval import DEFAULT_CHECKPOINT, FaceRetriever
+from daah.sources import Photo
 
 
 @pytest.fixture(scope="session")
@@ -34,19 +36,15 @@ def fake_encoder() -> FakeEncoder:
 
 
 @pytest.fixture(scope="session")
-def orl_photos() -> list:
+def orl_photos() -> list[Photo]:
     """All 400 photos of ORL."""
-    from daah import sources
-
     return list(sources.orl())
 
 
 @pytest.fixture(scope="session")
 def astronaut() -> np.ndarray:
     """A public-domain portrait, (512, 512, 3) uint8, with one face."""
-    from skimage import data
-
-    return data.astronaut()
+    return sources.astronaut().rgb
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,9 @@ ROOT = Path(__file__).parent.parent
 COMMANDS = {
     "encode": ["IMAGE", "--logits"],
     "search": ["IMAGE", "-k", "--bits", "--gallery"],
+    "prepare": ["SRC", "DST", "--workers"],
+    "import-trunk": ["FILE.safetensors"],
+    "train": ["--recipe", "--data", "--out", "--resume", "--trunk", "--settings"],
     "calibrate": ["--images", "--checkpoint"],
     "evaluate": ["--images", "--aligned", "--checkpoint", "--bits"],
     "evaluate-attention": ["--images"],
@@ -191,6 +194,38 @@ def test_export_copy_verify_and_stats(built: str, tmp_path: Path) -> None:
     assert (broken["ok"], len(broken["missing"])) == (False, 1)
     stats = _json("gallery", "stats", "--gallery", built, "--pairs", "2")
     assert (stats["people"], len(stats["ones"]), len(stats["near"])) == (3, 128, 2)
+
+
+def test_prepare_aligns_a_tree_and_resumes(tree: Path, tmp_path: Path) -> None:
+    arguments = ("prepare", str(tree), str(tmp_path / "faces"), "--workers", "0")
+    first = _json(*arguments)
+    assert (first["photos"], first["people"], first["saved"]) == (10, 3, 9)
+    assert [photo for photo, _ in map(dict.values, first["skipped"])] == ["s3/wall.png"]
+    again = _json(*arguments)
+    assert (again["saved"], again["kept"]) == (0, 10)
+
+
+def test_evaluate_prints_protocol_1(tree: Path) -> None:
+    found = _json("evaluate", "--images", str(tree), "--bits", "16,128")
+    assert {key: found[key] for key in ("protocol", "images", "people", "queries")} == {
+        "protocol": "open-set",
+        "images": 10,
+        "people": 3,
+        "queries": 9,
+    }
+    assert (found["undetected"], found["checkpoint"]["name"]) == (1, "fake0")
+    rows = [(row["bits"], row["rerank"]) for row in found["results"]]
+    assert rows == [(16, False), (16, True), (128, False), (128, True)]
+    assert all(0 <= row["map"] <= 1 for row in found["results"])
+
+
+def test_calibrate_prints_and_changes_nothing_when_asked(tree: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "model.safetensors"
+    checkpoint.write_bytes(b"as it was")
+    found = _json("calibrate", "--images", str(tree), "--checkpoint", str(checkpoint), "--dry-run")
+    assert found["written"] is False
+    assert set(found["calibration"]["lengths"]) == {str(n) for n in FakeEncoder.lengths}
+    assert checkpoint.read_bytes() == b"as it was"
 
 
 def test_renew_needs_only_the_faces(built: str, monkeypatch: pytest.MonkeyPatch) -> None:

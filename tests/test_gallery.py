@@ -15,7 +15,7 @@ from daah import codes
 from daah import gallery as galleries
 from daah.errors import ConfigError, DataError, GalleryError
 from daah.faces import FaceDetector
-from daah.gallery import Gallery, SessionGallery, build
+from daah.gallery import Gallery, SessionGallery, build, building
 from daah.gallery.folder import checked_name, entry_id
 
 PEOPLE = ("Ada", "Björn", "Chandra", "Дарья")
@@ -326,7 +326,9 @@ def test_building_from_a_folder_reports_and_goes_on(
     astronaut: np.ndarray,
     detector: FaceDetector,
     fake_encoder: FakeEncoder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(building, "BATCH", 2)
     few = {f"{p.name}.png": p.rgb for p in orl_photos[:3]}
     grey = np.full((90, 90, 3), 128, np.uint8)
     tree = _tree(
@@ -340,7 +342,7 @@ def test_building_from_a_folder_reports_and_goes_on(
         pass
 
     def stop(done: int, total: int, person: str) -> None:
-        if done == 3:
+        if done == 4:
             raise Stopped
 
     with pytest.raises(Stopped):
@@ -353,7 +355,7 @@ def test_building_from_a_folder_reports_and_goes_on(
             gallery, tree, detector, fake_encoder, lambda done, total, _: seen.append((done, total))
         )
         gallery.require_complete()
-        assert (report.added, report.present) == (4, 0)
+        assert (report.added, report.present) == (2, 2)
         assert sorted(name for name, _ in report.skipped) == ["eileen/cut.jpg", "eileen/none.png"]
         assert dict(report.skipped)["eileen/none.png"] == "no face found"
         assert seen[-1] == (6, 6)

@@ -24,6 +24,7 @@ app = application(
 app.command()(photos.encode)
 app.command()(photos.search)
 app.add_typer(gallery.app, name="gallery")
+app.command()(learn.prepare)
 app.command("import-trunk")(learn.import_trunk)
 app.command()(learn.train)
 app.command()(learn.calibrate)

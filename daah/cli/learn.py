@@ -4,12 +4,44 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from daah.cli.console import JsonFile, Progress, about, emit, load_model
 from daah.errors import ConfigError
+
+
+def prepare(
+    src: Annotated[
+        Path, typer.Argument(metavar="SRC", help="A folder with one folder of photos a person.")
+    ],
+    dst: Annotated[Path, typer.Argument(metavar="DST", help="Where the aligned faces go.")],
+    workers: Annotated[int, typer.Option(metavar="N", min=0, help="Processes that detect.")] = 2,
+    file_format: Annotated[
+        Literal["jpg", "png"], typer.Option("--format", help="png loses nothing, and is larger.")
+    ] = "jpg",
+    min_face: Annotated[
+        float | None,
+        typer.Option(metavar="PIXELS", help="Smallest face. Default: by the size of the photo."),
+    ] = None,
+    json: JsonFile = None,
+) -> None:
+    """Find, align and save the face of every photo of a tree.
+
+    A stopped run goes on where it was; photos that were dealt with are not read again. Photos
+    without a face, or that cannot be read, are reported with the reason.
+
+    \b
+    Examples:
+      python -m daah prepare PHOTOS FACES
+      python -m daah prepare PHOTOS FACES --format png --workers 8 --json report.json
+    """
+    from daah.preparation import prepare as prepare_faces
+
+    with Progress() as progress:
+        report = prepare_faces(src, dst, workers, file_format, min_face, progress)
+    emit(report.to_dict(), json)
 
 
 def import_trunk(

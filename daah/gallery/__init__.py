@@ -1,7 +1,7 @@
 """Galleries: the people that can be found. Codes in a store, aligned faces as files, provenance."""
 
 from daah.gallery.audit import NearPair, Statistics, Verification, statistics, verify
-from daah.gallery.build import BuildReport, build
+from daah.gallery.building import BuildReport, build
 from daah.gallery.folder import Entry, Gallery, ModelName
 from daah.gallery.provenance import Provenance
 from daah.gallery.session import SessionGallery

@@ -11,7 +11,7 @@ from daah.errors import GalleryError
 from daah.gallery.folder import Entry, Gallery, Progress
 from daah.gallery.thumbnails import Thumbnails
 from daah.models.encoder import FaceEncoder
-from daah.pipeline import aligned_face, encode
+from daah.pipeline import aligned_face, encode_many
 
 _BATCH = 256
 
@@ -99,7 +99,7 @@ def verify(
             except GalleryError:
                 damaged.append(id_)
         if encoder is not None and there:
-            now = codes.pack(np.stack([face.code.bits for face in encode(encoder, images)]))
+            now = codes.pack(np.stack([face.code.bits for face in encode_many(encoder, images)]))
             differs = (now != rows.codes[there]).any(1)
             changed += rows.ids[there][differs].tolist()
         done += len(rows.ids)

@@ -30,7 +30,7 @@ from daah.gallery import provenance as provenance_file
 from daah.gallery.provenance import Provenance
 from daah.gallery.thumbnails import Thumbnails
 from daah.models.encoder import FaceEncoder
-from daah.pipeline import aligned_face, encode
+from daah.pipeline import aligned_face, encode_many
 from daah.projection import Projection
 from daah.stores.base import CodeSpec, CodeStore, Filter, Meta, open_store
 from daah.types import ALIGNMENT, EncodedFace
@@ -182,7 +182,7 @@ class Gallery:
             total, done = before.count(), 0
             for rows in before.scan(batch=_BATCH):
                 images = [aligned_face(faces.read(int(id_))) for id_ in rows.ids]
-                packed = _packed(encode(encoder, images))
+                packed = _packed(encode_many(encoder, images))
                 after.upsert(rows.ids, packed, rows.meta)
                 done += len(rows.ids)
                 if progress:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from daah.errors import DaahError, DataError, GalleryError
+from daah import sources
+from daah.errors import ConfigError, DaahError, DataError, GalleryError
 from daah.faces import FaceDetector, principal_face
 from daah.gallery.folder import Gallery, Progress, checked_name, entry_id
 from daah.images import read_image
 from daah.models.encoder import FaceEncoder
-from daah.pipeline import BATCH, detect, encode
+from daah.parallel import in_order
+from daah.pipeline import BATCH, detect, encode_many
+from daah.types import Face
 
 #: Photos 1 to 8 of each of ORL's people are enrolled; 9 and 10 stay out, to be searched with.
 ORL_ENROLLED = 8
@@ -46,6 +50,14 @@ class _Item:
     photo: str
     image: Path | np.ndarray
 
+    @property
+    def id(self) -> int | None:
+        """The id that its entry gets, None when its names cannot be kept."""
+        try:
+            return entry_id(checked_name("person", self.person), checked_name("photo", self.photo))
+        except ConfigError:
+            return None
+
 
 def build(
     gallery: Gallery,
@@ -74,42 +86,28 @@ def build(
     gallery.describe(source=name, credit=credit, complete=False)
     present = _present(gallery)
     report = progress or (lambda done, total, text: None)
-    added, kept, skipped, waiting = 0, 0, [], []
+    added, kept, done, skipped = 0, 0, 0, []
 
-    def enrol() -> int:
-        encoded = encode(encoder, [face for _, face in waiting])
+    def find(item: _Item) -> Face | str:
+        return _face(detector, item)
+
+    while chunk := list(itertools.islice(items, BATCH)):
+        new = []
+        for item in chunk:
+            if item.id not in present:
+                new.append(item)
+                present.add(item.id)
+        kept += len(chunk) - len(new)
+        found = dict(zip(new, in_order(find, new, "Finding faces"), strict=True))
+        skipped += [(item.photo, face) for item, face in found.items() if isinstance(face, str)]
+        faces = {item: face for item, face in found.items() if isinstance(face, Face)}
+        encoded = encode_many(encoder, list(faces.values()))
         gallery.add_many(
-            [
-                (item.person, item.photo, face)
-                for (item, _), face in zip(waiting, encoded, strict=True)
-            ]
+            [(item.person, item.photo, face) for item, face in zip(faces, encoded, strict=True)]
         )
-        count = len(waiting)
-        waiting.clear()
-        return count
-
-    for done, item in enumerate(items, 1):
-        try:
-            person = checked_name("person", item.person)
-            photo = checked_name("photo", item.photo)
-            if entry_id(person, photo) in present:
-                kept += 1
-            else:
-                rgb = read_image(item.image) if isinstance(item.image, Path) else item.image
-                face = principal_face(detect(detector, rgb), rgb.shape)
-                if face is None:
-                    skipped.append((item.photo, NO_FACE))
-                else:
-                    waiting.append((item, face))
-        except GalleryError:
-            raise
-        except DaahError as error:
-            skipped.append((item.photo, str(error)))
-        if len(waiting) == BATCH:
-            added += enrol()
-        report(done, total, item.person)
-    if waiting:
-        added += enrol()
+        added += len(faces)
+        done += len(chunk)
+        report(done, total, chunk[-1].person)
     if not added + kept:
         raise DataError(f"No face was found in any of the {len(skipped)} photos of {name}.")
     gallery.flush()
@@ -125,14 +123,24 @@ def _identity(source: str | Path) -> tuple[str, str]:
     return Path(source).name, ""
 
 
-def _items(source: str | Path) -> tuple[Iterable[_Item], int]:
-    """The labelled photos of a source, and how many there are."""
-    from daah import sources
+def _face(detector: FaceDetector, item: _Item) -> Face | str:
+    """The principal face of a photo, or why there is none."""
+    try:
+        checked_name("person", item.person)
+        checked_name("photo", item.photo)
+        rgb = read_image(item.image) if isinstance(item.image, Path) else item.image
+        return principal_face(detect(detector, rgb), rgb.shape) or NO_FACE
+    except DaahError as error:
+        return str(error)
 
+
+def _items(source: str | Path) -> tuple[Iterator[_Item], int]:
+    """The labelled photos of a source, and how many there are."""
     if str(source) == "orl":
         enrolled = [p for p in sources.orl() if int(p.name.rsplit("/", 1)[-1]) <= ORL_ENROLLED]
         return (_Item(p.person, p.name, p.rgb) for p in enrolled), len(enrolled)
-    listed = list(sources.folder(sources.lfw() if str(source) == "lfw" else Path(source)))
+    tree = sources.lfw(download=True) if str(source) == "lfw" else Path(source)
+    listed = list(sources.folder(tree))
     return _files(listed), len(listed)
 
 
