@@ -63,6 +63,7 @@ class App(gr.Blocks):
         return {
             "theme": theme(),
             "css": static("style.css"),
+            "head": f"<style>{static('frame.css')}</style>",
             "max_file_size": upload,
             "strict_cors": True,  # other sites must not use a visitor's browser against this one
             "ssr_mode": False,  # server-side rendering has failed on Spaces before

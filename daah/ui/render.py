@@ -61,7 +61,7 @@ def sentence(view: View) -> str:
     elif matches[0].same_person:
         parts.append(
             f"Face {index + 1}: best match {matches[0].distance} of {options.bits} bits differ, "
-            "likely the same person."
+            f"{_verdict(matches[0])}."
         )
     else:
         parts.append(
@@ -79,6 +79,13 @@ def sentence(view: View) -> str:
     if options.attention == PAINTED and index in view.session.painted:
         parts.append("The model looks only where you painted.")
     return " ".join(parts)
+
+
+def _verdict(match: Match) -> str:
+    """What a match within the limit is worth; without a calibration the limit is only a choice."""
+    if match.probability is None:
+        return "within the limit that is set, which this checkpoint is not calibrated for"
+    return "likely the same person" if match.same_person else "probably different people"
 
 
 def say(text: str, tone: str = "") -> str:
@@ -344,11 +351,14 @@ def matches(view: View) -> str:
     limit = plural(view.options.threshold, "different bit")
     searched = f'<p class="hint">{plural(view.gallery, "code")} searched.</p>'
     out = [heading("Closest in the gallery", "h-matches"), searched]
+    calibrated = all(m.probability is not None for m in found)
+    within = "Likely the same person" if calibrated else "Within the limit"
+    beyond = "Probably different people" if calibrated else "Over the limit"
     if near:
-        out.append(f'<h4 class="line good">Likely the same person: up to {limit}</h4>')
+        out.append(f'<h4 class="line good">{within}: up to {limit}</h4>')
         out.append(_cards(view, near, ""))
     if far:
-        out.append(f'<h4 class="line far">Probably different people: over {limit}</h4>')
+        out.append(f'<h4 class="line far">{beyond}: over {limit}</h4>')
         out.append(_cards(view, far, " dim"))
     return "".join(out)
 
@@ -413,10 +423,10 @@ def _pair_words(m: Match, threshold: int) -> str:
         else f" If both answers were equally likely beforehand, the chance that this is one "
         f"person is {percent(m.probability)}."
     )
+    verdict = "" if m.probability is None else f": {_verdict(m)}"
     return (
         f"{m.distance} of {m.bits} bits differ, {m.bits - m.distance} agree. "
-        f"{same} the limit of {threshold}: "
-        f"{'likely the same person' if m.same_person else 'probably different people'}.{chance}"
+        f"{same} the limit of {threshold}{verdict}.{chance}"
     )
 
 
