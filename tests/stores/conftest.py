@@ -27,7 +27,7 @@ STORES = [
 @pytest.fixture(scope="session")
 def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
     """A real Milvus server on a free port of this machine, stopped at the end."""
-    with MilvusServer(tmp_path_factory.mktemp("milvus")) as server:
+    with MilvusServer(tmp_path_factory.mktemp("milvus"), guarded=True) as server:
         yield server
 
 
@@ -39,7 +39,7 @@ def milvus_store(milvus_server: MilvusServer) -> Iterator[Callable[[int], CodeSt
 
         def give(bits: int) -> CodeStore:
             if bits not in opened:
-                store = open_store(f"{milvus_server.uri}/contract", spec(bits))
+                store = open_store(milvus_server.uri("contract"), spec(bits))
                 stack.callback(store.close)
                 opened[bits] = store
             store = opened[bits]

@@ -1,9 +1,10 @@
-"""Kills a writing process at random moments, again and again, and compares what is left.
+"""A writing process that is killed at random moments, again and again.
 
-Run as a program: `crash_child.py FOLDER KILLS SEED`. It imports the store once and forks, which
-makes a hundred kills cheap. Each child writes to a pipe before an operation what it is about to do
-and after it that the call returned. The gallery must then hold every acknowledged operation, and
-of the last one all or nothing.
+`crash_child.py sqlite FOLDER KILLS SEED` imports the store once, forks writers and kills them,
+which makes a hundred kills cheap, and compares what is left. `crash_child.py write URI SEED` is a
+writer alone, to be killed by a test. A writer says on standard output, or on a pipe, what it is
+about to do and afterwards that the call returned. The gallery must then hold every acknowledged
+operation, and of the last one all or nothing.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ import numpy as np
 import sample
 from reference import NumpyStore
 
-from daah.stores.base import Meta
+from daah.stores.base import CodeStore, Meta, open_store
 from daah.stores.sqlite import SQLiteStore, rows
 
-BITS = 64
+BITS = 48
 #: Small, so that merging in memory and the file of packed codes are part of the game.
-rows.MERGE_ROWS = 8
+MERGE_ROWS = 8
 CACHED_ROWS = 40
 
 Operation = tuple[str, int]
 Rows = dict[int, tuple[bytes, Meta]]
 
 
-def apply(operation: Operation, state: Rows, store: SQLiteStore | None) -> Rows:
+def apply(operation: Operation, state: Rows, store: CodeStore | None) -> Rows:
     """Do an operation on the store, if there is one, and give back the state it must lead to."""
     kind, seed = operation
     rng = np.random.default_rng(seed)
@@ -60,39 +61,63 @@ def apply(operation: Operation, state: Rows, store: SQLiteStore | None) -> Rows:
     return state | new
 
 
-def write(path: Path, state: Rows, seed: int, say: Callable[[bytes], int]) -> None:
-    """What a child does until it is killed."""
+def held(store: CodeStore) -> Rows:
+    """All rows of a store."""
+    return {
+        int(id): (code.tobytes(), meta)
+        for batch in store.scan()
+        for id, code, meta in zip(batch.ids, batch.codes, batch.meta, strict=True)
+    }
+
+
+def write(open_: Callable[[], CodeStore], seed: int, say: Callable[[bytes], object]) -> None:
+    """What a writer does until it is killed."""
     random_ = random.Random(seed)
     while True:
-        with SQLiteStore(path, sample.spec(BITS), cached_rows=CACHED_ROWS) as store:
-            for _ in range(random_.randrange(1, 12)):
-                kind = random_.choice(["upsert", "upsert", "remove", "compact"])
-                operation = (kind, random_.randrange(2**32))
-                say(b"b" + kind[0].encode() + struct.pack("<I", operation[1]))
-                state = apply(operation, state, store)
-                say(b"a" + bytes(5))
+        store = open_()
+        kinds = ["upsert", "upsert", "remove"] + ["compact"] * hasattr(store, "compact")
+        state = held(store)
+        for _ in range(random_.randrange(1, 12)):
+            operation = (random_.choice(kinds), random_.randrange(2**32))
+            say(b"b" + operation[0][0].encode() + struct.pack("<I", operation[1]))
+            state = apply(operation, state, store)
+            say(b"a" + bytes(5))
+        store.close()
 
 
-def check(path: Path, states: list[Rows]) -> int:
-    """Index of the one of `states` that the gallery holds, by scan, search and all its parts."""
-    with SQLiteStore(path, sample.spec(BITS), read_only=True, cached_rows=CACHED_ROWS) as store:
-        found = {
-            int(id): (code.tobytes(), meta)
-            for batch in store.scan()
-            for id, code, meta in zip(batch.ids, batch.codes, batch.meta, strict=True)
-        }
-        if found not in states:
-            sizes = [len(state) for state in states]
-            raise AssertionError(f"{len(found)} rows are none of the states of {sizes} rows")
-        oracle = NumpyStore(sample.spec(BITS))
-        oracle.rows = {id: (np.frombuffer(c, np.uint8), meta) for id, (c, meta) in found.items()}
-        queries = sample.codes(np.random.default_rng(len(found)), 3, BITS)
-        for bits in (BITS, 24):
-            ours, theirs = store.search(queries, 9, bits), oracle.search(queries, 9, bits)
-            assert np.array_equal(ours.ids, theirs.ids)
-            assert ours.meta == theirs.meta
-        assert store.people() == oracle.people()
-        return states.index(found)
+def heard(said: bytes, state: Rows) -> tuple[list[Rows], list[str]]:
+    """The states that a gallery may hold after a writer said this, and the operations it began.
+
+    The first is the one with all that was acknowledged; a second has the operation in work too.
+    """
+    pending: Operation | None = None
+    begun = []
+    for start in range(0, len(said), 6):
+        if said[start : start + 1] == b"a":
+            assert pending is not None
+            state, pending = apply(pending, state, None), None
+        else:
+            kind = {b"u": "upsert", b"r": "remove", b"c": "compact"}[said[start + 1 : start + 2]]
+            pending = (kind, *struct.unpack("<I", said[start + 2 : start + 6]))
+            begun.append(kind)
+    return [state] if pending is None else [state, apply(pending, state, None)], begun
+
+
+def check(store: CodeStore, states: list[Rows], bits: tuple[int, ...]) -> int:
+    """Index of the one of `states` that the store holds, by scan, search and all its parts."""
+    found = held(store)
+    if found not in states:
+        sizes = [len(state) for state in states]
+        raise AssertionError(f"{len(found)} rows are none of the states of {sizes} rows")
+    oracle = NumpyStore(sample.spec(BITS))
+    oracle.rows = {id: (np.frombuffer(c, np.uint8), meta) for id, (c, meta) in found.items()}
+    queries = sample.codes(np.random.default_rng(len(found)), 3, BITS)
+    for length in bits:
+        ours, theirs = store.search(queries, 9, length), oracle.search(queries, 9, length)
+        assert np.array_equal(ours.ids, theirs.ids), f"by {length} bits"
+        assert ours.meta == theirs.meta
+    assert store.people() == oracle.people()
+    return states.index(found)
 
 
 def forked(work: Callable[[], int]) -> int:
@@ -107,11 +132,18 @@ def forked(work: Callable[[], int]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main(folder: str, kills: int, seed: int) -> None:
-    """Kill `kills` times; exits with an error at the first wrong state."""
+def kill_sqlite(folder: str, kills: int, seed: int) -> None:
+    """Kill `kills` writers; exits with an error at the first wrong state."""
+    rows.MERGE_ROWS = MERGE_ROWS
     path = Path(folder) / "g.db"
     random_ = random.Random(seed)
-    SQLiteStore(path, sample.spec(BITS)).close()
+    open_ = functools.partial(SQLiteStore, path, sample.spec(BITS), cached_rows=CACHED_ROWS)
+    open_().close()
+
+    def check_states(states: list[Rows]) -> int:
+        with open_(read_only=True) as store:
+            return check(store, states, (BITS, 24))
+
     state: Rows = {}
     done = {"upsert": 0, "remove": 0, "compact": 0}
     for kill in range(kills):
@@ -119,8 +151,7 @@ def main(folder: str, kills: int, seed: int) -> None:
         child = os.fork()
         if child == 0:
             os.close(reading)
-            say = functools.partial(os.write, writing)
-            write(path, state, random_.randrange(2**32) + kill, say)
+            write(open_, random_.randrange(2**32) + kill, functools.partial(os.write, writing))
         os.close(writing)
         time.sleep(random_.uniform(0.002, 0.12))
         os.kill(child, signal.SIGKILL)
@@ -129,23 +160,22 @@ def main(folder: str, kills: int, seed: int) -> None:
         while part := os.read(reading, 65_536):
             said += part
         os.close(reading)
-        pending: Operation | None = None
-        for start in range(0, len(said), 6):
-            if said[start : start + 1] == b"a":
-                state, pending = apply(pending, state, None), None
-            else:
-                kind = {b"u": "upsert", b"r": "remove", b"c": "compact"}[
-                    said[start + 1 : start + 2]
-                ]
-                pending = (kind, *struct.unpack("<I", said[start + 2 : start + 6]))
-                done[kind] += 1
-        states = [state] if pending is None else [state, apply(pending, state, None)]
-        which = forked(lambda states=states: check(path, states))
+        states, begun = heard(said, state)
+        for kind in begun:
+            done[kind] += 1
+        which = forked(functools.partial(check_states, states))
         if which not in range(len(states)):
-            raise SystemExit(f"after kill {kill + 1} during {pending}: see above")
+            raise SystemExit(f"after kill {kill + 1} during {begun[-1:]}: see above")
         state = states[which]
     print(f"{kills} kills, operations begun: {done}, {len(state)} rows left")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    if sys.argv[1] == "sqlite":
+        kill_sqlite(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    else:
+        write(
+            functools.partial(open_store, sys.argv[2], sample.spec(BITS)),
+            int(sys.argv[3]),
+            functools.partial(os.write, sys.stdout.fileno()),
+        )

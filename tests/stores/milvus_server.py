@@ -12,6 +12,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
@@ -29,6 +31,10 @@ QUICK = {
 }
 
 
+#: The user that a new server has.
+TOKEN = "root:Milvus"
+
+
 class MilvusServer:
     """A standalone server with its data under `folder`, running within a `with` block.
 
@@ -36,22 +42,23 @@ class MilvusServer:
     always does, for the time of the test; the tests talk to 127.0.0.1 alone.
     """
 
-    def __init__(self, folder: Path, port: int | None = None, quick: bool = True) -> None:
+    def __init__(self, folder: Path, quick: bool = True, guarded: bool = False) -> None:
+        """quick: shorter beats. guarded: with TLS, and a token that clients must know."""
         self.folder = folder
-        self.port = port or _free_port()
+        self.port = _free_port()
         self.settings = QUICK if quick else {}
+        self.guarded = guarded
+        self.authority = folder / "tls" / "ca.pem"
         self.process: subprocess.Popen | None = None
         self.alone = filelock.FileLock(_cache() / "milvus-running.lock", thread_local=False)
 
-    @property
-    def address(self) -> str:
-        """Where clients of pymilvus connect."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def uri(self) -> str:
-        """Where `open_store` connects, less the collection."""
-        return f"milvus://127.0.0.1:{self.port}"
+    def uri(self, collection: str, token: str = TOKEN, **options: object) -> str:
+        """Where `open_store` connects."""
+        if self.guarded:
+            options |= {"tls": "true", "ca": self.authority}
+        asked = "&".join(f"{key}={value}" for key, value in options.items())
+        who = f"{token}@" if self.guarded else ""
+        return f"milvus://{who}127.0.0.1:{self.port}/{collection}" + (f"?{asked}" if asked else "")
 
     def start(self, seconds: float = 90) -> None:
         """Start, and return when the server answers. RuntimeError with its log when it does not."""
@@ -65,6 +72,12 @@ class MilvusServer:
             (self.folder / "bin").symlink_to(binaries)
         command = [str(home / "bin" / "milvus-server"), "--data", str(self.folder)]
         command += ["--proxy-port", str(self.port)]
+        if self.guarded:
+            keys = _certificate(self.authority.parent)
+            command += ["--authorization-enabled", "true", "--tls-mode", "1"]
+            command += ["--server-pem-path", str(keys / "server.pem")]
+            command += ["--server-key-path", str(keys / "server.key")]
+            command += ["--ca-pem-path", str(self.authority)]
         for key, value in self.settings.items():
             command += ["--extra-config", f"{key}={value}"]
         with (self.folder / "log").open("w") as log:
@@ -101,6 +114,16 @@ class MilvusServer:
         self.process = None
         self.alone.release()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The server stands still within the block: it accepts connections and says nothing."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.process.pid, signal.SIGCONT)
+
     def __enter__(self) -> MilvusServer:
         self.start()
         return self
@@ -112,8 +135,12 @@ class MilvusServer:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", self.port)):
                 return False
+        scheme = "https" if self.guarded else "http"
+        trust = {"server_pem_path": str(self.authority)} if self.guarded else {}
         try:
-            client = MilvusClient(self.address, timeout=5)
+            client = MilvusClient(
+                f"{scheme}://127.0.0.1:{self.port}", token=TOKEN, timeout=5, dedicated=True, **trust
+            )
             client.list_collections(timeout=5)
             client.close()
         except MilvusException:
@@ -131,6 +158,18 @@ def install() -> Path:
             subprocess.run([*pip, f"milvus=={VERSION}"], check=True)
             (home / "installed").touch()
     return home
+
+
+def _certificate(folder: Path) -> Path:
+    """A key for 127.0.0.1 and the certificate that signs itself, by the openssl program."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        files = ["-keyout", folder / "server.key", "-out", folder / "server.pem"]
+        subprocess.run([*command, *files, *subject], check=True, capture_output=True)
+        (folder / "ca.pem").write_bytes((folder / "server.pem").read_bytes())
+    return folder
 
 
 def _cache() -> Path:

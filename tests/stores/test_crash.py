@@ -5,30 +5,37 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import crash_child
 import numpy as np
 import pytest
 import sample
 
 from daah.errors import GalleryError
+from daah.stores.milvus import store as milvus_stores
 from daah.stores.sqlite import SQLiteStore
 
 HERE = Path(__file__).parent
 
 
-def run(*arguments: object, **options: object) -> subprocess.CompletedProcess:
-    """A program of this folder in a fresh interpreter."""
+def environment() -> dict[str, str]:
+    """For a fresh interpreter that finds this folder and the package."""
     paths = os.pathsep.join([str(HERE), str(HERE.parent.parent)])
-    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+
+
+def run(*arguments: object, **options: object) -> subprocess.CompletedProcess:
+    """A program in a fresh interpreter, to its end."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=100, **options
+        command, env=environment(), capture_output=True, text=True, timeout=100, **options
     )
 
 
 def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
-    done = run(HERE / "crash_child.py", tmp_path, 100, 1)
+    done = run(HERE / "crash_child.py", "sqlite", tmp_path, 100, 1)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("100 kills")
 
@@ -102,3 +109,35 @@ def test_a_lost_log_is_noticed(tmp_path: Path) -> None:
     path.with_name("g.db-shm").unlink(missing_ok=True)
     with SQLiteStore(path, sample.spec(64)) as store:
         assert store.count() == 1
+
+
+@pytest.mark.milvus
+def test_killed_writers_leave_milvus_whole(milvus_store, milvus_server, monkeypatch) -> None:
+    store = milvus_store(crash_child.BITS)
+    store.search(np.zeros((1, 6), np.uint8), 1, 16)  # a prefix is kept beside, and must agree
+    monkeypatch.setattr(milvus_stores, "INTERRUPTED", 0.0)
+    monkeypatch.setattr(milvus_stores, "TRUSTED", 0.0)
+    state: crash_child.Rows = {}
+    seen = []
+    for kill, wait in enumerate((0.05, 0.2, 0.5)):
+        with subprocess.Popen(
+            [
+                sys.executable,
+                HERE / "crash_child.py",
+                "write",
+                milvus_server.uri("contract"),
+                str(kill),
+            ],
+            env=environment(),
+            stdout=subprocess.PIPE,
+        ) as writer:
+            said = writer.stdout.read(6)  # it is connected and at work
+            time.sleep(wait)
+            writer.kill()
+            said += writer.stdout.read()
+        time.sleep(0.5)  # a request that was on its way may still be carried out
+        store.flush()
+        states, begun = crash_child.heard(said, state)
+        state = states[crash_child.check(store, states, (crash_child.BITS, 16))]
+        seen += begun
+    assert {"upsert", "remove"} <= set(seen)

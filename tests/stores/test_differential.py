@@ -77,6 +77,6 @@ def test_milvus_equals_a_dictionary(milvus_store, milvus_server) -> None:
     bits = 48
 
     def reopen(_: CodeStore) -> CodeStore:
-        return open_store(f"{milvus_server.uri}/contract", sample.spec(bits))
+        return open_store(milvus_server.uri("contract"), sample.spec(bits))
 
     differ(milvus_store(bits), reopen, 40, [bits, 16], seed=5)

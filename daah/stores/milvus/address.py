@@ -30,7 +30,7 @@ class MilvusOptions:
     tls: bool = False
     ca: str = ""
     database: str = ""
-    timeout: float = 30.0
+    timeout: float = 10.0
     consistency: str = "bounded"
     lengths: tuple[int, ...] = ()
     rows: int = 0

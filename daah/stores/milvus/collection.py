@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import grpc
 import numpy as np
 from pymilvus import DataType, MilvusClient, MilvusException
+from pymilvus.client.types import Status
 
 from daah.codes import nbytes
 from daah.errors import GalleryError
@@ -31,6 +32,9 @@ WRITE_ROWS = 10_000
 SEARCH_HITS = 50_000
 #: From this many rows on a scan of every code is too slow, and clusters are searched instead.
 IVF_ROWS = 20_000_000
+
+#: Seconds that building an index and loading a collection may take.
+PATIENCE = 3600.0
 
 PERSON_BYTES, PHOTO_BYTES = 512, 1024
 
@@ -91,11 +95,14 @@ class Collection:
         if not self._call(self._client.list_indexes, self.name):
             params = self._client.prepare_index_params()
             params.add_index(field_name="code", metric_type="HAMMING", **index_for(rows))
-            self._call(self._client.create_index, self.name, params)
+            self._call(self._client.create_index, self.name, params, seconds=PATIENCE)
         state = self._call(self._client.get_load_state, self.name)["state"]
         if state.name != "Loaded":
             self._call(
-                self._client.load_collection, self.name, replica_number=self._options.replicas
+                self._client.load_collection,
+                self.name,
+                replica_number=self._options.replicas,
+                seconds=PATIENCE,
             )
 
     def index(self) -> dict[str, Any]:
@@ -286,20 +293,28 @@ class Collection:
         return call(self._address, function, *arguments, **options)
 
 
-def call(address: Address, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Call the server, again with growing pauses while it says so, until the timeout.
+def call(
+    address: Address,
+    function: Callable[..., Any],
+    *arguments: Any,
+    seconds: float | None = None,
+    **options: Any,
+) -> Any:
+    """Call the server, again with growing pauses while it is away or busy, until the timeout.
 
-    Every request here may be repeated safely. pymilvus itself repeats those that the network
-    loses. Raises GalleryError.
+    Every request here may be repeated safely. seconds: instead of the timeout of the address.
+    Raises GalleryError.
     """
-    deadline = time.monotonic() + address.options.timeout
+    seconds = seconds or address.options.timeout
+    deadline = time.monotonic() + seconds
     pause = 0.05
     with named_errors(address):
         while True:
             try:
-                return function(*arguments, timeout=address.options.timeout, **options)
-            except MilvusException as error:
-                if not error.retriable or time.monotonic() + pause > deadline:
+                return function(*arguments, timeout=seconds, **options)
+            except (MilvusException, grpc.RpcError) as error:
+                again = getattr(error, "retriable", False) or _is_away(error)
+                if not again or time.monotonic() + pause > deadline:
                     raise
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, 3.0)
@@ -311,14 +326,40 @@ def named_errors(address: Address) -> Iterator[None]:
     try:
         yield
     except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError) as error:
-        text = str(getattr(error, "message", "") or error)
-        if "auth" in text.lower() or "permission" in text.lower():
+        if _is_refusal(error):
             what = "refused the token. Set DAAH_MILVUS_TOKEN to one that may use the collection."
-        elif _is_away(error, text):
-            what = "does not answer. Check that the server runs and the address, then try again."
+        elif _is_away(error):
+            what = (
+                "does not answer. Check that the server runs, the address, and whether it wants "
+                "TLS, then try again."
+            )
         else:
-            what = f"could not do this: {text}"
+            what = f"could not do this: {getattr(error, 'message', '') or error}"
         raise GalleryError(f"The {address.name} {what}") from error
+
+
+def _codes(error: BaseException | None) -> set[object]:
+    """Status codes of an error and of its causes; pymilvus makes errors their own cause."""
+    seen: dict[int, object] = {}
+    while error is not None and id(error) not in seen:
+        code = getattr(error, "code", None)
+        seen[id(error)] = code() if callable(code) else code
+        error = error.__cause__ or error.__context__
+    return set(seen.values())
+
+
+def _is_refusal(error: BaseException) -> bool:
+    return bool(
+        _codes(error) & {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
+    )
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether the server could not be reached, did not answer in time, or is still starting."""
+    away = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, Status.CONNECT_FAILED}
+    return not _is_refusal(error) and (
+        bool(_codes(error) & away) or "not ready" in str(getattr(error, "message", ""))
+    )
 
 
 def index_for(rows: int) -> dict[str, Any]:
@@ -368,11 +409,3 @@ def _row(fields: dict[str, Any], id: int, distance: float = 0.0) -> Row:
     code = code[0] if isinstance(code, list) else code  # `query` wraps it, `search` does not
     meta = Meta(fields["person"], fields["photo"], fields["added_at"])
     return Row(round(distance), id, code, meta)
-
-
-def _is_away(error: Exception, text: str) -> bool:
-    if isinstance(error, grpc.RpcError | grpc.FutureTimeoutError):
-        return True
-    code = getattr(error, "code", None)
-    signs = ("connect", "unavailable", "retry timeout", "deadline", "retry run out")
-    return isinstance(code, grpc.StatusCode) or any(sign in text.lower() for sign in signs)

@@ -26,7 +26,6 @@ from daah.stores.milvus.collection import (
     Collection,
     Row,
     call,
-    named_errors,
 )
 from daah.stores.ranking import asymmetric_each, order
 
@@ -65,16 +64,16 @@ class MilvusStore:
         wrong = [bits for bits in address.options.lengths if not 1 <= bits <= spec.bits]
         if wrong:
             raise ConfigError(f"lengths: expected 1 to {spec.bits} bits, got {wrong}")
-        with named_errors(address):
-            options = {"server_pem_path": address.options.ca} if address.options.ca else {}
-            self._client = MilvusClient(
-                address.server,
-                token=address.token,
-                db_name=address.options.database,
-                timeout=address.options.timeout,
-                dedicated=True,
-                **options,
-            )
+        trust = {"server_pem_path": address.options.ca} if address.options.ca else {}
+        self._client = call(
+            address,
+            MilvusClient,
+            address.server,
+            token=address.token,
+            db_name=address.options.database,
+            dedicated=True,
+            **trust,
+        )
         fingerprint = re.sub(r"\W", "_", spec.fingerprint)[:12]
         name = f"{address.collection}_{spec.bits}_{fingerprint}"
         self._main = Collection(self._client, name, spec.bits, address)

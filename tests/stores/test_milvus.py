@@ -1,0 +1,258 @@
+"""What the Milvus store promises beyond the contract, on a real server with TLS and a token."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sample
+from milvus_server import TOKEN, MilvusServer
+from reference import NumpyStore
+
+from daah.errors import ConfigError, GalleryError
+from daah.stores.base import CodeStore, Hits, Meta, open_store
+from daah.stores.milvus import MilvusStore
+from daah.stores.milvus import store as store_module
+from daah.stores.milvus.address import parse
+
+milvus = pytest.mark.milvus
+
+
+@pytest.fixture
+def store(milvus_store) -> MilvusStore:
+    """An empty gallery of 48 bits."""
+    return milvus_store(48)
+
+
+def fill(store: CodeStore, n: int, kind: str = "faces") -> NumpyStore:
+    """Put rows in, and give back a store on a dictionary with the same."""
+    rng = np.random.default_rng(n)
+    oracle = NumpyStore(store.spec)
+    rows = sample.ids(rng, n), sample.codes(rng, n, store.spec.bits, kind), sample.metas(rng, n)
+    store.upsert(*rows)
+    oracle.upsert(*rows)
+    return oracle
+
+
+# --- addresses ----------------------------------------------------------------------------------
+
+
+def test_addresses(monkeypatch) -> None:
+    address = parse("milvus://[::1]/faces")
+    assert (address.host, address.port, address.collection) == ("::1", 19530, "faces")
+    assert (address.token, address.options.tls) == ("", False)
+    monkeypatch.setenv("DAAH_MILVUS_TOKEN", "from the environment")
+    monkeypatch.setenv("DAAH_MILVUS_TLS", "1")
+    assert parse("milvus://host/faces").token == "from the environment"
+    assert parse("milvus://host:1234/faces").server == "https://host:1234"
+    assert parse("milvus://host:1234/faces?tls=false").server == "http://host:1234"
+    address = parse("milvus://me:p%40ss@host/faces?lengths=16,32&rows=1e8&consistency=strong")
+    assert address.token == "me:p@ss"
+    assert address.options.lengths == (16, 32)
+    assert address.options.rows == 100_000_000
+    assert "p@ss" not in repr(address) + address.name
+
+
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("milvus://host", "collection"),
+        ("milvus://host/", "collection"),
+        ("milvus://host/9faces", "collection"),
+        ("milvus://host/faces; drop", "collection"),
+        ("milvus:///faces", "milvus://"),
+        ("milvus://host:port/faces", "milvus://"),
+        ("milvus://host/faces?consistency=sometimes", "bounded"),
+        ("milvus://host/faces?shard=2", "valid options are"),
+        ("milvus://host/faces?shards=two", "shards"),
+        ("milvus://host/faces?shards=0", "shards"),
+        ("milvus://host/faces?nprobe=0", "nprobe"),
+        ("milvus://host/faces?tls=maybe", "tls"),
+        ("milvus://host/faces?lengths=16,200", "lengths"),
+    ],
+)
+def test_addresses_that_cannot_be_read(uri: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        open_store(uri, sample.spec(48))
+
+
+def test_a_server_that_is_not_there_is_named() -> None:
+    start = time.monotonic()
+    with pytest.raises(GalleryError, match=r"faces at 127\.0\.0\.1:1 does not answer"):
+        open_store("milvus://someone:secret@127.0.0.1:1/faces?timeout=0.5", sample.spec(48))
+    assert 0.2 < time.monotonic() - start < 5  # it tried again, and gave up
+
+
+# --- opening ------------------------------------------------------------------------------------
+
+
+@milvus
+def test_a_wrong_token_is_refused(milvus_server: MilvusServer) -> None:
+    uri = milvus_server.uri("contract", token="root:wrong", timeout=20)
+    start = time.monotonic()
+    with pytest.raises(GalleryError, match=r"refused the token\. Set DAAH_MILVUS_TOKEN") as caught:
+        open_store(uri, sample.spec(48))
+    assert time.monotonic() - start < 10  # trying again would not help
+    assert "wrong" not in str(caught.value)
+
+
+@milvus
+def test_token_and_tls_come_from_the_environment(store, milvus_server, monkeypatch) -> None:
+    fill(store, 3)
+    monkeypatch.setenv("DAAH_MILVUS_TOKEN", TOKEN)
+    monkeypatch.setenv("DAAH_MILVUS_TLS", "true")
+    monkeypatch.setenv("DAAH_MILVUS_CA", str(milvus_server.authority))
+    store.flush()
+    uri = f"milvus://127.0.0.1:{milvus_server.port}/contract"
+    with MilvusStore(uri, sample.spec(48), read_only=True) as other:
+        assert other.count() == 3
+        with pytest.raises(GalleryError, match="read-only"):
+            other.remove(np.array([1]))
+    monkeypatch.setenv("DAAH_MILVUS_TLS", "false")
+    with pytest.raises(GalleryError, match="TLS"):
+        MilvusStore(f"{uri}?timeout=0.3", sample.spec(48))
+
+
+@milvus
+def test_another_model_is_refused_naming_both(store, milvus_server) -> None:
+    other = sample.spec(48, "another model")
+    for read_only in (True, False):
+        with pytest.raises(GalleryError) as caught:
+            open_store(milvus_server.uri("contract"), other, read_only=read_only)
+        assert str(store.spec) in str(caught.value)
+        assert str(other) in str(caught.value)
+
+
+@milvus
+def test_a_missing_gallery_says_what_to_do(milvus_server) -> None:
+    with pytest.raises(GalleryError, match=r"no Milvus gallery nowhere .* Build one first"):
+        open_store(milvus_server.uri("nowhere"), sample.spec(48), read_only=True)
+
+
+# --- results ------------------------------------------------------------------------------------
+
+
+@milvus
+def test_ties_longer_than_an_answer(store, monkeypatch) -> None:
+    monkeypatch.setattr(store._main, "_limit", 16)
+    oracle = fill(store, 150, "few")
+    queries = np.vstack([row[0] for row in list(oracle.rows.values())[:3]])
+    for k in (1, 15, 16, 40, 200):
+        ours, theirs = store.search(queries, k), oracle.search(queries, k)
+        assert np.array_equal(ours.ids, theirs.ids)
+        assert np.array_equal(ours.distances, theirs.distances)
+        assert ours.meta == theirs.meta
+
+
+@milvus
+def test_a_gallery_moves_from_sqlite(store, tmp_path: Path) -> None:
+    with open_store(f"{tmp_path}/g.db", store.spec) as local:
+        fill(local, 500)
+        for batch in local.scan(batch=200):
+            store.upsert(batch.ids, batch.codes, batch.meta)
+        rng = np.random.default_rng(1)
+        queries = sample.codes(rng, 4, 48)
+        logits = rng.normal(size=(4, 48)).astype(np.float32)
+        here, there = (s.search(queries, 10, logits=logits) for s in (local, store))
+        assert np.array_equal(here.ids, there.ids)
+        assert np.array_equal(here.asymmetric, there.asymmetric)
+        assert here.meta == there.meta
+
+
+@milvus
+def test_other_clients_see_writes(store, milvus_server) -> None:
+    uri = milvus_server.uri("contract", consistency="strong")
+    with MilvusStore(uri, store.spec, read_only=True) as other:
+        before = other.generation
+        oracle = fill(store, 30)
+        assert other.count() == 30
+        assert other.generation > before
+        store.remove(np.array(sorted(oracle.rows)[:10]))
+        assert other.count() == 20
+    with MilvusStore(milvus_server.uri("contract"), store.spec, read_only=True) as other:
+        store.flush()
+        assert other.count() == 20
+
+
+@milvus
+def test_clusters_visited_in_full_are_exact(milvus_server) -> None:
+    """The index of the largest galleries; a share of 1 must find what a scan finds."""
+    uri = milvus_server.uri("clusters", rows="2e7", nprobe=1)
+    with MilvusStore(uri, sample.spec(48)) as store:
+        clusters = {"index_type": "BIN_IVF_FLAT", "params": {"nlist": 17889}}
+        assert store._main.index() == clusters
+        oracle = fill(store, 2000)
+        store._client.flush(store._main.name)  # only sealed segments are indexed
+        queries = sample.codes(np.random.default_rng(2), 5, 48)
+        theirs = oracle.search(queries, 10)
+        ours = store.search(queries, 10)
+        store.reindex()  # there are few rows, so now all are scanned
+        assert store._main.index() == {"index_type": "BIN_FLAT"}
+        again = store.search(queries, 10)
+        assert np.array_equal(ours.ids, theirs.ids)
+        assert np.array_equal(ours.distances, theirs.distances)
+        assert np.array_equal(again.ids, theirs.ids)
+        store.drop()
+    with pytest.raises(GalleryError, match="There is no"):
+        MilvusStore(uri, sample.spec(48), read_only=True)
+
+
+@milvus
+def test_names_that_do_not_fit_are_refused(store) -> None:
+    code = np.zeros((1, 6), np.uint8)
+    for meta in (Meta("ö" * 257, "f", 1.0), Meta("p", "f" * 1025, 1.0)):
+        with pytest.raises(GalleryError, match="up to 512 bytes"):
+            store.upsert(np.array([1]), code, [meta])
+    store.upsert(np.array([1]), code, [Meta("ö" * 256, "f" * 1024, 1.0)])
+    assert store.get(np.array([1])).meta[0].person == "ö" * 256
+
+
+@milvus
+def test_a_write_cut_short_is_noticed_and_repaired(store, milvus_server, monkeypatch) -> None:
+    """A writer that dies between the collection of whole codes and that of a prefix."""
+    oracle = fill(store, 60)
+    queries = sample.codes(np.random.default_rng(3), 3, 48)
+    store.search(queries, 5, 16)
+    copy = store._copy(16)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(copy, "delete", die)
+    with pytest.raises(KeyboardInterrupt):
+        store.remove(np.array(sorted(oracle.rows)[:20]))
+    oracle.remove(np.array(sorted(oracle.rows)[:20]))
+    monkeypatch.undo()
+    monkeypatch.setattr(store_module, "INTERRUPTED", 0.0)  # for the others it was long ago
+    store.flush()
+    with (
+        MilvusStore(milvus_server.uri("contract"), store.spec, read_only=True) as reader,
+        pytest.raises(GalleryError, match="no complete index for codes of 16 bits"),
+    ):
+        reader.search(queries, 5, 16)
+    ours, theirs = store.search(queries, 70, 16), oracle.search(queries, 70, 16)
+    assert np.array_equal(ours.ids, theirs.ids)
+
+
+@milvus
+def test_a_server_that_hangs_and_recovers(store, milvus_server, monkeypatch) -> None:
+    oracle = fill(store, 40)
+    query = sample.codes(np.random.default_rng(4), 1, 48)
+    with MilvusStore(milvus_server.uri("contract", timeout=0.4), store.spec) as hurried:
+        with milvus_server.paused():
+            start = time.monotonic()
+            with pytest.raises(GalleryError, match="does not answer"):
+                hurried.search(query, 3)
+            with pytest.raises(GalleryError, match="does not answer"):
+                hurried.upsert(np.array([1]), query, [Meta("p", "f", 1.0)])
+            assert time.monotonic() - start < 6
+            found: list[Hits] = []
+            waiting = threading.Thread(target=lambda: found.append(store.search(query, 50)))
+            waiting.start()  # its timeout of ten seconds outlasts the pause
+            time.sleep(0.5)
+            assert not found
+        waiting.join(20)
+    assert np.array_equal(found[0].ids, oracle.search(query, 50).ids)
