@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from daah import codes
+from daah import bulk, codes
 from daah.errors import GalleryError, ImageError
 from daah.faces import principal_face
-from daah.gallery import Entry, Gallery, SessionGallery, build
+from daah.gallery import Entry, Gallery, SessionGallery
 from daah.images import read_image
 from daah.retrieval import FaceRetriever
 from daah.types import EncodedFace
@@ -146,14 +146,16 @@ def import_folder(desk: Desk, folder: str, progress: Progress) -> tuple[int, int
     if not folder.strip():
         raise GalleryError("Name a folder that holds one folder of photos for each person.")
     now = desk.retriever
-    report = build(
+    report = bulk.add(
         now.gallery,
-        Path(folder.strip()).expanduser(),
-        now.detector,
+        bulk.listing(Path(folder.strip()).expanduser()),
         now.encoder,
-        lambda done, total, who: progress(done / max(total, 1), f"{done:,} of {total:,}: {who}"),
+        workers=0,  # worker processes would start this server once more each
+        progress=lambda done, total, who: progress(
+            done / max(total, 1), f"{done:,} of {total:,}: {who}"
+        ),
     )
-    return report.added, report.present, list(report.skipped)
+    return report.added, report.present, [(r.photo, r.reason) for r in report.examples]
 
 
 def redraw(desk: Desk) -> None:

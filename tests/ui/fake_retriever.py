@@ -6,10 +6,12 @@ on nothing but its colour, so that a test knows which faces are alike.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import find_objects, label
 
 from daah.calibration import Calibration
 from daah.faces import TEMPLATE
@@ -38,11 +40,9 @@ class FakeDetector:
 
     calls = 0
 
-    def detect(self, rgb: np.ndarray) -> list[Face]:
+    def detect(self, rgb: np.ndarray, min_face: float | None = None) -> list[Face]:
         """Faces of the photo."""
         self.calls += 1
-        from scipy.ndimage import find_objects, label
-
         found = find_objects(label((rgb < 250).any(2))[0])
         faces = []
         for rows, columns in found:
@@ -65,8 +65,16 @@ def face(colour: tuple[int, ...], box: np.ndarray | None = None) -> Face:
     return Face(box, landmarks, 0.99, aligned, matrix)
 
 
+@functools.cache
+def _calibration() -> Calibration:
+    noise = np.random.default_rng(1)
+    return Calibration.fit(
+        {n: (noise.binomial(n, 0.08, 500), noise.binomial(n, 0.5, 5000)) for n in LENGTHS}
+    )
+
+
 class FakeEncoder:
-    """Codes that follow the mean colour of what attention leaves; the mask is a bright middle."""
+    """Codes that follow the mean colour and the area that attention leaves: a bright middle."""
 
     name, recipe, fingerprint = "fake", "demo", "f" * 64
     bits, lengths = BITS, LENGTHS
@@ -75,10 +83,8 @@ class FakeEncoder:
         self.card: dict[str, Any] = {"training": {}, "metrics": {}}
         self.calls = 0
         noise = np.random.default_rng(0)
-        self._directions = noise.normal(size=(3, BITS)).astype(np.float32)
-        self.calibration = Calibration.fit(
-            {n: (noise.binomial(n, 0.08, 500), noise.binomial(n, 0.5, 5000)) for n in LENGTHS}
-        )
+        self._directions = noise.normal(size=(4, BITS)).astype(np.float32)
+        self.calibration = _calibration()
 
     def encode(self, aligned: np.ndarray, attention: Any = "model") -> tuple:
         """Logits (N, 128) and masks (N, 150, 150)."""
@@ -89,11 +95,11 @@ class FakeEncoder:
         elif attention == "model":
             line = np.exp(-((np.arange(ALIGNED_SIZE) - 75) ** 2) / 2000).astype(np.float32)
             masks = masks * line[:, None] * line[None]
+        area = masks.mean((1, 2))[:, None]  # (N, 1)
         seen = (aligned.astype(np.float32) / 255 * masks[..., None]).mean((1, 2))
-        weight = masks.mean((1, 2))[:, None]
-        share = seen / np.maximum(weight, 1e-6) - 0.3 * (weight < 0.2)
-        logits = (share - share.mean(1, keepdims=True)) @ self._directions
-        return logits.astype(np.float32), masks.astype(np.float32)
+        colour = seen / np.maximum(area, 1e-6)
+        features = np.concatenate([colour - colour.mean(1, keepdims=True), area - 0.25], axis=1)
+        return (features @ self._directions).astype(np.float32), masks.astype(np.float32)
 
 
 def encoded(colour: tuple[int, int, int]) -> EncodedFace:

@@ -1,0 +1,157 @@
+"""Retrievers and pages for the tests of the screen."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fake_retriever
+import numpy as np
+import pytest
+from PIL import Image
+
+# Gradio reads these when it is imported: uploads of a test run lie in a folder of its own.
+os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="daah-uploads-"))
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from daah.retrieval import FaceRetriever
+from daah.sources import Photo
+from daah.ui.layout import App, build_app
+from daah.ui.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SCREENSHOTS = ROOT / "screenshots"
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+)
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FaceRetriever]:
+    """Painted squares instead of faces, over a gallery of three people."""
+    made = fake_retriever.retriever(tmp_path / "gallery")
+    yield made
+    made.gallery.close()
+
+
+def serve(demo: App) -> str:
+    """Start an app beside the tests; its address."""
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True)
+    return url
+
+
+@pytest.fixture(scope="session")
+def app(retriever: FaceRetriever) -> Iterator[str]:
+    """The address of the real app: shipped model, ORL's gallery, settings of a public host."""
+    demo = build_app(retriever, Settings())
+    yield serve(demo)
+    demo.close()
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Starts an app over painted squares with other settings; its address."""
+    started: list[App] = []
+
+    def start(**settings: Any) -> str:
+        folder = tmp_path / f"gallery{len(started)}"
+        demo = build_app(fake_retriever.retriever(folder), Settings(**settings))
+        started.append(demo)
+        return serve(demo)
+
+    yield start
+    for demo in started:
+        demo.close()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory, orl_photos: list[Photo]) -> Iterator[Any]:
+    """Headless Chromium whose camera films somebody of ORL."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or CHROMIUM
+    if not Path(path).exists():
+        pytest.fail("Chromium is missing; install it with: apt-get install chromium")
+    SCREENSHOTS.mkdir(exist_ok=True)
+    film = tmp_path_factory.mktemp("camera") / "film.mjpeg"
+    shown = next(photo.rgb for photo in orl_photos if photo.name == "s12/9")
+    film.write_bytes(_film(shown))
+    arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={film}"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+def _film(rgb: np.ndarray) -> bytes:
+    """A face that moves a little, as motion JPEG of 640x480."""
+    face = Image.fromarray(rgb).resize((330, 402), Image.Resampling.BICUBIC)
+    frames = []
+    for i in range(12):
+        frame = Image.new("RGB", (640, 480), (96, 96, 96))
+        frame.paste(face, (150 + 2 * abs(6 - i), 40))
+        buffer = io.BytesIO()
+        frame.save(buffer, "JPEG", quality=85)
+        frames.append(buffer.getvalue())
+    return b"".join(frames)
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page as a new visitor. At the end no page may have written errors to its console.
+
+    forgive: texts of console errors that a test brings about on purpose.
+    """
+    contexts, errors = [], []
+
+    def go(
+        url: str, width: int = 1280, dark: bool = False, forgive: tuple[str, ...] = (), **more: Any
+    ) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            permissions=["clipboard-read", "clipboard-write", "camera"],
+            **more,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+
+        def heard(message: Any) -> None:
+            if message.type == "error" and not any(text in message.text for text in forgive):
+                errors.append(message.text)
+
+        page.on("console", heard)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert not errors, errors
+
+
+@pytest.fixture
+def keep(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Keeps a screenshot of a state under the test's name."""
+
+    def picture(page: Any, state: str = "") -> None:
+        name = request.node.name.removeprefix("test_").replace("[", "-").replace("]", "")
+        end = f"-{state}" if state else ""
+        page.screenshot(path=SCREENSHOTS / f"{name}{end}.png", full_page=True)
+
+    return picture
