@@ -96,7 +96,7 @@ def _attention(attention: Attention, count: int) -> str | np.ndarray:
         raise ValueError(f"painted mask: expected (150, 150), got {mask.shape}")
     if not np.all((mask >= 0) & (mask <= 1)):  # also refuses NaN
         raise ValueError("painted mask: expected values in [0, 1]")
-    return np.ascontiguousarray(np.broadcast_to(mask, (count, ALIGNED_SIZE, ALIGNED_SIZE)))
+    return np.array(np.broadcast_to(mask, (count, ALIGNED_SIZE, ALIGNED_SIZE)))
 
 
 def _scaled(face: Face, scale: np.ndarray, rgb: np.ndarray) -> Face:
