@@ -125,7 +125,7 @@ class CompareTab:
         }
 
     def _here(self, pair: Pair) -> bool:
-        return not pair.expired(self.desk.settings.keep_minutes)
+        return not pair.expired(self.desk.settings.keep_seconds)
 
     def _expired(self) -> dict[Any, Any]:
         text = render.EXPIRED.format(minutes=self.desk.settings.keep_minutes)

@@ -65,11 +65,11 @@ def refuse_addresses(inputs: Any) -> None:
         refuse_addresses(value)
 
 
-def forget(demo: gr.Blocks, minutes: float, is_over: Callable[[Any], bool]) -> None:
+def forget(demo: gr.Blocks, seconds: float, is_over: Callable[[Any], bool]) -> None:
     """Drop what Gradio still holds of visitors whose time is over.
 
     A State for which `is_over` holds is deleted with the page drawn from it; a session not used
-    for `minutes` loses its page too.
+    for `seconds` loses its page too.
     """
     holder = demo.state_holder
     for key, session in list(holder.session_data.items()):
@@ -77,7 +77,7 @@ def forget(demo: gr.Blocks, minutes: float, is_over: Callable[[Any], bool]) -> N
         for component in over:
             session.state_data.pop(component, None)
         last = holder.time_last_used.get(key)
-        idle = last is None or (type(last).now() - last).total_seconds() > 60 * minutes
+        idle = last is None or (type(last).now() - last).total_seconds() > seconds
         if over or idle:
             for config in session.config_values.values():
                 if config and "props" in config:
@@ -85,16 +85,16 @@ def forget(demo: gr.Blocks, minutes: float, is_over: Callable[[Any], bool]) -> N
 
 
 def forgetting(
-    demo: gr.Blocks, minutes: float, is_over: Callable[[Any], bool], every: float = 15.0
+    demo: gr.Blocks, seconds: float, every: float, is_over: Callable[[Any], bool]
 ) -> Callable[[Any], contextlib.AbstractAsyncContextManager[None]]:
-    """A lifespan for the web server that calls `forget` every few seconds."""
+    """A lifespan for the web server that calls `forget` `every` so many seconds."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         async def work() -> None:
             while True:
                 await asyncio.sleep(every)
-                forget(demo, minutes, is_over)
+                forget(demo, seconds, is_over)
 
         task = asyncio.create_task(work())
         try:

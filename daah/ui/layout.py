@@ -40,8 +40,7 @@ class App(gr.Blocks):
             title=TITLE,
             analytics_enabled=False,  # nothing is sent anywhere at run time
             fill_width=False,
-            # (every, age) in seconds: a file is gone before the minutes that the page states.
-            delete_cache=(30, 60 * settings.keep_minutes - 60),
+            delete_cache=(settings.sweep_seconds, settings.file_age),
         )
         self.settings = settings
 
@@ -75,12 +74,12 @@ class App(gr.Blocks):
             "state_session_capacity": settings.max_sessions,
             "app_kwargs": {
                 "middleware": [Middleware(Guard, max_bytes=body)],
-                "lifespan": forgetting(self, settings.keep_minutes, self._over),
+                "lifespan": forgetting(self, settings.file_age, settings.sweep_seconds, self._over),
             },
         }
 
     def _over(self, value: Any) -> bool:
-        return isinstance(value, Expires) and value.expired(self.settings.keep_minutes)
+        return isinstance(value, Expires) and value.expired(self.settings.file_age)
 
 
 def build_app(retriever: FaceRetriever, settings: Settings | None = None) -> App:

@@ -398,7 +398,7 @@ class SearchTab:
         return drawn
 
     def _here(self, session: Session | None) -> TypeGuard[Session]:
-        return session is not None and not session.expired(self.settings.keep_minutes)
+        return session is not None and not session.expired(self.settings.keep_seconds)
 
     def _fresh(
         self, work: Callable[[], Session], options: Options, own: SessionGallery | None

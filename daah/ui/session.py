@@ -33,9 +33,9 @@ class Expires:
 
     born: float
 
-    def expired(self, minutes: float) -> bool:
+    def expired(self, seconds: float) -> bool:
         """Whether the stated time is over."""
-        return time.monotonic() - self.born > 60 * minutes
+        return time.monotonic() - self.born > seconds
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ class Settings:
 
     #: A public host must not let a stranger write to the gallery, so that is the default.
     public: bool = True
-    #: Everything of a visitor is gone after this; the page states the number.
-    keep_minutes: int = 10
+    #: Everything of a visitor is gone after this; the page states it in minutes.
+    keep_seconds: int = 600
+    #: How often what is over is looked for; it is over early enough to be found in time.
+    sweep_seconds: int = 30
     #: A visitor's own additions live in memory only, and at most this long.
     additions_minutes: int = 60
     #: A stranger could fill the memory of the host with additions.
@@ -46,7 +49,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """The defaults with `DAAH_PUBLIC=0`, `DAAH_KEEP_MINUTES=5` and so on applied.
+        """The defaults with `DAAH_PUBLIC=0`, `DAAH_KEEP_SECONDS=300` and so on applied.
 
         Raises ConfigError for a value that is not a number (or yes or no for `public`).
         """
@@ -57,6 +60,16 @@ class Settings:
             if text is not None:
                 changed[setting.name] = _value(setting.name, text, type(setting.default))
         return cls(**changed)
+
+    @property
+    def keep_minutes(self) -> int:
+        """`keep_seconds` as the page states it."""
+        return math.ceil(self.keep_seconds / 60)
+
+    @property
+    def file_age(self) -> int:
+        """Seconds after which an upload may go, so that the next sweep still is in time."""
+        return max(1, self.keep_seconds - 2 * self.sweep_seconds)
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):

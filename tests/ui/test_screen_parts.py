@@ -236,7 +236,7 @@ def test_a_landing_is_read_back_without_the_network(
 def test_settings_come_from_the_environment() -> None:
     assert Settings.from_environment({}) == Settings()
     assert Settings().public
-    made = Settings.from_environment({"DAAH_PUBLIC": "no", "DAAH_KEEP_MINUTES": "5"})
+    made = Settings.from_environment({"DAAH_PUBLIC": "no", "DAAH_KEEP_SECONDS": "300"})
     assert (made.public, made.keep_minutes) == (False, 5)
     for wrong in ({"DAAH_PUBLIC": "maybe"}, {"DAAH_QUEUE_SIZE": "x"}, {"DAAH_QUEUE_SIZE": "0"}):
         with pytest.raises(ConfigError):
@@ -299,7 +299,7 @@ def test_what_is_over_is_forgotten_with_the_page_drawn_from_it() -> None:
         session_data={key: held for key, (held, _) in made.items()},
         time_last_used={key: used for key, (_, used) in made.items()},
     )
-    guard.forget(SimpleNamespace(state_holder=holder), 10, lambda value: value == "old")
+    guard.forget(SimpleNamespace(state_holder=holder), 600, lambda value: value == "old")
     assert holder.session_data["over"].state_data == {2: "own"}
     assert holder.session_data["over"].config_values[7]["props"] == {"label": "x"}
     assert holder.session_data["fresh"].config_values[7]["props"]["value"] == "a photo"

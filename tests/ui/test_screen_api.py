@@ -1,0 +1,232 @@
+"""The `/search` endpoint as other programs call it, and the doors that must stay shut."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_retriever import PEOPLE, photo
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from daah.ui.about_tab import DOCS
+from daah.ui.examples import FOLDER
+
+THREE = FOLDER / "three-faces.jpg"
+
+
+def post(url: str, body: dict[str, Any], **headers: str) -> tuple[int, str]:
+    """POST JSON: status and text."""
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": "application/json", **headers}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def get(url: str) -> int:
+    """GET: status."""
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def called(url: str, data: list[Any]) -> str:
+    """What `/search` says to `data`, as curl would read it."""
+    status, text = post(f"{url}gradio_api/call/search", {"data": data})
+    if status != 200:
+        return text
+    event = json.loads(text)["event_id"]
+    with urllib.request.urlopen(f"{url}gradio_api/call/search/{event}", timeout=30) as answer:
+        return answer.read().decode()
+
+
+@pytest.fixture(scope="module")
+def client(app: str) -> Client:
+    """A client of the real app."""
+    return Client(app, verbose=False)
+
+
+def test_a_search_returns_what_is_documented(client: Client) -> None:
+    found = client.predict(handle_file(str(THREE)), k=5, bits=64, api_name="/search")
+    assert set(found) == {"faces", "seconds"}
+    assert set(found["seconds"]) == {"detect", "encode", "search"}
+    assert len(found["faces"]) == 3
+    with Image.open(THREE) as image:
+        width, height = image.size
+    areas = []
+    for face in found["faces"]:
+        x0, y0, x1, y1 = face["box"]
+        assert 0 <= x0 < x1 <= width
+        assert 0 <= y0 < y1 <= height
+        areas.append((x1 - x0) * (y1 - y0))
+        assert 0 <= face["score"] <= 1
+        assert np.shape(face["landmarks"]) == (5, 2)
+        assert re.fullmatch(r"[0-9a-f]{16}", face["code"])
+        distances = [match["distance"] for match in face["matches"]]
+        assert len(distances) == 5
+        assert distances == sorted(distances)
+        assert all(isinstance(match["id"], int) for match in face["matches"])
+    assert areas == sorted(areas, reverse=True)
+
+
+def test_defaults_are_eight_matches_and_the_whole_code(client: Client) -> None:
+    found = client.predict(handle_file(str(FOLDER / "one-face.jpg")), api_name="/search")
+    (face,) = found["faces"]
+    assert len(face["matches"]) == 8
+    assert len(face["code"]) == 32
+
+
+def test_a_photo_turned_by_exif_gives_the_same_code(client: Client, tmp_path: Path) -> None:
+    upright = FOLDER / "one-face.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    turned = tmp_path / "turned.png"
+    with Image.open(upright) as image:
+        image.transpose(Image.Transpose.ROTATE_270).save(turned, exif=exif)
+    codes = [
+        client.predict(handle_file(str(path)), api_name="/search")["faces"][0]["code"]
+        for path in (upright, turned)
+    ]
+    assert codes[0] == codes[1]
+
+
+def test_no_face_is_no_error(client: Client) -> None:
+    assert (
+        client.predict(handle_file(str(FOLDER / "no-face.jpg")), api_name="/search")["faces"] == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({"k": 0}, "expected 1 to 100"), ({"bits": 20}, "expected one of 16, 24, 32"),
+     ({"k": 1000}, "expected 1 to 100")],
+)  # fmt: skip
+def test_wrong_arguments_are_told(client: Client, more: dict[str, int], words: str) -> None:
+    with pytest.raises(AppError, match=words):
+        client.predict(handle_file(str(THREE)), **more, api_name="/search")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\xff\xd8\xff\xe0" + b"\0" * 300])
+def test_an_unreadable_file_is_told_without_a_path(
+    client: Client, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(content)
+    with pytest.raises(AppError) as caught:
+        client.predict(handle_file(str(path)), api_name="/search")
+    assert "/tmp" not in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+    assert str(caught.value).rstrip().endswith((".", "it."))
+
+
+def test_only_search_is_offered(client: Client) -> None:
+    shown = client.view_api(return_format="dict", print_info=False)
+    assert list(shown["named_endpoints"]) == ["/search"]
+    assert shown["unnamed_endpoints"] == {}
+    about = json.dumps(shown["named_endpoints"]["/search"])
+    assert '"k"' in about
+    assert '"bits"' in about
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}},
+        {"path": "/etc/passwd"},
+        {"path": "http://127.0.0.1:1/x.jpg", "meta": {"_type": "gradio.FileData"}},
+        {"path": "../../../../etc/passwd", "meta": {"_type": "gradio.FileData"}},
+        "http://127.0.0.1:1/x.jpg",
+        None,
+        7,
+    ],
+)
+def test_forged_photos_are_refused(app: str, picture: Any) -> None:
+    answer = called(app, [picture, 8, 128])
+    assert "faces" not in answer
+    assert "root:" not in answer
+    assert "event: error" in answer or "422" in answer or "detail" in answer
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gradio_api/file=/etc/passwd",
+        "gradio_api/file=app.py",
+        f"gradio_api/file={DOCS.parent / 'app.py'}",
+        f"gradio_api/file={FOLDER / 'one-face.jpg'}",
+        "gradio_api/file=..%2F..%2Fetc%2Fpasswd",
+        "gradio_api/file=http://127.0.0.1:1/x",
+        "gradio_api/file=https://example.org/x",
+        "gradio_api/proxy=https://x.hf.space/",
+        "static/..%2f..%2f..%2f..%2fetc/passwd",
+    ],
+)
+def test_no_file_of_the_host_and_no_address_is_served(app: str, path: str) -> None:
+    assert get(app + path) in (403, 404, 405)
+
+
+def test_a_foreign_origin_gets_nothing(app: str) -> None:
+    body = {"data": [], "fn_index": 0, "session_hash": "x"}
+    for origin in ("null", "https://evil.example"):
+        request = urllib.request.Request(
+            f"{app}gradio_api/queue/join",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json", "Origin": origin},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                allowed = answer.headers.get("Access-Control-Allow-Origin")
+        except urllib.error.HTTPError as error:
+            allowed = error.headers.get("Access-Control-Allow-Origin")
+        assert allowed not in (origin, "*")
+
+
+def test_a_full_queue_says_so(launch: Callable[..., str], tmp_path: Path) -> None:
+    url = launch(queue_size=1)
+    path = tmp_path / "red.png"
+    Image.fromarray(photo((PEOPLE["red"], 300))).save(path)
+    client = Client(url, verbose=False)
+    jobs = [client.submit(handle_file(str(path)), api_name="/search") for _ in range(12)]
+    told = []
+    for job in jobs:
+        try:
+            assert job.result(timeout=30)["faces"]
+        except Exception as problem:
+            told.append(str(problem))
+    assert told
+    assert all("queue" in text.lower() or "busy" in text.lower() for text in told)
+
+
+def test_uploads_and_what_was_made_of_them_are_gone_on_time(
+    launch: Callable[..., str], tmp_path: Path
+) -> None:
+    url = launch(keep_seconds=4, sweep_seconds=1)
+    picture = tmp_path / "unmistakable.png"
+    Image.fromarray(photo((PEOPLE["red"], 299))).save(picture)
+    Client(url, verbose=False).predict(handle_file(str(picture)), api_name="/search")
+    uploads = Path(os.environ["GRADIO_TEMP_DIR"])
+
+    def left() -> list[Path]:
+        return list(uploads.rglob("unmistakable.png"))
+
+    assert left()
+    deadline = time.monotonic() + 15
+    while left() and time.monotonic() < deadline:
+        time.sleep(0.25)
+    assert not left()
