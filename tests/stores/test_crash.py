@@ -119,7 +119,7 @@ def test_killed_writers_leave_milvus_whole(milvus_store, milvus_server, monkeypa
     monkeypatch.setattr(milvus_stores, "TRUSTED", 0.0)
     state: crash_child.Rows = {}
     seen = []
-    for kill, wait in enumerate((0.05, 0.2, 0.5)):
+    for kill, wait in enumerate((0.1, 0.5)):
         with subprocess.Popen(
             [
                 sys.executable,
