@@ -59,6 +59,8 @@ def query_argument(
 ) -> tuple[np.ndarray, int, np.ndarray | None]:
     """Query codes (Q, B) uint8, the number of bits to compare, logits (Q, bits) float32 or None."""
     codes = codes_argument(spec, codes)
+    if spec.bits % 8:
+        codes = prefix(codes, spec.bits)  # bits beyond the code must not add to distances
     bits = spec.bits if bits is None else bits
     if not 1 <= bits <= spec.bits:
         raise ValueError(f"bits: expected 1 to {spec.bits}, got {bits}")

@@ -128,6 +128,15 @@ def test_ties_at_every_cut_go_to_the_lowest_ids(store: CodeStore, rng) -> None:
     assert hits.ids[0].tolist() == np.sort(ids)[:30].tolist()
 
 
+def test_query_bits_beyond_the_code_do_not_count(store: CodeStore, rng) -> None:
+    rows = filled(store, rng, 20)
+    query = rows.codes[:1].copy()
+    if store.spec.bits % 8:
+        query[:, -1] |= 1
+    hits = store.search(query, 1)
+    assert hits.distances[0, 0] == 0
+
+
 def test_empty_store(store: CodeStore, rng) -> None:
     queries = sample.codes(rng, 2, store.spec.bits)
     logits = rng.normal(size=(2, store.spec.bits)).astype(np.float32)

@@ -180,9 +180,9 @@ def test_other_clients_see_writes(store, milvus_server) -> None:
 @milvus
 def test_clusters_visited_in_full_are_exact(milvus_server) -> None:
     """The index of the largest galleries; a share of 1 must find what a scan finds."""
-    uri = milvus_server.uri("clusters", rows="2e7", nprobe=1)
+    uri = milvus_server.uri("clusters", rows=4000, ivf_from=3000, nprobe=1)
     with MilvusStore(uri, sample.spec(48)) as store:
-        clusters = {"index_type": "BIN_IVF_FLAT", "params": {"nlist": 17889}}
+        clusters = {"index_type": "BIN_IVF_FLAT", "params": {"nlist": 253}}
         assert store._main.index() == clusters
         oracle = fill(store, 2000)
         store._client.flush(store._main.name)  # only sealed segments are indexed

@@ -23,7 +23,9 @@ class MilvusOptions:
     database: a database of the server. timeout: seconds of retries before a call gives up.
     consistency: "bounded" (other writers' rows within seconds, one's own at once) or "strong".
     lengths: prefixes to keep an index for from the start; others are made at their first search.
-    rows: how many faces are expected, which chooses the index; shards and replicas: of a new one.
+    rows: how many faces are expected, which chooses the index: every code is scanned (BIN_FLAT),
+        from `ivf_from` faces on only the nearest clusters of codes (BIN_IVF_FLAT).
+    shards and replicas: of a new gallery.
     nprobe: share of clusters that BIN_IVF_FLAT visits, in (0, 1]; 1 is exact.
     """
 
@@ -34,6 +36,7 @@ class MilvusOptions:
     consistency: str = "bounded"
     lengths: tuple[int, ...] = ()
     rows: int = 0
+    ivf_from: int = 20_000_000
     shards: int = 1
     replicas: int = 1
     nprobe: float = 0.25
@@ -45,7 +48,13 @@ class MilvusOptions:
             )
         if not 0 < self.nprobe <= 1:
             raise ConfigError(f"nprobe: expected a share in (0, 1], got {self.nprobe}")
-        for name, least in (("timeout", 0.1), ("rows", 0), ("shards", 1), ("replicas", 1)):
+        for name, least in (
+            ("timeout", 0.1),
+            ("rows", 0),
+            ("ivf_from", 1),
+            ("shards", 1),
+            ("replicas", 1),
+        ):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name}: expected {least} or more, got {getattr(self, name)}")
 
@@ -109,6 +118,7 @@ def _options(texts: dict[str, str]) -> MilvusOptions:
         "consistency": str,
         "lengths": lambda text: tuple(int(part) for part in text.split(",") if part),
         "rows": lambda text: int(float(text)),
+        "ivf_from": lambda text: int(float(text)),
         "shards": int,
         "replicas": int,
         "nprobe": float,

@@ -30,8 +30,6 @@ LIMIT = 16_384
 WRITE_ROWS = 10_000
 #: Hits of one search request, over all its queries.
 SEARCH_HITS = 50_000
-#: From this many rows on a scan of every code is too slow, and clusters are searched instead.
-IVF_ROWS = 20_000_000
 
 #: Seconds that building an index and loading a collection may take.
 PATIENCE = 3600.0
@@ -94,7 +92,9 @@ class Collection:
         """Build the index that suits `rows` if there is none, and load it; waits until it is so."""
         if not self._call(self._client.list_indexes, self.name):
             params = self._client.prepare_index_params()
-            params.add_index(field_name="code", metric_type="HAMMING", **index_for(rows))
+            params.add_index(
+                field_name="code", metric_type="HAMMING", **index_for(rows, self._options.ivf_from)
+            )
             self._call(self._client.create_index, self.name, params, seconds=PATIENCE)
         state = self._call(self._client.get_load_state, self.name)["state"]
         if state.name != "Loaded":
@@ -131,7 +131,7 @@ class Collection:
     # --- rows -----------------------------------------------------------------------------------
 
     def upsert(self, ids: Iterable[int], codes: np.ndarray, metas: Sequence[Meta]) -> None:
-        """Insert or replace rows, in one request up to WRITE_ROWS of them."""
+        """Insert or replace rows, in one request up to WRITE_ROWS of them and one of the store's."""
         rows = [
             {
                 "id": id,
@@ -143,8 +143,9 @@ class Collection:
             }
             for id, code, meta in zip(ids, codes, metas, strict=True)
         ]
-        for start in range(0, len(rows), WRITE_ROWS):
-            self._call(self._client.upsert, self.name, rows[start : start + WRITE_ROWS])
+        step = WRITE_ROWS + 1
+        for start in range(0, len(rows), step):
+            self._call(self._client.upsert, self.name, rows[start : start + step])
         self._written = time.monotonic()
 
     def delete(self, ids: Sequence[int]) -> None:
@@ -362,14 +363,14 @@ def _is_away(error: BaseException) -> bool:
     )
 
 
-def index_for(rows: int) -> dict[str, Any]:
+def index_for(rows: int, ivf_from: int) -> dict[str, Any]:
     """The index for so many rows: every code scanned (exact), or the nearest clusters of them.
 
     The number of clusters, 4 sqrt(rows), is what the Milvus documentation recommends.
     """
-    if rows < IVF_ROWS:
+    if rows < ivf_from:
         return {"index_type": "BIN_FLAT"}
-    nlist = min(65_536, round(4 * math.sqrt(rows)))
+    nlist = min(65_536, max(1, round(4 * math.sqrt(rows))))
     return {"index_type": "BIN_IVF_FLAT", "params": {"nlist": nlist}}
 
 

@@ -48,7 +48,7 @@ class MilvusStore:
     A write of up to 10 000 rows is one request, so all of it or none; more go in several. Writers
     in other processes are allowed; their rows are seen within seconds, at once with
     `consistency=strong`. Results equal the SQLite store's, except with BIN_IVF_FLAT, the index
-    for more than 20 million rows, which finds most neighbours but not all.
+    for more than 20 million rows (`ivf_from`), which finds most neighbours but not all.
     """
 
     def __init__(self, uri: str, spec: CodeSpec, *, read_only: bool = False) -> None:

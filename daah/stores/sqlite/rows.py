@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daah.codes import nbytes, prefix
+from daah.codes import nbytes
 from daah.stores.base import Filter
 from daah.stores.sqlite.knn import nearest
 
@@ -173,21 +173,17 @@ class Rows:
         Returns distances (Q, C) int32, ids (Q, C) int64 and codes (Q, C, 8 W) uint8. A filter
         needs labels.
         """
-        queries = padded(prefix(codes, bits) if bits < self.bits else codes)
-        queries = _widened(queries, self.base.codes.shape[1])
+        queries = padded(codes)
         mask = _mask(bits) if bits < self.bits else None
         chosen = self._chosen(where, ordinals or {}) if where else (None, None)
         base = self._alive(queries, k, mask, chosen[0])
-        newer = _gathered(self.newer, *nearest(self.newer.codes, queries, k, mask, chosen[1]))
-        if not newer[0].shape[1]:
+        if not len(self.newer.ids):
             return base
+        newer = _gathered(self.newer, *nearest(self.newer.codes, queries, k, mask, chosen[1]))
         distances, ids, found = (np.concatenate(p, 1) for p in zip(base, newer, strict=True))
         keep = np.lexsort((ids, distances), axis=-1)[:, :k]
-        return (
-            np.take_along_axis(distances, keep, 1),
-            np.take_along_axis(ids, keep, 1),
-            np.take_along_axis(found, keep[:, :, None], 1),
-        )
+        query = np.arange(len(codes))[:, None]
+        return distances[query, keep], ids[query, keep], found[query, keep]
 
     def _alive(
         self, queries: np.ndarray, k: int, mask: np.ndarray | None, rows: np.ndarray | None
@@ -241,9 +237,3 @@ def _mask(bits: int) -> np.ndarray:
     ones = np.zeros(-(-bits // 64) * 64, bool)
     ones[:bits] = True
     return np.packbits(ones).view(np.uint64)
-
-
-def _widened(queries: np.ndarray, width: int) -> np.ndarray:
-    wide = np.zeros((len(queries), width), np.uint8)
-    wide[:, : queries.shape[1]] = queries
-    return wide

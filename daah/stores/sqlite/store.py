@@ -9,7 +9,7 @@ import sqlite3
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -161,11 +161,11 @@ class SQLiteStore:
             if logits is not None:
                 weighted = asymmetric_each(logits, near)
                 keep = order(weighted, ids)[:, :k]
-                distances, ids, weighted = (
-                    np.take_along_axis(a, keep, 1) for a in (distances, ids, weighted)
-                )
-            found = self._fetch(connection, np.unique(ids))
-        meta = tuple(tuple(found[id][1] for id in row) for row in ids.tolist())
+                query = np.arange(len(codes))[:, None]
+                distances, ids, weighted = (a[query, keep] for a in (distances, ids, weighted))
+            listed = ids.tolist()
+            found = self._fetch(connection, {id for row in listed for id in row})
+        meta = tuple(tuple([found[id][1] for id in row]) for row in listed)
         return Hits(
             _filled(ids, k, -1),
             _filled(distances, k, -1),
@@ -180,7 +180,7 @@ class SQLiteStore:
             missing = ids[~rows.contains(ids)]
             if len(missing):
                 raise KeyError(f"no rows with ids {missing[:10].tolist()}")
-            found = self._fetch(connection, np.unique(ids))
+            found = self._fetch(connection, set(ids.tolist()))
         return self._batch(ids, found)
 
     def scan(self, where: Filter | None = None, batch: int = 10_000) -> Iterator[Batch]:
@@ -196,7 +196,7 @@ class SQLiteStore:
                 chosen = ids[start : start + batch]
                 if not len(chosen):
                     return
-                found = self._fetch(connection, chosen)
+                found = self._fetch(connection, chosen.tolist())
             last = int(chosen[-1])
             yield self._batch(chosen, found)
 
@@ -436,7 +436,7 @@ class SQLiteStore:
         if not changes:
             return rows
         ids = np.unique(np.array([c[1] for c in changes], np.int64))
-        found = self._fetch(connection, ids, partial=True)
+        found = self._fetch(connection, ids.tolist(), partial=True)
         there = np.array([id for id in ids.tolist() if id in found], np.int64)
         batch = self._batch(there, found)
         come = Segment(compact(there), padded(batch.codes), self._labels(batch.meta))
@@ -483,13 +483,13 @@ class SQLiteStore:
         return Labels(people, np.array([m.added_at for m in metas], np.float64))
 
     def _fetch(
-        self, connection: sqlite3.Connection, ids: np.ndarray, partial: bool = False
+        self, connection: sqlite3.Connection, ids: Iterable[int], partial: bool = False
     ) -> dict[int, tuple[bytes, Meta]]:
         """Code and Meta of rows by id, each checked; unless `partial`, all must be there."""
         found = {}
-        execute = connection.execute
-        for id in ids.tolist():
-            row = execute(
+        cursor = connection.cursor()
+        for id in ids:
+            row = cursor.execute(
                 "SELECT id, code, person, photo, added_at, crc FROM face WHERE id = ?", (id,)
             ).fetchone()
             if row is not None:
@@ -658,6 +658,8 @@ class SQLiteStore:
 
 def _filled(array: np.ndarray, k: int, empty: float) -> np.ndarray:
     """Columns (Q, C <= k) with `empty` up to (Q, k)."""
+    if array.shape[1] == k:
+        return array
     full = np.full((len(array), k), empty, array.dtype)
     full[:, : array.shape[1]] = array
     return full
