@@ -48,6 +48,8 @@ def train_demo(
         accelerator.device,
         config.seed,
     )
+    if not resume:
+        recipe.fit_hash_layer(attended=False)
     return train(recipe, out, config, "demo", accelerator, resume)
 
 

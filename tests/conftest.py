@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,13 @@ from daah.gallery import BuildReport, Gallery, build
 from daah.models.encoder import FaceEncoder, load_encoder
 from daah.retrieval import DEFAULT_CHECKPOINT, FaceRetriever
 from daah.sources import Photo
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With DAAH_NO_SKIPS a skipped test is a failure: what cannot run must be installed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("DAAH_NO_SKIPS") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,10 @@ class DemoSettings:
 
     keep_until: share of training over which the mask takes over from the plain image; a
     pretrained trunk must not meet a random mask. memory: past codes that enlarge the lists.
+    head_steps: steps that the hash layer trains alone, on features of the untouched trunk, before.
+    lr_trunk is relative: a tensor's own rate is lr_trunk times the root mean square of its weights.
+    Folded scales leave weights of 0.001 beside weights of 0.1, and one absolute rate for both
+    destroyed what the trunk knew within a hundred steps.
     """
 
     bits: int = 128
@@ -43,11 +47,14 @@ class DemoSettings:
     pairs: int = 96
     strangers: int = 64
     steps: int = 75
-    lr_hash: float = 3e-3
-    lr_trunk: float = 1e-4
+    lr_hash: float = 1e-3
+    lr_head: float = 5e-3
+    head_steps: int = 800
+    head_batch: int = 512
+    lr_trunk: float = 1e-3
     lr_spatial: float = 1e-3
     warmup: float = 0.02
-    keep_until: float = 0.2
+    keep_until: float = 0.4
     memory: int = 1024
     sharpness: float = 14.0
     contrastive: float = 1.0
@@ -116,11 +123,56 @@ class DemoRecipe:
             layer.weight[:, 128:] = rotation @ self.linear
             layer.bias.copy_(-rotation @ self.teacher.mean(0))
 
+    def fit_hash_layer(self, attended: bool) -> None:
+        """Train the hash layer alone, on features of clean and mirrored faces seen once.
+
+        attended: behind their masks, for a spatial network that is trained; else whole, as the
+        start of a training.
+        """
+        settings, layer = self.settings, self.model.hashing.hash
+        with self._autocast():
+            features = torch.stack([self._features(mirror, attended) for mirror in (False, True)], 1)
+        optimiser = torch.optim.AdamW(
+            [
+                {"params": layer.parameters(), "lr": settings.lr_head},
+                {"params": [self.log_scale], "lr": 2 * settings.lr_head, "weight_decay": 0.0},
+            ]
+        )
+        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, settings.head_steps))
+        pairs = settings.head_batch // 4
+        draw = PairDraw(self.train.labels, pairs, settings.head_batch - 2 * pairs)
+        generator = np.random.default_rng(0)
+        for _ in range(settings.head_steps):
+            index = torch.from_numpy(draw.batch(generator)).to(self.device)
+            side = torch.randint(0, 2, index.shape, generator=self.augment.generator)
+            loss, _ = self._code_loss(features[index, side.to(self.device)], index)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            decay.step()
+
+    @torch.inference_mode()
+    def _features(self, mirror: bool, attended: bool, batch: int = 64) -> Tensor:
+        """Features (N, 384) of the training faces in eval mode."""
+        self.model.eval()
+        parts = []
+        for start in range(0, len(self.train), batch):
+            faces = to_tensor(self.train.images[start : start + batch]).to(self.device)
+            x = self.model.normalise(faces.flip(3) if mirror else faces)
+            x = x.contiguous(memory_format=torch.channels_last)
+            if attended:
+                x = self.model.gate(x, self.model.mask(x))
+            parts.append(self.model.hashing.features(x).float())
+        return torch.cat(parts)
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         settings, network = self.settings, self.model.hashing
         head = [p for n, p in network.named_parameters() if not n.startswith("trunk.")]
         return [
-            {"name": "trunk", "params": list(network.trunk.parameters()), "lr": settings.lr_trunk},
+            *(
+                {"name": "trunk", "params": [p], "lr": settings.lr_trunk * _root_mean_square(p)}
+                for p in network.trunk.parameters()
+            ),
             {"name": "hash", "params": [*head, self.log_scale], "lr": settings.lr_hash},
             {
                 "name": "spatial",
@@ -152,7 +204,7 @@ class DemoRecipe:
         with self._autocast(), torch.set_grad_enabled(spatial_turn):
             mask = self.model.mask(x)  # float32, (B, 1, 150, 150)
         leaf = mask.detach().requires_grad_(spatial_turn)
-        attended, signs = self._branch(x * (keep + (1 - keep) * leaf), index)
+        attended, signs = self._branch(self.model.gate(x, keep + (1 - keep) * leaf), index)
         log = {"attended": attended.item(), "mask_mean": leaf.mean().item()}
         log["mask_spread"] = leaf.std(dim=(2, 3)).mean().item()
         if not spatial_turn:
@@ -181,7 +233,7 @@ class DemoRecipe:
         parameters = list(self.model.hashing.parameters())
         for parameter in parameters:
             parameter.requires_grad_(False)
-        hidden, _ = self._branch(x * (1 - inverse), index)
+        hidden, _ = self._branch(self.model.gate(x, 1 - inverse), index)
         hinge = complement_loss(attended, hidden, self.settings.margin_complement)
         (gradient,) = torch.autograd.grad(hinge, inverse)
         for parameter in parameters:
@@ -190,11 +242,19 @@ class DemoRecipe:
 
     def _branch(self, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of one branch, and the codes (B, K) as -1/+1."""
-        settings, network = self.settings, self.model.hashing
         with self._autocast():
-            features = network.features(x)
+            features = self.model.hashing.features(x)
         features = features.float()  # (B, 384)
-        logits = network.hash(features)  # (B, K)
+        loss, signs = self._code_loss(features, index)
+        # f4's channel attention is inside the features; the anchor holds what the teacher reads.
+        student = features[:, 128:] @ self.linear.T
+        drift = 1 - F.cosine_similarity(student, self.teacher[index], dim=1).mean()
+        return loss + self.settings.anchor * drift, signs
+
+    def _code_loss(self, features: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """The terms on codes, mean over the prefixes, for features (B, 384)."""
+        settings = self.settings
+        logits = self.model.hashing.hash(features)  # (B, K)
         signs = straight_through_sign(logits)
         references = torch.cat([signs, self.memory_signs])  # (M, K)
         reference_index = torch.cat([index, self.memory_index])
@@ -204,7 +264,7 @@ class DemoRecipe:
         teacher = self.teacher_unit[index] @ self.teacher_unit[reference_index].T
         similarities = nested_similarities(signs, references, settings.lengths)
         scale = self.log_scale.clamp(max=math.log(40.0)).exp()
-        total = x.new_zeros(())
+        total = features.new_zeros(())
         for i, length in enumerate(sorted(settings.lengths)):
             similarity = similarities[length]
             total = total + settings.contrastive * contrastive_loss(
@@ -215,10 +275,7 @@ class DemoRecipe:
             )
         total = total / len(settings.lengths)
         total = total + settings.correlation * correlation_loss(signs)
-        # f4's channel attention is inside the features; the anchor holds what the teacher reads.
-        student = features[:, 128:] @ self.linear.T
-        drift = 1 - F.cosine_similarity(student, self.teacher[index], dim=1).mean()
-        return total + settings.anchor * drift, signs
+        return total, signs
 
     def _remember(self, signs: Tensor, index: Tensor) -> None:
         keep = max(0, self.settings.memory)
@@ -267,3 +324,7 @@ class DemoRecipe:
                 "images": len(self.validation),
             },
         }
+
+
+def _root_mean_square(parameter: Tensor) -> float:
+    return float(parameter.detach().square().mean().sqrt()) + 1e-6

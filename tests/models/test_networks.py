@@ -102,18 +102,36 @@ def test_parameter_counts_are_pinned(config, count: int) -> None:
     assert sum(p.numel() for p in build_model(config).parameters()) == count
 
 
+def half_hidden(size: int) -> torch.Tensor:
+    mask = torch.ones(1, 1, size, size)
+    mask[..., : size // 2] = 0
+    return mask
+
+
 @pytest.mark.parametrize("config", [PAPER, DEMO])
 def test_the_mask_gates_what_the_hash_network_sees(config) -> None:
     torch.manual_seed(0)
     model = build_model(config).eval()
     faces = torch.rand(1, 3, model.input_size, model.input_size) * 255
-    whole = model(faces, torch.ones(1, 1, model.input_size, model.input_size)).logits
-    hidden = torch.ones(1, 1, model.input_size, model.input_size)
-    hidden[..., : model.input_size // 2] = 0
-    assert not torch.equal(model(faces, hidden).logits, whole)
+    whole = model(faces, torch.ones_like(faces[:, :1])).logits
+    assert not torch.equal(model(faces, half_hidden(model.input_size)).logits, whole)
+
+
+def test_nothing_passes_where_the_papers_mask_is_zero() -> None:
+    torch.manual_seed(0)
+    model = build_model(PAPER).eval()
+    faces = torch.rand(1, 3, 32, 32) * 255
     changed = faces.clone()
-    changed[..., : model.input_size // 2] = 0
+    changed[..., :16] = 0
+    hidden = half_hidden(32)
     assert torch.equal(model(faces, hidden).logits, model(changed, hidden).logits)
+
+
+def test_the_demos_gate_dims_and_does_not_cut() -> None:
+    model = build_model(DEMO)
+    x = torch.randn(1, 3, 150, 150)
+    torch.testing.assert_close(model.gate(x, torch.zeros_like(x[:, :1])), x * model.KEEP)
+    torch.testing.assert_close(model.gate(x, torch.ones_like(x[:, :1])), x)
 
 
 @pytest.mark.parametrize("config", [PAPER, DEMO])
