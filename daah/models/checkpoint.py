@@ -160,6 +160,7 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> 
     text = json.dumps(metadata, sort_keys=True)
     partial = path.with_name(path.name + ".partial")
     save_file(tensors, partial, {"daah": text, "sha256": _digest(tensors, text)})
+    partial.chmod(0o644)  # safetensors makes it readable by its owner alone
     partial.replace(path)
     return _fingerprint(tensors, metadata)
 

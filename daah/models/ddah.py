@@ -107,8 +107,8 @@ class DemoDDAH(DDAH):
     #: The spatial network looks at a copy of this side, and its mask has `GRID` cells a side.
     SPATIAL_SIZE = 64
     GRID = 16
-    #: What passes where the mask is 0. The transferred trunk never met faces with holes: with 0 here
-    #: it lost more than fine-tuning on this much data could teach it again.
+    #: What passes where the mask is 0. The transferred trunk never met faces with holes: with 0
+    #: here it lost more than fine-tuning on this much data could teach it again.
     KEEP = 0.5
 
     def __init__(self, bits: int) -> None:

@@ -131,7 +131,9 @@ class DemoRecipe:
         """
         settings, layer = self.settings, self.model.hashing.hash
         with self._autocast():
-            features = torch.stack([self._features(mirror, attended) for mirror in (False, True)], 1)
+            features = torch.stack(
+                [self._features(mirror, attended) for mirror in (False, True)], 1
+            )
         optimiser = torch.optim.AdamW(
             [
                 {"params": layer.parameters(), "lr": settings.lr_head},
