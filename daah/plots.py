@@ -105,7 +105,7 @@ def accuracy_by_length(
     axes.minorticks_off()
     _label(axes, "code length in bits", measure, f"{measure} by code length")
     axes.set_ylim(None, 1.0)
-    axes.legend()
+    _legend(axes)
     return figure
 
 
@@ -252,7 +252,19 @@ def precision_recall_curves(curves: Mapping[str, metrics.PrecisionRecall]) -> Fi
     axes.set_xlim(0, 1.01)
     axes.set_ylim(0, 1.01)
     _label(axes, "recall", "precision", "Everything within a distance")
-    axes.legend()
+    _legend(axes)
+    return figure
+
+
+@mpl.rc_context(_STYLE)
+def precision_at_curves(curves: Mapping[str, Series]) -> Figure:
+    """Precision among the first k results against k (x), a line a method."""
+    figure, axes = _figure(5.6, 4.2)
+    for i, (name, series) in enumerate(curves.items()):
+        _line(axes, series, name, i, linestyle=("-", "--", "-.", ":")[i % 4])
+    axes.set_ylim(0, 1.01)
+    _label(axes, "number of results", "precision", "Precision among the first results")
+    _legend(axes)
     return figure
 
 
@@ -347,6 +359,12 @@ def _line(axes: Axes, series: Series, name: str, i: int, linestyle: str = "-") -
     )
     if series.low is not None and series.high is not None:
         axes.fill_between(series.x, series.low, series.high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _legend(axes: Axes) -> None:
+    """Beside the plot when it would cover the lines."""
+    many = len(axes.get_legend_handles_labels()[0]) > 8
+    axes.legend(**({"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if many else {}))
 
 
 def _label(axes: Axes, x: str, y: str, title: str) -> None:

@@ -5,7 +5,7 @@ is 1 for an error with a reason, 2 for wrong usage. What a command needs is impo
 so that --help answers at once.
 """
 
-from daah.cli import gallery, learn, measure, photos
+from daah.cli import closed, gallery, learn, measure, photos
 from daah.cli.console import application
 
 app = application(
@@ -30,4 +30,6 @@ app.command()(learn.train)
 app.command()(learn.calibrate)
 app.command()(measure.evaluate)
 app.command("evaluate-attention")(measure.evaluate_attention)
+app.command("evaluate-closed")(closed.evaluate_closed)
+app.command()(closed.compare)
 app.command()(measure.bench)

@@ -1,0 +1,131 @@
+"""Commands of protocol 2, the paper's closed set: a checkpoint, and every method compared."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daah.cli.console import CheckpointFile, JsonFile, Progress, about, emit, load_model, numbers
+from daah.errors import ConfigError
+
+Data = Annotated[
+    list[Path],
+    typer.Option(metavar="DIR", help="A tree of aligned faces as prepare writes it; repeat."),
+]
+Minimum = Annotated[int, typer.Option(min=2, help="People with fewer images are left out.")]
+Maximum = Annotated[int, typer.Option(min=2, help="Images of a person, the first by name.")]
+
+
+def evaluate_closed(
+    data: Data,
+    checkpoint: CheckpointFile = None,
+    bits: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Code lengths, as 16,24. Default: all of the model."),
+    ] = None,
+    minimum: Minimum = 20,
+    maximum: Maximum = 100,
+    seed: Annotated[int, typer.Option(help="Of the split: the one of training.")] = 0,
+    json: JsonFile = None,
+) -> None:
+    """Measure a model on other photos of the people it was trained on (protocol 2).
+
+    A fifth of each person's images are queries, the rest are the database. Tie-averaged mAP,
+    rank-1, precision within two bits and at k. The figure means what it says only for a
+    checkpoint that trained on the same data and seed, or on none of it.
+
+    \b
+    Example:
+      python -m daah evaluate-closed --data FACES --checkpoint runs/paper/paper.safetensors
+    """
+    from daah.closed_set import evaluate_closed as evaluate
+
+    encoder = load_model(checkpoint)
+    with Progress() as progress:
+        report = evaluate(encoder, data, numbers(bits), seed, minimum, maximum, progress)
+    emit({"checkpoint": about(encoder), **report.to_dict()}, json)
+
+
+def compare(
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="A tree of aligned faces as prepare writes it; repeat."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path(
+        "runs/compare"
+    ),
+    work: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Finished jobs, to go on with. Default: OUT/work."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="All methods on ORL, few epochs, in minutes.")
+    ] = False,
+    methods: Annotated[
+        str | None, typer.Option(metavar="LIST", help="As ITQ,KSH,DDAH. Default: all.")
+    ] = None,
+    bits: Annotated[str | None, typer.Option(metavar="LIST", help="Default: 12,24,36,48.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="At 48 bits. Default: 3, with --quick 1.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of every deep method. Default: 6, with --quick 8.")
+    ] = None,
+    start_epochs: Annotated[
+        int, typer.Option(min=1, help="Of the trunk that every deep method starts from.")
+    ] = 12,
+    tuning: Annotated[
+        float | None,
+        typer.Option(help="Share of the epochs that each try gets; 0: none. Default: 0.5."),
+    ] = None,
+    features: Annotated[
+        bool, typer.Option(help="Shallow methods on pixels and trunk features, too.")
+    ] = True,
+    ablation: Annotated[bool, typer.Option(help="DDAH with parts taken out, too.")] = True,
+    minimum: Minimum = 20,
+    maximum: Maximum = 100,
+    json: JsonFile = None,
+) -> None:
+    """Compare every hashing method of the paper's list under one budget (protocol 2).
+
+    Writes compare.json, compare.md and curves to --out after every finished job. A stopped
+    comparison goes on when the same command is given again.
+
+    \b
+    Examples:
+      python -m daah compare --quick
+      python -m daah compare --data FACES --out runs/compare
+      python -m daah compare --data FACES --methods ITQ,DDAH --bits 48 --out runs/two
+    """
+    from daah.baselines import METHODS
+    from daah.baselines.deep import Budget
+    from daah.comparison import ComparisonSettings, closed_data, orl_data
+    from daah.comparison import compare as run
+
+    if quick == bool(data):
+        raise ConfigError("expected --data DIR, or --quick to compare on ORL")
+    settings = ComparisonSettings(
+        methods=tuple(m.strip() for m in methods.split(",")) if methods else tuple(METHODS),
+        bits=numbers(bits) or (12, 24, 36, 48),
+        seeds=seeds or (1 if quick else 3),
+        budget=Budget(epochs=epochs or (8 if quick else 6)),
+        start_epochs=start_epochs,
+        tuning=(0.0 if quick else 0.5) if tuning is None else tuning,
+        features=features and not quick,
+        ablation=ablation and not quick,
+    )
+    faces = orl_data() if quick else closed_data(data or [], minimum, maximum)
+    report = run(faces, settings, work or out / "work", out, _command())
+    if json is not None:
+        emit(report, json)
+    else:
+        emit({"rows": len(report["rows"]), "written": str(out / "compare.json")}, None)
+
+
+def _command() -> str:
+    """The command as it was given, without where this package lies."""
+    return shlex.join(["python", "-m", "daah", *sys.argv[1:]])
