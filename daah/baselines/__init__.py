@@ -36,7 +36,7 @@ class Method:
     tries: tuple[Mapping[str, Any], ...] = field(default=({},))
 
 
-#: Learning rates are what every deep method tunes.
+#: Learning rates are what every deep method tunes; DSDH also who leads its discrete codes.
 _RATES = ({"lr": 1e-3}, {"lr": 3e-3})
 _WIDTHS = ({"width": 0.5}, {"width": 1.0})
 
@@ -51,7 +51,7 @@ METHODS: dict[str, Method] = {
     "DSH": Method(DSH, "deep", _RATES),
     "DHN": Method(DHN, "deep", _RATES),
     "multi-label DSH": Method(MultiLabelDSH, "deep", _RATES),
-    "DSDH": Method(DSDH, "deep", _RATES),
+    "DSDH": Method(DSDH, "deep", ({"lr": 1e-3, "pull": 0.1}, {"lr": 3e-3, "pull": 1e-3})),
     "DDH": Method(DDH, "deep", _RATES),
     "DDQH": Method(DDQH, "deep", _RATES),
     "ADSH": Method(ADSH, "deep", _RATES),

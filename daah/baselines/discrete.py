@@ -25,7 +25,8 @@ class DSDH(DeepHasher):
 
     As in the published training a batch is paired with the stored outputs of all training images.
     Deviations: B and W are renewed once an epoch; similar and dissimilar pairs are averaged
-    apart, as for the other pairwise methods here; eta is on the scale of that average.
+    apart, as for the other pairwise methods here; eta is on the scale of that average; U enters
+    Q as `pull` times its tanh, and tuning chooses whether it or the labels lead.
     """
 
     ridge = 1.0
@@ -51,7 +52,6 @@ class DSDH(DeepHasher):
     def begin_epoch(self, epoch: int) -> None:
         codes = self.codes.double().numpy()
         classifier = classifier_of(codes, self.y, self.ridge)
-        # Q = Y W^T + eta / mu U; mu = 1 and outputs bounded, so that labels lead.
         target = self.y @ classifier.T + self.pull * np.tanh(self.outputs.double().numpy())
         self.codes = torch.from_numpy(discrete_codes(codes, target, classifier)).float()
 
