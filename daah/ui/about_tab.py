@@ -27,7 +27,7 @@ class AboutTab:
             people=f"{len(gallery.people()):,}",
             bits=desk.retriever.bits,
             bytes=desk.retriever.bits // 8,
-            minutes=settings.keep_minutes,
+            minutes=settings.keep_words,
             additions=settings.additions_minutes,
             upload=settings.max_upload_mb,
         )

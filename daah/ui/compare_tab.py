@@ -128,7 +128,7 @@ class CompareTab:
         return not pair.expired(self.desk.settings.keep_seconds)
 
     def _expired(self) -> dict[Any, Any]:
-        text = render.EXPIRED.format(minutes=self.desk.settings.keep_minutes)
+        text = render.EXPIRED.format(after=self.desk.settings.keep_words)
         return self._clear(render.say(text, "bad"))
 
     def _clear(self, sentence: str) -> dict[Any, Any]:

@@ -109,7 +109,7 @@ class GalleryTab:
     def _wire(self) -> None:
         shown = [self.summary, self.map, self.people, self.entry]
         newest = {**QUICK, "trigger_mode": "always_last"}
-        self.name.input(self._find, [self.name, self.own], self.people, **newest)
+        self.name.change(self._find, [self.name, self.own], self.people, **newest)
         known = [self.search.session, self.own]
         turned = [self.entry, self.map, self.tabs, *self.search.whole]
         for piece in (self.map, self.people, self.entry):

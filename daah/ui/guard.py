@@ -68,14 +68,14 @@ def refuse_addresses(inputs: Any) -> None:
 def forget(demo: gr.Blocks, seconds: float, is_over: Callable[[Any], bool]) -> None:
     """Drop what Gradio still holds of visitors whose time is over.
 
-    A State for which `is_over` holds is deleted with the page drawn from it; a session not used
+    A State for which `is_over` holds becomes None, with the page drawn from it; a session not used
     for `seconds` loses its page too.
     """
     holder = demo.state_holder
     for key, session in list(holder.session_data.items()):
         over = [i for i, value in session.state_data.items() if is_over(value)]
         for component in over:
-            session.state_data.pop(component, None)
+            session.state_data[component] = None  # without a value it would start anew
         last = holder.time_last_used.get(key)
         idle = last is None or (type(last).now() - last).total_seconds() > seconds
         if over or idle:

@@ -107,7 +107,6 @@ def build_app(retriever: FaceRetriever, settings: Settings | None = None) -> App
             gallery.show, [search.session, own], [gallery.summary, gallery.map], **QUICK
         )
         header.select(lambda: gr.Tabs(selected="about"), None, tabs, **QUICK)
-        demo.load(search.start, None, search.session, **QUICK)
         _endpoints(desk)
     demo.queue(
         max_size=settings.queue_size,
@@ -138,7 +137,7 @@ def _header(settings: Settings) -> str:
         f'<nav aria-label="About this page"><a href="{PAPER}">Paper</a>{code}'
         '<button type="button" data-do="card">Model card</button></nav>'
         '<p class="privacy">Photos are processed on this server, deleted within '
-        f"{settings.keep_minutes} minutes, never added to the gallery and never used for training."
+        f"{settings.keep_words}, never added to the gallery and never used for training."
         "</p></header>"
     )
 

@@ -22,7 +22,7 @@ QUICK: dict[str, Any] = {
 MODEL: dict[str, Any] = {
     "concurrency_id": "model",
     "concurrency_limit": 1,
-    "trigger_mode": "once",
+    "trigger_mode": "multiple",  # what is asked for meanwhile waits its turn, and is not lost
     "api_visibility": "private",
 }
 

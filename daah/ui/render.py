@@ -23,7 +23,7 @@ from daah.ui.handlers import View
 from daah.ui.session import MODEL, OFF, PAINTED
 
 NO_FACE = "No face found. Try a larger, front-facing face."
-EXPIRED = "This result was deleted after {minutes} minutes, as promised. Add the photo again."
+EXPIRED = "This result was deleted after {after}, as promised. Add the photo again."
 WAITING = "Add a photo, or choose an example."
 
 
@@ -355,10 +355,10 @@ def matches(view: View) -> str:
     within = "Likely the same person" if calibrated else "Within the limit"
     beyond = "Probably different people" if calibrated else "Over the limit"
     if near:
-        out.append(f'<h4 class="line good">{within}: up to {limit}</h4>')
+        out.append(f'<h3 class="line good">{within}: up to {limit}</h3>')
         out.append(_cards(view, near, ""))
     if far:
-        out.append(f'<h4 class="line far">{beyond}: over {limit}</h4>')
+        out.append(f'<h3 class="line far">{beyond}: over {limit}</h3>')
         out.append(_cards(view, far, " dim"))
     return "".join(out)
 
@@ -468,4 +468,4 @@ def download(view: View) -> str:
 
 def heading(text: str, id: str) -> str:
     """A section heading."""
-    return f'<h3 id="{id}">{escape(text)}</h3>'
+    return f'<h2 id="{id}">{escape(text)}</h2>'

@@ -122,7 +122,7 @@ def entry(photos: Sequence[Entry], thumbnail: Thumbnail) -> str:
         f'<button type="button" class="main" data-do="search" data-id="{one.id}">'
         "Search with this face</button></div></div>"
         + (
-            f'<h4>Other photos of {escape(one.person)}</h4><ol class="cards small">{others}</ol>'
+            f'<h3>Other photos of {escape(one.person)}</h3><ol class="cards small">{others}</ol>'
             if rest
             else ""
         )

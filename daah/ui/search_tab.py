@@ -77,7 +77,7 @@ class SearchTab:
         self.desk, self.settings, self.own = desk, desk.settings, own
         self.landing = landing
         retriever = desk.retriever
-        self.session = gr.State(None)
+        self.session = gr.State(landing)
         # Where the slider stands, and the code length that this means.
         self.position = gr.State(retriever.bits)
         self.length = gr.State(retriever.bits)
@@ -107,10 +107,6 @@ class SearchTab:
         """The controls before anybody touched them."""
         bits = self.retriever.bits
         return Options(bits, self.settings.matches, self._threshold(bits))
-
-    def start(self) -> Session | None:
-        """The session that a page starts with."""
-        return self.landing
 
     def _threshold(self, bits: int) -> int:
         calibrated = self.retriever.threshold(bits)
@@ -194,8 +190,7 @@ class SearchTab:
         result = [self.session, *parts.all()]
         whole = self.whole
         loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": parts.sentence}
-        latest = {"trigger_mode": "always_last"}
-        newest = {**QUICK, **latest}
+        newest = {**QUICK, "trigger_mode": "always_last"}
 
         found = self.photo.input(self._search, [self.photo, *known], whole, **MODEL, **loud)
         found.failure(self._failed, None, whole, **QUICK)
@@ -206,7 +201,7 @@ class SearchTab:
         parts.code.select(
             self._bit, known, result, **MODEL, show_progress="minimal", show_progress_on=parts.code
         )
-        parts.paint.select(self._paint, known, result, **{**MODEL, **latest}, **loud)
+        parts.paint.select(self._paint, known, result, **MODEL, **loud)
 
         parts.boxes.select(self._face, known, result, **QUICK)
         parts.chips.select(self._face, known, result, **QUICK)
@@ -423,7 +418,7 @@ class SearchTab:
         return {self.session: None, **drawn}
 
     def _expired(self) -> dict[Any, Any]:
-        text = render.EXPIRED.format(minutes=self.settings.keep_minutes)
+        text = render.EXPIRED.format(after=self.settings.keep_words)
         return self._clear(render.say(text, "bad"))
 
 

@@ -60,6 +60,10 @@ class Session(Expires):
     born: float = field(default_factory=time.monotonic)
     example: bool = False
 
+    def __deepcopy__(self, _memo: dict) -> Session:
+        """Itself: it never changes, and Gradio copies a State's first value for every visitor."""
+        return self
+
     def faces(self, attention: str) -> tuple[EncodedFace, ...]:
         """The faces under `attention`; those not painted yet keep the model's own mask."""
         if attention == OFF:

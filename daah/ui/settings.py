@@ -62,9 +62,10 @@ class Settings:
         return cls(**changed)
 
     @property
-    def keep_minutes(self) -> int:
+    def keep_words(self) -> str:
         """`keep_seconds` as the page states it."""
-        return math.ceil(self.keep_seconds / 60)
+        minutes = math.ceil(self.keep_seconds / 60)
+        return f"{minutes} minute{'s' if minutes > 1 else ''}"
 
     @property
     def file_age(self) -> int:

@@ -300,7 +300,7 @@ def test_what_is_over_is_forgotten_with_the_page_drawn_from_it() -> None:
         time_last_used={key: used for key, (_, used) in made.items()},
     )
     guard.forget(SimpleNamespace(state_holder=holder), 600, lambda value: value == "old")
-    assert holder.session_data["over"].state_data == {2: "own"}
+    assert holder.session_data["over"].state_data == {1: None, 2: "own"}
     assert holder.session_data["over"].config_values[7]["props"] == {"label": "x"}
     assert holder.session_data["fresh"].config_values[7]["props"]["value"] == "a photo"
     assert holder.session_data["idle"].config_values[7]["props"] == {"label": "x"}
