@@ -15,21 +15,22 @@ from gradio.data_classes import ImageData
 
 from daah.errors import ImageError
 from daah.images import read_image
+from daah.ui.refusal import Refusal
 
 
 class Photo(gr.Image):
     """`gr.Image` whose value is (H, W, 3) uint8 RGB, upright, read through `daah.images`."""
 
     def preprocess(self, payload: ImageData | None) -> np.ndarray | None:
-        """The uploaded photo. Raises gr.Error with the ImageError's sentence."""
+        """The uploaded photo. Raises Refusal with the ImageError's sentence."""
         if payload is None:
             return None
         if not payload.path:
-            raise gr.Error("A photo must be uploaded as a file.", title="No photo")
+            raise Refusal("A photo must be uploaded as a file.", title="No photo")
         try:
             return read_image(Path(payload.path))
         except ImageError as problem:
-            raise gr.Error(str(problem), title="This photo cannot be read") from None
+            raise Refusal(str(problem), title="This photo cannot be read") from None
 
     is_template = True  # the page draws it as its base
 

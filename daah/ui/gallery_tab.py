@@ -13,6 +13,7 @@ from daah.ui import collection, render, render_gallery
 from daah.ui.components import Photo
 from daah.ui.desk import Desk
 from daah.ui.parts import MODEL, QUICK, part
+from daah.ui.refusal import Refusal
 from daah.ui.search_tab import SearchTab
 from daah.ui.session import MODEL as ON
 from daah.ui.session import Session
@@ -189,9 +190,9 @@ class GalleryTab:
                 self.map: self._map(session, photos[0].person),
             }
         except DaahError as problem:
-            raise gr.Error(str(problem)) from None
+            raise Refusal(str(problem)) from None
         except (KeyError, TypeError, ValueError):
-            raise gr.Error("The page sent something that it never offers.") from None
+            raise Refusal("The page sent something that it never offers.") from None
 
     def _add_own(
         self, own: SessionGallery, person: str, photo: np.ndarray | None, text: str

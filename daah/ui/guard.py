@@ -15,6 +15,8 @@ import gradio as gr
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from daah.ui.refusal import Refusal
+
 #: Parts of a path that ask the server to fetch from elsewhere.
 _REFUSED = ("/file=http:", "/file=https:", "/proxy=")
 
@@ -47,7 +49,7 @@ class Guard:
 
 
 def refuse_addresses(inputs: Any) -> None:
-    """Raise gr.Error when a value of an event names a file by address or without Gradio's mark.
+    """Raise Refusal when a value of an event names a file by address or without Gradio's mark.
 
     Gradio checks that a marked file was uploaded; it would download one given by address.
     """
@@ -55,7 +57,7 @@ def refuse_addresses(inputs: Any) -> None:
         if isinstance(inputs.get("path"), str):
             marked = (inputs.get("meta") or {}).get("_type") == "gradio.FileData"
             if not marked or "://" in inputs["path"]:
-                raise gr.Error("Photos are taken as uploads only, not by address.")
+                raise Refusal("Photos are taken as uploads only, not by address.")
         values: Any = inputs.values()
     elif isinstance(inputs, list | tuple):
         values = inputs

@@ -23,6 +23,7 @@ from daah.ui.landing import load_landing
 from daah.ui.live_tab import LiveTab
 from daah.ui.parts import QUICK, part, static
 from daah.ui.quality_tab import QualityTab
+from daah.ui.refusal import Refusal
 from daah.ui.search_tab import SearchTab
 from daah.ui.session import Expires
 from daah.ui.settings import Settings
@@ -158,8 +159,8 @@ def _endpoints(desk: Desk) -> None:
             data = Path(photo["path"]).read_bytes()
             return handlers.search_file(desk.retriever, data, k, bits)
         except DaahError as problem:
-            raise gr.Error(str(problem)) from None
+            raise Refusal(str(problem)) from None
         except (KeyError, TypeError, OSError):
-            raise gr.Error("photo: expected an uploaded file.") from None
+            raise Refusal("photo: expected an uploaded file.") from None
 
     gr.api(search, api_name="search", concurrency_id="model", concurrency_limit=1)

@@ -18,6 +18,7 @@ from daah.ui.desk import Desk
 from daah.ui.examples import EXAMPLES
 from daah.ui.handlers import View
 from daah.ui.parts import MODEL, QUICK, part
+from daah.ui.refusal import Refusal
 from daah.ui.session import MODEL as ON
 from daah.ui.session import OFF, PAINTED, Options, Session
 
@@ -284,7 +285,7 @@ class SearchTab:
         )
 
     def _failed(self) -> dict[Any, Any]:
-        text = "That photo gave no result; the message says why. Choose another one."
+        text = "That photo gave no result; the message says why. Try again, or choose another one."
         return {self.photo: None, **self._clear(render.say(text, "bad"))}
 
     def _face(
@@ -402,7 +403,7 @@ class SearchTab:
         try:
             session = work()
         except DaahError as problem:
-            raise gr.Error(str(problem), title="No result") from None
+            raise Refusal(str(problem), title="No result") from None
         return self._drawn(session, options, own)
 
     def _drawn(
@@ -427,4 +428,4 @@ def _whole(event: gr.EventData, name: str) -> int:
     try:
         return int(str(event._data[name]))
     except (KeyError, TypeError, ValueError):
-        raise gr.Error("The page sent something that it never offers; load it again.") from None
+        raise Refusal("The page sent something that it never offers; load it again.") from None

@@ -27,6 +27,7 @@ from starlette.testclient import TestClient
 from daah import bulk
 from daah.errors import ConfigError, DataError, GalleryError, ImageError
 from daah.gallery import SessionGallery
+from daah.models.encoder import FaceEncoder
 from daah.retrieval import FaceRetriever
 from daah.ui import collection, guard, handlers, landing, quality, render_gallery, render_quality
 from daah.ui.components import Photo
@@ -237,7 +238,7 @@ def test_settings_come_from_the_environment() -> None:
     assert Settings.from_environment({}) == Settings()
     assert Settings().public
     made = Settings.from_environment({"DAAH_PUBLIC": "no", "DAAH_KEEP_SECONDS": "300"})
-    assert (made.public, made.keep_minutes) == (False, 5)
+    assert (made.public, made.keep_seconds, made.keep_words) == (False, 300, "5 minutes")
     for wrong in ({"DAAH_PUBLIC": "maybe"}, {"DAAH_QUEUE_SIZE": "x"}, {"DAAH_QUEUE_SIZE": "0"}):
         with pytest.raises(ConfigError):
             Settings.from_environment(wrong)
@@ -339,3 +340,9 @@ def test_without_any_report_every_question_says_so(fake: FaceRetriever, tmp_path
     found = quality.sections(fake.encoder, tmp_path / "nothing")
     assert all("Not measured yet" in render_quality.section(section) for section in found)
     assert ("Name", "fake") in quality.about_checkpoint(fake.encoder).rows
+
+
+def test_the_shipped_landing_is_of_the_shipped_checkpoint(encoder: FaceEncoder) -> None:
+    with np.load(landing.FILE, allow_pickle=False) as held:
+        made_by = str(held["fingerprint"])
+    assert made_by == encoder.fingerprint, "run: python -m daah.ui.make_examples"
