@@ -2,6 +2,8 @@
 
 import sys
 
+import torch
+
 from daah.errors import DaahError
 from daah.retrieval import load_retriever
 from daah.ui.layout import build_app, build_notice
@@ -14,6 +16,7 @@ def show(fraction: float, text: str) -> None:
 
 
 settings = Settings.from_environment()
+torch.set_num_threads(settings.threads)
 try:
     demo = build_app(load_retriever(progress=show, read_only=settings.public), settings)
 except DaahError as problem:

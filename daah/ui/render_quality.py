@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 from html import escape
 
-from daah.ui.quality import Picture, Section, Table
+from daah.ui.quality import Picture, Section
 from daah.ui.render import heading
+from daah.ui.report_tables import Table
 
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
 def section(found: Section) -> str:
+    """A question with its figures and tables, or with the sentence that there are none."""
     body = "".join(_picture(p) for p in found.pictures)
     body = f'<div class="figures">{body}</div>' if body else ""
     body += "".join(table(t) for t in found.tables)
@@ -36,6 +38,7 @@ def _picture(picture: Picture) -> str:
 
 
 def table(given: Table) -> str:
+    """A table that scrolls sideways on a phone, its note and its source below."""
     head = "".join(f'<th scope="col">{escape(c)}</th>' for c in given.columns)
     rows = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'

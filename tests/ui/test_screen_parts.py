@@ -322,16 +322,52 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
                          "tar_at_far_1e-3": 0.2}],
         }  # fmt: skip
 
-    (tmp_path / "ours.json").write_text(json.dumps(report(fake.encoder.fingerprint, 0.777)))
-    (tmp_path / "theirs.json").write_text(json.dumps(report("0" * 64, 0.111)))
-    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "open-set.json").write_text(
+        json.dumps(report(fake.encoder.fingerprint, 0.777) | {"data": "Some photos"})
+    )
+    (tmp_path / "peers.json").write_text(
+        json.dumps({"rows": [{"representation": "floats", "bytes": 512, "map": 0.955}]})
+    )
+    (tmp_path / "old-open-set.json").write_text(json.dumps(report("0" * 64, 0.111)))
+    (tmp_path / "old-slices.json").write_text(
+        json.dumps({"damage": [{"kind": "blur", "value": 2, "map": 0.222}]})
+    )
+    (tmp_path / "slices.json").write_text(
+        json.dumps({
+            "bits": 64,
+            "damage": [{"kind": "blur", "value": 2, "map": 0.333, "map_ci95": [0.3, 0.4]}],
+            "groups": [{"attribute": "face_width", "low": 10, "high": 40, "map": 0.444}],
+        })
+    )  # fmt: skip
+    (tmp_path / "attention.json").write_text(json.dumps({"deletion": 0.3, "insertion": 0.1}))
+    (tmp_path / "unknown-people.json").write_text(
+        json.dumps({"lengths": [{"bits": 64, "fpir": 0.0123, "fnir": 0.1}]})
+    )
+    (tmp_path / "compare.json").write_text(json.dumps({"rows": [{"method": "ITQ", "map": 0.5}]}))
+    (tmp_path / "bench.json").write_text("{")
+    saved(tmp_path / "accuracy.png", photo())
+    saved(tmp_path / "old-roc.png", photo())
+    saved(tmp_path / "compare-map.png", photo())
     html = "".join(
         render_quality.section(section) for section in quality.sections(fake.encoder, tmp_path)
     )
-    assert "0.777 (0.100 to 0.900)" in html
+    for shown in (
+        "0.777 (0.100 to 0.900)",
+        "floats",
+        "0.955",
+        "Some photos",
+        "open-set.json",
+        "blur 2",
+        "0.333 (0.300 to 0.400)",
+        "face width, 10 to 40",
+        "0.012",
+        "ITQ",
+    ):
+        assert shown in html, shown  # fmt: skip
     assert "0.111" not in html
-    assert "ours.json" in html
-    assert html.count("Not measured yet for this checkpoint") == 5
+    assert "0.222" not in html
+    assert html.count("<figure") == 2
+    assert html.count("Not measured yet for this checkpoint") == 1
     assert "the checkpoint&#x27;s calibration" in html
 
 
