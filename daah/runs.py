@@ -50,6 +50,8 @@ def train_demo(
     )
     if not resume:
         recipe.fit_hash_layer(attended=False)
+        recipe.fit_spatial_network()
+        recipe.fit_hash_layer(attended=True)
     return train(recipe, out, config, "demo", accelerator, resume)
 
 

@@ -136,7 +136,9 @@ def test_the_demo_recipe_trains_resumes_and_ships_a_nested_code(faces, tmp_path:
     names = [[name for name in numbered if fold(name) == part][:4] for part in (1, 2)]
     for person, name in zip(sorted(faces.iterdir()), names[0] + names[1], strict=True):
         (root / name).symlink_to(person)
-    settings = DemoSettings(pairs=2, strangers=2, steps=2, memory=16)
+    settings = DemoSettings(
+        pairs=2, strangers=2, steps=2, memory=16, head_steps=3, head_batch=16, spatial_steps=2
+    )
 
     def go(epochs: int, resume: bool):
         return train_demo(

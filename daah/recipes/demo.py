@@ -36,7 +36,8 @@ class DemoSettings:
 
     keep_until: share of training over which the mask takes over from the plain image; a
     pretrained trunk must not meet a random mask. memory: past codes that enlarge the lists.
-    head_steps: steps that the hash layer trains alone, on features of the untouched trunk, before.
+    head_steps, spatial_steps: before all else, steps of the hash layer alone on features of the
+    untouched trunk, and of the spatial network alone against that.
     lr_trunk is relative: a tensor's own rate is lr_trunk times the root mean square of its weights.
     Folded scales leave weights of 0.001 beside weights of 0.1, and one absolute rate for both
     destroyed what the trunk knew within a hundred steps.
@@ -51,6 +52,7 @@ class DemoSettings:
     lr_head: float = 5e-3
     head_steps: int = 800
     head_batch: int = 512
+    spatial_steps: int = 200
     lr_trunk: float = 1e-3
     lr_spatial: float = 1e-3
     warmup: float = 0.02
@@ -152,6 +154,33 @@ class DemoRecipe:
             loss.backward()
             optimiser.step()
             decay.step()
+
+    def fit_spatial_network(self) -> None:
+        """Train the spatial network alone against the hash network as it stands.
+
+        Turn about, the face behind the mask must be coded well and the face behind its complement
+        badly. Both gates are at full strength here, with nothing kept where they are 0. Trained
+        together from the start, both networks settle on whatever mask chance began with, one that
+        hides the face included: the hash network learns to read it, and no hinge objects.
+        """
+        settings = self.settings
+        optimiser = torch.optim.Adam(self.model.spatial.parameters(), lr=settings.lr_spatial)
+        generator = np.random.default_rng(1)
+        self.model.train()
+        self.model.hashing.requires_grad_(False)
+        for step in range(settings.spatial_steps):
+            indices = self.draw.batch(generator)
+            faces = self.augment(to_tensor(self.train.images[indices])).to(self.device)
+            x = self.model.normalise(faces).contiguous(memory_format=torch.channels_last)
+            index = torch.from_numpy(indices).to(self.device)
+            with self._autocast():
+                mask = self.model.mask(x)
+            shown = mask if step % 2 == 0 else 1 - mask
+            loss, _ = self._branch(x * shown, index)
+            optimiser.zero_grad()
+            (loss if step % 2 == 0 else -loss).backward()
+            optimiser.step()
+        self.model.hashing.requires_grad_(True)
 
     @torch.inference_mode()
     def _features(self, mirror: bool, attended: bool, batch: int = 64) -> Tensor:
