@@ -15,6 +15,7 @@ import hashlib
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 
 import numpy as np
@@ -136,26 +137,30 @@ class FaceDetector:
     def _propose(self, photo: _Photo, smallest: float) -> np.ndarray:
         """P-Net over the pyramid: square candidate boxes (N, 4) float64."""
         boxes, scores = [], []
-        for width, height in _levels(photo.width, photo.height, smallest):
-            level = photo.resized(width, height)
-            shifts, probabilities = self._pnet(_normalised(level[None]))
-            probability = probabilities[0, 1]  # (h, w)
-            rows, columns = torch.nonzero(probability >= self.thresholds[0], as_tuple=True)
-            if not len(rows):
-                continue
-            score = probability[rows, columns]
-            shift = shifts[0, :, rows, columns].T.double()  # (n, 4)
-            corner = torch.stack([columns, rows], 1).double() * _STRIDE
-            ratio = torch.tensor([photo.width / width, photo.height / height]).double()
-            box = torch.cat([corner * ratio, (corner + _CELL) * ratio], 1)
-            keep = nms(box.float(), score, 0.5)
-            boxes.append(torch.cat([box, shift], 1)[keep])
-            scores.append(score[keep])
+        for tiles in _sheets(_levels(photo.width, photo.height, smallest)):
+            sheet = np.zeros(
+                (max(t.y + t.height for t in tiles), max(t.x + t.width for t in tiles), 3), np.uint8
+            )
+            for t in tiles:
+                sheet[t.y : t.y + t.height, t.x : t.x + t.width] = photo.resized(t.width, t.height)
+            shifts, probabilities = self._pnet(_normalised(sheet[None]))
+            for t in tiles:
+                windows = t.windows()
+                probability = probabilities[0, 1][windows]  # (h, w)
+                rows, columns = torch.nonzero(probability >= self.thresholds[0], as_tuple=True)
+                score = probability[rows, columns]
+                shift = shifts[0][:, *windows][:, rows, columns].T.double()  # (n, 4)
+                corner = torch.stack([columns, rows], 1).double() * _STRIDE
+                ratio = torch.tensor([photo.width / t.width, photo.height / t.height]).double()
+                box = torch.cat([corner * ratio, (corner + _CELL) * ratio], 1)
+                keep = nms(box.float(), score, 0.5)
+                boxes.append(torch.cat([box, shift], 1)[keep])
+                scores.append(score[keep])
         if not boxes:
             return np.empty((0, 4))
         box = torch.cat(boxes)
         box = box[nms(box[:, :4].float(), torch.cat(scores), 0.7)].numpy()
-        return _squared(_shifted(box[:, :4], box[:, 4:]))
+        return _squared(_shifted(box[:, :4], box[:, 4:])) if len(box) else np.empty((0, 4))
 
     def _refine(self, photo: _Photo, boxes: np.ndarray) -> np.ndarray:
         """R-Net on every candidate: the square boxes (N, 4) that are still faces."""
@@ -218,7 +223,7 @@ class _Photo:
 
     def resized(self, width: int, height: int) -> np.ndarray:
         """The whole photo as (height, width, 3) uint8, by averaging areas."""
-        copy, scale = self._copy(self.width / width)
+        copy, scale = self._copy(self.width / width, spare=1.5)
         box = (0, 0, self.width * scale, self.height * scale)
         return np.array(copy.resize((width, height), Image.Resampling.BOX, box=box))
 
@@ -230,7 +235,7 @@ class _Photo:
         """
         out = np.empty((len(boxes), side, side, 3), np.uint8)
         for crop, box in zip(out, boxes, strict=True):
-            copy, scale = self._copy((box[2] - box[0]) / side)
+            copy, scale = self._copy((box[2] - box[0]) / side, spare=2)
             box = box * scale
             if min(box) < 0 or box[2] > copy.width or box[3] > copy.height:
                 x, y = np.floor(box[:2]).astype(int)
@@ -239,9 +244,9 @@ class _Photo:
             crop[:] = copy.resize((side, side), Image.Resampling.BOX, box=tuple(box))
         return out
 
-    def _copy(self, reduction: float) -> tuple[Image.Image, float]:
-        """The smallest halved copy that keeps two pixels for each one asked for, and its scale."""
-        halvings = max(0, int(math.log2(reduction)) - 1) if reduction > 1 else 0
+    def _copy(self, reduction: float, spare: float) -> tuple[Image.Image, float]:
+        """The smallest halved copy with `spare` pixels for each one asked for, and its scale."""
+        halvings = max(0, math.floor(math.log2(reduction / spare)))
         while len(self._copies) <= halvings:
             self._copies.append(self._copies[-1].reduce(2))
         return self._copies[halvings], 0.5**halvings
@@ -272,6 +277,42 @@ def _levels(width: int, height: int, smallest: float) -> list[tuple[int, int]]:
     return sizes
 
 
+@dataclass(frozen=True)
+class _Tile:
+    """A level of the pyramid and where on a sheet it lies."""
+
+    width: int
+    height: int
+    x: int = 0
+    y: int = 0
+
+    def windows(self) -> tuple[slice, slice]:
+        """Rows and columns of P-Net's output that look at this level and nothing else."""
+        rows, columns = ((side - _CELL) // _STRIDE + 1 for side in (self.height, self.width))
+        y, x = self.y // _STRIDE, self.x // _STRIDE
+        return slice(y, y + rows), slice(x, x + columns)
+
+
+def _sheets(sizes: list[tuple[int, int]]) -> list[list[_Tile]]:
+    """The first level (width, height) by itself and all the others side by side on one sheet.
+
+    Two calls of the network instead of ten: on several threads each layer of each call has them
+    wait for one another. Two rows of tiles take a seventh more area than the levels have.
+    """
+    if not sizes:
+        return []
+    (width, height), others = sizes[0], sizes[1:]
+    tiles, x, y, below = [], 0, 0, 0
+    for w, h in others:
+        if x and x + w > 1.25 * width:
+            x, y = 0, below
+        tiles.append(_Tile(w, h, x, y))
+        x += w + w % _STRIDE  # so that windows begin where tiles do
+        below = max(below, y + h + h % _STRIDE)
+    first = [_Tile(width, height)]
+    return [first, tiles] if tiles else [first]
+
+
 def _load(network: nn.Module, name: str) -> nn.Module:
     data = (resources.files("facenet_pytorch") / "data" / name).read_bytes()
     if hashlib.sha256(data).hexdigest() != _WEIGHTS[name]:
@@ -285,7 +326,7 @@ def _load(network: nn.Module, name: str) -> nn.Module:
 
 def _normalised(rgb: np.ndarray) -> torch.Tensor:
     """(N, H, W, 3) uint8 to (N, 3, H, W) float32 in [-1, 1], as the networks were trained."""
-    return torch.from_numpy(rgb).permute(0, 3, 1, 2).float().sub_(127.5).mul_(1 / 128)
+    return torch.from_numpy(rgb).permute(0, 3, 1, 2).sub(127.5).mul_(1 / 128)
 
 
 def _shifted(boxes: np.ndarray, shifts: np.ndarray) -> np.ndarray:

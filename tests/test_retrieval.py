@@ -331,9 +331,8 @@ def test_a_painted_mask_decides_the_code(retriever: FaceRetriever, astronaut: np
     assert np.array_equal(painted.mask, eyes)
     assert (off.mask == 1).all()
     assert model.mask.std() > 0
-    distances = [retriever.compare(model, other).distance for other in (off, painted, blind)]
-    assert 0 < distances[0] < distances[2]
-    assert distances[1] > 0
+    codes = {one.code.bits.tobytes() for one in (model, off, painted, blind)}
+    assert len(codes) == 4  # where the network may look changes what it makes of the same face
 
 
 def test_gallery_codes_are_those_of_their_thumbnails(

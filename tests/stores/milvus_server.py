@@ -31,6 +31,14 @@ QUICK = {
 }
 
 
+#: Starts a program and ends its whole group when the process that asked for it is no more.
+WATCH = """
+import os, signal, subprocess, sys
+subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+sys.stdin.read()
+os.killpg(0, signal.SIGKILL)
+"""
+
 #: The user that a new server has.
 TOKEN = "root:Milvus"
 
@@ -83,7 +91,12 @@ class MilvusServer:
         with (self.folder / "log").open("w") as log:
             # A session of its own, so that stopping ends the server and not only its starter.
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, cwd=self.folder
+                [sys.executable, "-c", WATCH, *command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.folder,
             )
         deadline = time.monotonic() + seconds
         while not self._answers():
@@ -109,6 +122,7 @@ class MilvusServer:
                 self.process.poll()  # takes the starter's exit code, or it would stay as a zombie
                 time.sleep(0.05)
         self.process.wait()
+        self.process.stdin.close()
         if _alive(group):
             raise RuntimeError("the Milvus server is still running")
         self.process = None

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import grpc
 import numpy as np
-from pymilvus import DataType, MilvusClient, MilvusException
-from pymilvus.client.types import Status
+from pymilvus import DataType, MilvusClient
+from pymilvus.client.search_result import HybridHits
 
 from daah.codes import nbytes
-from daah.errors import GalleryError
 from daah.stores.base import Filter, Meta
 from daah.stores.milvus.address import Address, MilvusOptions
-
-# It writes a traceback for every failed call, also for those that are told as a GalleryError.
-logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+from daah.stores.milvus.wire import call
 
 #: Most hits of one query, and rows of one answer, that a server gives.
 LIMIT = 16_384
 #: Rows of one request: at most 16 MiB with the longest names, a quarter of what a server takes.
 WRITE_ROWS = 10_000
 #: Hits of one search request, over all its queries.
-SEARCH_HITS = 50_000
-
+SEARCH_HITS = 40_000
 #: Seconds that building an index and loading a collection may take.
 PATIENCE = 3600.0
 
@@ -38,12 +31,50 @@ PERSON_BYTES, PHOTO_BYTES = 512, 1024
 
 
 class Row(NamedTuple):
-    """One hit or row; distance is 0 outside of searches."""
+    """One row as it is stored."""
 
-    distance: int
     id: int
     code: bytes
     meta: Meta
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Hits of one query by (distance, id): distances, ids (C,), codes (C, B), C entities."""
+
+    distances: np.ndarray
+    ids: np.ndarray
+    codes: np.ndarray
+    entities: Sequence[dict[str, Any]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def metas(self) -> tuple[Meta, ...]:
+        """What is known of each hit."""
+        return tuple(Meta(e["person"], e["photo"], e["added_at"]) for e in self.entities)
+
+    def chosen(self, keep: np.ndarray) -> Found:
+        """The hits at these places, in this order."""
+        entities = [self.entities[i] for i in keep.tolist()]
+        return Found(self.distances[keep], self.ids[keep], self.codes[keep], entities)
+
+    def ordered(self) -> Found:
+        """Sorted, each id once."""
+        _, first = np.unique(self.ids, return_index=True)
+        return self.chosen(first[np.lexsort((self.ids[first], self.distances[first]))])
+
+    def first(self, k: int, people: frozenset[str] | None) -> Found:
+        """The first k, without people whose number only happens to be that of another."""
+        if people is None:
+            return self if len(self) <= k else self.chosen(np.arange(k))
+        right = [e["person"] in people for e in self.entities]
+        return self.chosen(np.flatnonzero(right)[:k])
+
+    def holds(self, k: int, limit: int) -> bool:
+        """Whether an answer to `limit` has the first k rows for certain."""
+        cut = len(self) >= limit
+        return not cut or (len(self) > k and self.distances[k - 1] < self.distances[-1])
 
 
 class Collection:
@@ -131,7 +162,7 @@ class Collection:
     # --- rows -----------------------------------------------------------------------------------
 
     def upsert(self, ids: Iterable[int], codes: np.ndarray, metas: Sequence[Meta]) -> None:
-        """Insert or replace rows, in one request up to WRITE_ROWS of them and one of the store's."""
+        """Insert or replace rows, WRITE_ROWS of them and one more in one request."""
         rows = [
             {
                 "id": id,
@@ -203,48 +234,53 @@ class Collection:
 
     # --- search ---------------------------------------------------------------------------------
 
-    def nearest(self, queries: np.ndarray, k: int, where: Filter | None) -> list[list[Row]]:
+    def nearest(self, queries: np.ndarray, k: int, where: Filter | None) -> list[Found]:
         """For each of queries (Q, B) uint8 the nearest k rows (or all) by (distance, id).
 
         Milvus orders by distance alone and cuts within a tie wherever it likes, so more is
         fetched until the distance of the k-th row ends before the answer does. A tie longer than
         an answer can be is split by ranges of ids.
         """
-        if where is not None and where.people is not None and not where.people:
-            return [[] for _ in queries]
-        done: dict[int, list[Row]] = {}
-        limit = min(k + max(k // 4, 20), self._limit)
+        people = None if where is None else where.people
+        if people is not None and not people:
+            nothing = np.zeros(0, np.int64)
+            return [Found(nothing, nothing, queries[:0], []) for _ in queries]
+        done: dict[int, Found] = {}
+        limit = min(k + max(k, 20), self._limit)
         while len(done) < len(queries):
             open_ = [q for q in range(len(queries)) if q not in done]
-            for q, rows in zip(
-                open_, self._search(queries[open_], limit, _conditions(where)), strict=True
-            ):
-                if _complete(rows, k, limit):
-                    done[q] = _of(rows, where)[:k]
+            answers = self._search(queries[open_], limit, _conditions(where))
+            for q, found in zip(open_, answers, strict=True):
+                if found.holds(k, limit):
+                    done[q] = found.first(k, people)
                 elif limit == self._limit:
-                    done[q] = _of(self._within(queries[q : q + 1], k, where, 0, 2**63), where)[:k]
-            limit = min(4 * limit, self._limit)
+                    done[q] = self._within(queries[q : q + 1], k, where, 0, 2**63).first(k, people)
+            limit = min(2 * limit, self._limit)
         return [done[q] for q in range(len(queries))]
 
     def _within(
         self, query: np.ndarray, k: int, where: Filter | None, low: int, high: int
-    ) -> list[Row]:
-        """The nearest k rows of one query with low <= id < high."""
+    ) -> Found:
+        """The nearest k rows of one query with low <= id < high, or more."""
         conditions = [*_conditions(where), f"id >= {low}"]
         if high < 2**63:
             conditions.append(f"id < {high}")
-        (rows,) = self._search(query, self._limit, conditions)
-        if _complete(rows, k, self._limit):
-            return rows[:k]
-        middle = sorted(row.id for row in rows)[len(rows) // 2]
-        below = self._within(query, k, where, low, middle)
-        above = self._within(query, k, where, middle, high)
-        return sorted(below + above)[:k]
+        (found,) = self._search(query, self._limit, conditions)
+        if found.holds(k, self._limit):
+            return found
+        middle = int(np.sort(found.ids)[len(found) // 2])
+        parts = [self._within(query, k, where, *ends) for ends in ((low, middle), (middle, high))]
+        return Found(
+            np.concatenate([part.distances for part in parts]),
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.codes for part in parts]),
+            [entity for part in parts for entity in part.entities],
+        ).ordered()
 
     def _search(
         self, queries: np.ndarray, limit: int, conditions: Sequence[str]
-    ) -> Iterator[list[Row]]:
-        """Up to `limit` hits of each query, sorted by (distance, id)."""
+    ) -> Iterator[Found]:
+        """Up to `limit` hits of each query."""
         index = self.index()
         params: dict[str, Any] = {"metric_type": "HAMMING"}
         if "params" in index:
@@ -264,10 +300,26 @@ class Collection:
                 consistency_level=self._level(),
             )
             for hits in answers:
-                unique = {
-                    hit["id"]: _row(hit["entity"], hit["id"], hit["distance"]) for hit in hits
-                }
-                yield sorted(unique.values(), key=lambda row: row[:2])
+                yield self._found(hits)
+
+    def _found(self, hits: HybridHits) -> Found:
+        """An answer as arrays.
+
+        pymilvus copies the codes of all hits for each one that is read by its name, which takes
+        most of the time of a search; here they are taken as the one string that came.
+        """
+        width = nbytes(self.bits)
+        codes = np.zeros((len(hits), width), np.uint8)
+        if len(hits):
+            (field,) = hits.lazy_field_data
+            packed = np.frombuffer(field.vectors.binary_vector, np.uint8).reshape(-1, width)
+            codes = packed[hits.start : hits.start + len(hits)]
+        return Found(
+            np.rint(hits.distances).astype(np.int64),
+            np.array(hits.ids, np.int64),
+            codes,
+            [hits.get_raw_item(i)["entity"] for i in range(len(hits))],
+        ).ordered()
 
     # --- the wire -------------------------------------------------------------------------------
 
@@ -280,7 +332,7 @@ class Collection:
             consistency_level=self._level(strong),
             **({} if limit is None else {"limit": limit}),
         )
-        return [_row(row, row["id"]) for row in rows]
+        return [_row(row) for row in rows]
 
     def _level(self, strong: bool = False) -> str:
         """Strong when asked; one's own writes while they are fresh; otherwise bounded staleness."""
@@ -292,75 +344,6 @@ class Collection:
 
     def _call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         return call(self._address, function, *arguments, **options)
-
-
-def call(
-    address: Address,
-    function: Callable[..., Any],
-    *arguments: Any,
-    seconds: float | None = None,
-    **options: Any,
-) -> Any:
-    """Call the server, again with growing pauses while it is away or busy, until the timeout.
-
-    Every request here may be repeated safely. seconds: instead of the timeout of the address.
-    Raises GalleryError.
-    """
-    seconds = seconds or address.options.timeout
-    deadline = time.monotonic() + seconds
-    pause = 0.05
-    with named_errors(address):
-        while True:
-            try:
-                return function(*arguments, timeout=seconds, **options)
-            except (MilvusException, grpc.RpcError) as error:
-                again = getattr(error, "retriable", False) or _is_away(error)
-                if not again or time.monotonic() + pause > deadline:
-                    raise
-            time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(2 * pause, 3.0)
-
-
-@contextmanager
-def named_errors(address: Address) -> Iterator[None]:
-    """Turn what pymilvus raises into a GalleryError that says what to do."""
-    try:
-        yield
-    except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError) as error:
-        if _is_refusal(error):
-            what = "refused the token. Set DAAH_MILVUS_TOKEN to one that may use the collection."
-        elif _is_away(error):
-            what = (
-                "does not answer. Check that the server runs, the address, and whether it wants "
-                "TLS, then try again."
-            )
-        else:
-            what = f"could not do this: {getattr(error, 'message', '') or error}"
-        raise GalleryError(f"The {address.name} {what}") from error
-
-
-def _codes(error: BaseException | None) -> set[object]:
-    """Status codes of an error and of its causes; pymilvus makes errors their own cause."""
-    seen: dict[int, object] = {}
-    while error is not None and id(error) not in seen:
-        code = getattr(error, "code", None)
-        seen[id(error)] = code() if callable(code) else code
-        error = error.__cause__ or error.__context__
-    return set(seen.values())
-
-
-def _is_refusal(error: BaseException) -> bool:
-    return bool(
-        _codes(error) & {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
-    )
-
-
-def _is_away(error: BaseException) -> bool:
-    """Whether the server could not be reached, did not answer in time, or is still starting."""
-    away = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, Status.CONNECT_FAILED}
-    return not _is_refusal(error) and (
-        bool(_codes(error) & away) or "not ready" in str(getattr(error, "message", ""))
-    )
 
 
 def index_for(rows: int, ivf_from: int) -> dict[str, Any]:
@@ -393,20 +376,7 @@ def _conditions(where: Filter | None) -> list[str]:
     return parts
 
 
-def _complete(rows: list[Row], k: int, limit: int) -> bool:
-    """Whether an answer to `limit` holds the first k rows for certain."""
-    return len(rows) < limit or (len(rows) > k and rows[k - 1].distance < rows[-1].distance)
-
-
-def _of(rows: list[Row], where: Filter | None) -> list[Row]:
-    """Without people whose number only happens to be the same."""
-    if where is None or where.people is None:
-        return rows
-    return [row for row in rows if row.meta.person in where.people]
-
-
-def _row(fields: dict[str, Any], id: int, distance: float = 0.0) -> Row:
+def _row(fields: dict[str, Any]) -> Row:
     code = fields["code"]
-    code = code[0] if isinstance(code, list) else code  # `query` wraps it, `search` does not
-    meta = Meta(fields["person"], fields["photo"], fields["added_at"])
-    return Row(round(distance), id, code, meta)
+    code = code[0] if isinstance(code, list) else code  # a query wraps it
+    return Row(fields["id"], code, Meta(fields["person"], fields["photo"], fields["added_at"]))

@@ -25,8 +25,8 @@ from daah.stores.milvus.collection import (
     WRITE_ROWS,
     Collection,
     Row,
-    call,
 )
+from daah.stores.milvus.wire import call
 from daah.stores.ranking import asymmetric_each, order
 
 VERSION = 1
@@ -150,16 +150,15 @@ class MilvusStore:
         distances = np.full((len(codes), k), -1, np.int32)
         weighted = None if logits is None else np.full((len(codes), k), np.inf, np.float32)
         meta = []
-        for q, rows in enumerate(found):
-            if weighted is not None and rows:
-                packed = np.frombuffer(b"".join(row.code for row in rows), np.uint8)
-                far = asymmetric_each(logits[q : q + 1], packed.reshape(1, len(rows), -1))
-                keep = order(far, np.array([[row.id for row in rows]]))[0, :k]
-                rows = [rows[i] for i in keep]
-                weighted[q, : len(rows)] = far[0, keep]
-            ids[q, : len(rows)] = [row.id for row in rows]
-            distances[q, : len(rows)] = [row.distance for row in rows]
-            meta.append(tuple(row.meta for row in rows))
+        for q, near in enumerate(found):
+            if weighted is not None:
+                far = asymmetric_each(logits[q : q + 1], near.codes[None])
+                keep = order(far, near.ids[None])[0, :k]
+                near = near.chosen(keep)
+                weighted[q, : len(near)] = far[0, keep]
+            ids[q, : len(near)] = near.ids
+            distances[q, : len(near)] = near.distances
+            meta.append(near.metas())
         return Hits(ids, distances, weighted, tuple(meta))
 
     def get(self, ids: np.ndarray) -> Batch:
