@@ -24,8 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from daah import published
 from daah.baselines import ABLATION, METHODS
 from daah.baselines.base import Hasher
 from daah.baselines.deep import Budget
@@ -34,6 +36,7 @@ from daah.baselines.start import SoftmaxTrunk, TrunkFeatures
 from daah.closed_set import ClosedSetScores, score_codes, score_distances, split_faces
 from daah.data import FaceSet, load_faces
 from daah.errors import ConfigError, DataError
+from daah.sources import orl
 
 #: The descriptor of the main table's shallow rows; the others are reported beside it.
 MAIN_FEATURE = "LBP"
@@ -104,12 +107,26 @@ def closed_data(
     return ClosedData(" + ".join(Path(f).name for f in folders), train, query)
 
 
+def published_data(
+    layout: str, folders: Sequence[Path], progress: published.Progress | None = None
+) -> ClosedData:
+    """FaceScrub, YouTube Faces or 32x32 batches (`daah.published`), with the papers' own split.
+
+    layout: "facescrub", "youtube-faces" or "batches"; one folder. Raises ConfigError, DataError.
+    """
+    if len(folders) != 1:
+        raise ConfigError(f"layout {layout}: expected one folder, got {len(folders)}")
+    if layout == "facescrub":
+        return ClosedData("FaceScrub", *published.facescrub(folders[0], progress=progress))
+    if layout == "youtube-faces":
+        return ClosedData("YouTube Faces", *published.youtube_faces(folders[0], progress=progress))
+    if layout == "batches":
+        return ClosedData(Path(folders[0]).name, *published.batch_folder(folders[0]))
+    raise ConfigError(f"layout: expected facescrub, youtube-faces or batches, got {layout!r}")
+
+
 def orl_data() -> ClosedData:
     """ORL, the square middle of each photo: 40 people, 8 database images and 2 queries each."""
-    from PIL import Image
-
-    from daah.sources import orl
-
     images, people, names = [], [], []
     for photo in orl():
         top = (photo.rgb.shape[0] - photo.rgb.shape[1]) // 2
@@ -370,7 +387,7 @@ def compare(
         began = time.perf_counter()
         result = comparison.run(job, None if quiet else _epochs(job))
         if fresh:
-            write_report(collect(comparison, listed, command), out, figures=done == len(listed))
+            write_report(collect(comparison, listed, command), out, figures=False)
         if fresh and not quiet:
             spent = time.perf_counter() - began
             _say(f"{done}/{len(listed)} {job.name}: mAP {result['map']:.4f} in {spent:.0f} s")

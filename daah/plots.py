@@ -353,7 +353,8 @@ def _line(axes: Axes, series: Series, name: str, i: int, linestyle: str = "-") -
         series.x,
         series.y,
         color=colour,
-        marker=_MARKERS[i % len(_MARKERS)],
+        # The eighth line has the first one's colour, and so needs another marker.
+        marker=_MARKERS[(i + i // len(_CYCLE)) % len(_MARKERS)],
         linestyle=linestyle,
         label=name,
     )

@@ -16,6 +16,8 @@ class AnchorKernel:
     """
 
     def __init__(self, x: np.ndarray, anchors: int, width: float, seed: int) -> None:
+        # float32 features give float32 distances, too coarse for the linear algebra on them.
+        x = np.asarray(x, np.float64)
         rng = np.random.default_rng(seed)
         self.anchors = x[rng.choice(len(x), min(anchors, len(x)), replace=False)]
         distance = pairwise_distances(x, self.anchors)
@@ -26,7 +28,7 @@ class AnchorKernel:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Kernel rows centred on the training mean, (M, A) float64."""
-        distance = pairwise_distances(x, self.anchors)
+        distance = pairwise_distances(np.asarray(x, np.float64), self.anchors)
         return np.exp(-(distance**2) / self.scale) - self.mean
 
 

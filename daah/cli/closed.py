@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -55,6 +55,12 @@ def compare(
         list[Path] | None,
         typer.Option(metavar="DIR", help="A tree of aligned faces as prepare writes it; repeat."),
     ] = None,
+    layout: Annotated[
+        Literal["prepared", "facescrub", "youtube-faces", "batches"],
+        typer.Option(
+            help="What --data is; others than prepared are one folder, split as published."
+        ),
+    ] = "prepared",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path(
         "runs/compare"
     ),
@@ -100,10 +106,11 @@ def compare(
       python -m daah compare --quick
       python -m daah compare --data FACES --out runs/compare
       python -m daah compare --data FACES --methods ITQ,DDAH --bits 48 --out runs/two
+      python -m daah compare --layout facescrub --data FACESCRUB --out runs/facescrub
     """
     from daah.baselines import METHODS
     from daah.baselines.deep import Budget
-    from daah.comparison import ComparisonSettings, closed_data, orl_data
+    from daah.comparison import ComparisonSettings, closed_data, orl_data, published_data
     from daah.comparison import compare as run
 
     if quick == bool(data):
@@ -118,7 +125,13 @@ def compare(
         features=features and not quick,
         ablation=ablation and not quick,
     )
-    faces = orl_data() if quick else closed_data(data or [], minimum, maximum)
+    if quick:
+        faces = orl_data()
+    elif layout == "prepared":
+        faces = closed_data(data or [], minimum, maximum)
+    else:
+        with Progress() as progress:
+            faces = published_data(layout, data or [], progress)
     report = run(faces, settings, work or out / "work", out, _command())
     if json is not None:
         emit(report, json)
