@@ -31,6 +31,13 @@ class UnitRows:
         self.mean = rows.mean(0)
         return self
 
+    @classmethod
+    def restore(cls, mean: np.ndarray) -> UnitRows:
+        """Fitted rows from their training mean (D,)."""
+        unit = cls()
+        unit.mean = mean
+        return unit
+
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         rows = rows - self.mean
         length = np.linalg.norm(rows, axis=1, keepdims=True)

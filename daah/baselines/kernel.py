@@ -26,6 +26,15 @@ class AnchorKernel:
             raise ValueError("all rows are the same: there is nothing to tell apart")
         self.mean = np.exp(-(distance**2) / self.scale).mean(0)
 
+    @classmethod
+    def restore(cls, anchors: np.ndarray, scale: float, mean: np.ndarray) -> AnchorKernel:
+        """A fitted kernel from its parts: anchors (A, D), 2 width^2, training mean (A,)."""
+        if len(anchors) != len(mean) or not scale > 0:
+            raise ValueError(f"kernel: {len(anchors)} anchors, {len(mean)} means, scale {scale}")
+        kernel = cls.__new__(cls)
+        kernel.anchors, kernel.scale, kernel.mean = np.float64(anchors), float(scale), mean
+        return kernel
+
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Kernel rows centred on the training mean, (M, A) float64."""
         distance = pairwise_distances(np.asarray(x, np.float64), self.anchors)
