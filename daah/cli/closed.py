@@ -139,6 +139,48 @@ def compare(
         emit({"rows": len(report["rows"]), "written": str(out / "compare.json")}, None)
 
 
+def compare_models(
+    data: Data,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Default: checkpoints/baselines/48.safetensors."),
+    ] = None,
+    bits: Annotated[int, typer.Option(min=1, help="Length of every code.")] = 48,
+    epochs: Annotated[int, typer.Option(min=1, help="Of the deep methods.")] = 12,
+    start_epochs: Annotated[
+        int, typer.Option(min=1, help="Of the trunk that the deep methods start from.")
+    ] = 12,
+    minimum: Minimum = 20,
+    maximum: Maximum = 100,
+    seed: Annotated[int, typer.Option(help="Repeats a run.")] = 0,
+    json: JsonFile = None,
+) -> None:
+    """Fit a few small methods of the comparison and store them for the app, as float16.
+
+    \b
+    Example:
+      python -m daah compare-models --data FACES
+    """
+    from daah.baselines.deep import Budget
+    from daah.comparison import closed_data
+    from daah.comparison_models import DEFAULT, make_models
+
+    faces = closed_data(data, minimum, maximum)
+    path = out or DEFAULT
+    with Progress() as progress:
+        models = make_models(
+            faces.train,
+            faces.query,
+            path,
+            bits,
+            Budget(epochs=epochs),
+            start_epochs,
+            seed,
+            progress,
+        )
+    emit({"written": str(path), "methods": list(models.names), **models.card}, json)
+
+
 def _command() -> str:
     """The command as it was given, without where this package lies."""
     return shlex.join(["python", "-m", "daah", *sys.argv[1:]])
