@@ -1,51 +1,105 @@
 """What the web server refuses before Gradio sees it, and what it forgets on time.
 
-Gradio's own routes stream any public address (`file=http...`), proxy addresses of Spaces, and keep
-the last page of every session in memory. None of that is wanted here.
+Gradio's own routes stream any public address (`file=http...`), proxy addresses of Spaces, write a
+visitor's page to the disk for good (`deep_link`), and keep the last page of every session in
+memory. None of that is wanted here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from daah.ui import uploads
 from daah.ui.refusal import Refusal
 
 #: Parts of a path that ask the server to fetch from elsewhere.
 _REFUSED = ("/file=http:", "/file=https:", "/proxy=")
+
+#: Gradio's routes that the page never uses, and what they would do: write a session to the disk,
+#: keep and convert videos, edit the app, poll for each connection twenty times a second.
+_CLOSED = ("/deep_link", "/process_recording", "/vibe-", "/undo-vibe-", "/dev/reload")
 
 #: Bytes of a request's body: an upload of the largest photo, and its form around it.
 _SPARE = 64 * 1024
 
 
 class Guard:
-    """ASGI middleware: no address is fetched for a visitor, no body is larger than an upload."""
+    """ASGI middleware: what no page of this app ever sends is refused with a status and a word.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    max_bytes: of an upload. max_stored: bytes in the upload folder from which on no more are taken.
+    local: the page may change the gallery, so other sites must not reach it through a browser.
+    """
+
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, max_stored: int = 2**40, local: bool = False
+    ) -> None:
         self.app = app
         self.max_bytes = max_bytes + _SPARE
+        self.max_stored = max_stored
+        self.local = local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse with 403 or 413, or pass on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        path = scope["path"].lower().replace("//", "/")
-        if any(part.replace("//", "/") in path for part in _REFUSED):
-            await PlainTextResponse("Addresses are not fetched.", 403)(scope, receive, send)
-            return
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self.max_bytes:
-            text = "The upload is too large. Choose or export a smaller photo."
-            await PlainTextResponse(text, 413)(scope, receive, send)
+        """Refuse, or pass on."""
+        if scope["type"] == "http" and (refused := self._refused(scope)):
+            status, text = refused
+            await PlainTextResponse(text, status)(scope, receive, send)
             return
         await self.app(scope, receive, send)
+
+    def _refused(self, scope: Scope) -> tuple[int, str] | None:
+        headers = Headers(scope=scope)
+        path = scope["path"].lower().replace("//", "/")
+        route = path.removeprefix("/gradio_api")
+        if any(part.replace("//", "/") in path for part in _REFUSED):
+            return 403, "Addresses are not fetched."
+        if route.startswith(_CLOSED):
+            return 404, "Not found."
+        if self._foreign(scope, headers):
+            return 403, "Open this page by the address of its own server."
+        if "transfer-encoding" in headers:  # no length to check before it is read
+            return 411, "Send the length of the upload."
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > self.max_bytes:
+            return 413, "The upload is too large. Choose or export a smaller photo."
+        kind = headers.get("content-type", "")
+        if route.startswith("/component_server") and not kind.startswith("application/json"):
+            return 415, "Only JSON is taken here."  # Gradio would store files out of our sight
+        if route.startswith("/upload") and scope["method"] == "POST" and self._full():
+            return 503, "The server holds as many photos as it can. Try again in a few minutes."
+        return None
+
+    def _full(self) -> bool:
+        return uploads.stored_bytes(Path(gr.utils.get_upload_folder())) > self.max_stored
+
+    def _foreign(self, scope: Scope, headers: Headers) -> bool:
+        origin, host = headers.get("origin"), headers.get("host", "")
+        if origin == "null":  # a page without an origin: sandboxed, or a file
+            return True
+        if not self.local:
+            return False
+        # A name of somebody else's that leads to this computer (DNS rebinding) is not its own.
+        server = (scope.get("server") or ("",))[0]
+        if _is_loopback(server) and not _is_loopback(urlsplit(f"//{host}").hostname or ""):
+            return True
+        return origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def refuse_addresses(inputs: Any) -> None:
@@ -70,33 +124,44 @@ def refuse_addresses(inputs: Any) -> None:
 def forget(demo: gr.Blocks, seconds: float, is_over: Callable[[Any], bool]) -> None:
     """Drop what Gradio still holds of visitors whose time is over.
 
-    A State for which `is_over` holds becomes None, with the page drawn from it; a session not used
-    for `seconds` loses its page too.
+    A State for which `is_over` holds becomes None, with the page drawn from it. A session not used
+    for `seconds` loses its page too, and answers that nobody fetched; one whose page was closed
+    loses all its States.
     """
     holder = demo.state_holder
     for key, session in list(holder.session_data.items()):
-        over = [i for i, value in session.state_data.items() if is_over(value)]
-        for component in over:
-            session.state_data[component] = None  # without a value it would start anew
         last = holder.time_last_used.get(key)
         idle = last is None or (type(last).now() - last).total_seconds() > seconds
+        values = list(session.state_data.items())
+        over = [i for i, value in values if is_over(value)]
+        for component in over:
+            session.state_data[component] = None  # without a value it would start anew
+        if idle and session.is_closed:
+            for component, _ in values:
+                if component not in over:
+                    session.state_data.pop(component, None)
         if over or idle:
             for config in session.config_values.values():
                 if config and "props" in config:
                     config["props"].pop("value", None)
+        if idle:
+            demo._queue.pending_messages_per_session.pop(key, None)
 
 
 def forgetting(
     demo: gr.Blocks, seconds: float, every: float, is_over: Callable[[Any], bool]
 ) -> Callable[[Any], contextlib.AbstractAsyncContextManager[None]]:
-    """A lifespan for the web server that calls `forget` `every` so many seconds."""
+    """A lifespan for the web server that forgets, in memory and on disk, every so many seconds."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         async def work() -> None:
+            folder = Path(gr.utils.get_upload_folder())
             while True:
-                await asyncio.sleep(every)
+                # First of all: what an earlier server left when it was killed.
+                await asyncio.to_thread(uploads.sweep, folder, seconds)
                 forget(demo, seconds, is_over)
+                await asyncio.sleep(every)
 
         task = asyncio.create_task(work())
         try:

@@ -74,7 +74,14 @@ class App(gr.Blocks):
             "footer_links": ["api"],
             "state_session_capacity": settings.max_sessions,
             "app_kwargs": {
-                "middleware": [Middleware(Guard, max_bytes=body)],
+                "middleware": [
+                    Middleware(
+                        Guard,
+                        max_bytes=body,
+                        max_stored=settings.max_stored_mb * 2**20,
+                        local=not settings.public,
+                    )
+                ],
                 "lifespan": forgetting(self, settings.file_age, settings.sweep_seconds, self._over),
             },
         }

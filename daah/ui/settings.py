@@ -31,6 +31,8 @@ class Settings:
     queue_size: int = 20
     #: Megabytes of an upload; the limit of `daah.images`, refused before the file is stored.
     max_upload_mb: int = 10
+    #: Megabytes of all uploads at one time: a stranger must not fill the disk.
+    max_stored_mb: int = 2000
     #: Frames of Live in work at the same time; one more would only slow all of them down.
     live_workers: int = 1
     #: A camera left on must not keep the only Live place for ever.

@@ -293,18 +293,27 @@ def test_what_is_over_is_forgotten_with_the_page_drawn_from_it() -> None:
     def session(value: str, minutes_ago: float) -> tuple[SimpleNamespace, datetime.datetime]:
         used = datetime.datetime.now() - datetime.timedelta(minutes=minutes_ago)
         drawn = {7: {"props": {"value": "a photo", "label": "x"}}, 8: None}
-        return SimpleNamespace(state_data={1: value, 2: "own"}, config_values=drawn), used
+        held = {"state_data": {1: value, 2: "own"}, "config_values": drawn}
+        return SimpleNamespace(**held, is_closed=False), used
 
     made = {"over": session("old", 1), "fresh": session("new", 1), "idle": session("new", 11)}
+    made["closed"] = session("new", 11)
+    made["closed"][0].is_closed = True
     holder = SimpleNamespace(
         session_data={key: held for key, (held, _) in made.items()},
         time_last_used={key: used for key, (_, used) in made.items()},
     )
-    guard.forget(SimpleNamespace(state_holder=holder), 600, lambda value: value == "old")
+    unread = dict.fromkeys(made, "an answer")
+    queue = SimpleNamespace(pending_messages_per_session=unread)
+    demo = SimpleNamespace(state_holder=holder, _queue=queue)
+    guard.forget(demo, 600, lambda value: value == "old")
     assert holder.session_data["over"].state_data == {1: None, 2: "own"}
     assert holder.session_data["over"].config_values[7]["props"] == {"label": "x"}
     assert holder.session_data["fresh"].config_values[7]["props"]["value"] == "a photo"
     assert holder.session_data["idle"].config_values[7]["props"] == {"label": "x"}
+    assert holder.session_data["idle"].state_data == {1: "new", 2: "own"}
+    assert holder.session_data["closed"].state_data == {}
+    assert sorted(unread) == ["fresh", "over"]
 
 
 # ----------------------------------------------------------------------------------- what is known
