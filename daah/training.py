@@ -1,7 +1,7 @@
 """The training loop. It knows no model: a recipe gives batches, gradients and figures.
 
-Every epoch ends with validation, a row in log.csv, learning.png and a state file that `resume`
-continues from to the bit. On several devices (`accelerate launch`) each process draws its own
+The start and every epoch end with validation, a row in log.csv, learning.png and a state file that
+`resume` continues from to the bit. On several devices (`accelerate launch`) each process draws its own
 batches and gradients are averaged; the main process alone writes.
 """
 
@@ -33,8 +33,10 @@ LOG_FILE = "log.csv"
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """average: decay a step of the exponential moving average that is validated and shipped; 0
-    ships the last weights. seed: of batches; the recipe has its own.
+    """epochs: 0 keeps what the recipe starts from. seed: of batches; the recipe has its own.
+
+    average: decay a step of the exponential moving average that is validated and shipped; 0 ships
+    the last weights.
     """
 
     epochs: int
@@ -44,8 +46,8 @@ class TrainingConfig:
     clip: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or not 0 <= self.average < 1:
-            raise ValueError(f"expected epochs >= 1 and 0 <= average < 1, got {self}")
+        if self.epochs < 0 or not 0 <= self.average < 1:
+            raise ValueError(f"expected epochs >= 0 and 0 <= average < 1, got {self}")
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,13 @@ def train(
     if resume:
         history = _load_state(state_path, recipe, optimiser, average, generator)
 
-    for epoch in range(len(history), config.epochs):
+    else:
+        # Row 0 is what the recipe starts from: the curve begins there, and it may be the best.
+        history.append({"epoch": 0, **recipe.validate(average.model)})
+        if accelerator.is_main_process:
+            _write(out, name, recipe, optimiser, average, generator, history, config)
+
+    for epoch in range(len(history) - 1, config.epochs):
         started = time.perf_counter()
         recipe.model.train()
         sums: dict[str, list[float]] = {}

@@ -85,7 +85,11 @@ def train(
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of this run.")],
     epochs: Annotated[
-        int | None, typer.Option(help="Default: 1000 for paper, as published; 20 for demo.")
+        int | None,
+        typer.Option(
+            help="Default: 1000 for paper, as published; 0 for demo, whose networks are fitted in"
+            " turn before any epoch of training them together."
+        ),
     ] = None,
     trunk: Annotated[
         Path | None, typer.Option(metavar="FILE", help="demo: a file of import-trunk.")
@@ -139,10 +143,10 @@ def train(
             trunk,
             out,
             from_text(DemoSettings, settings),
-            TrainingConfig(20 if epochs is None else epochs, average=0.995, seed=seed),
+            TrainingConfig(epochs or 0, average=0.99, seed=seed),
             resume,
         )
-    best = report.history[report.best_epoch - 1]
+    best = report.history[report.best_epoch]
     emit(
         {"checkpoint": str(report.checkpoint), "best_epoch": report.best_epoch, "metrics": best},
         json,

@@ -114,6 +114,10 @@ class DemoHashNetwork(nn.Module):
 
     Both stages are pooled before they are fused, and the hash layer is linear: with thousands of
     identities and not millions, every wider or deeper head tried memorised the training people.
+
+    Features are standardised by frozen figures of the training faces. They are far from zero and
+    alike in every face, so without it a step of the hash layer moves all faces over a bit's
+    threshold at once.
     """
 
     def __init__(self, bits: int) -> None:
@@ -122,6 +126,8 @@ class DemoHashNetwork(nn.Module):
         self.attention3 = PooledChannelAttention(128, hidden=32)
         self.attention4 = PooledChannelAttention(256, hidden=64)
         self.hash = nn.Linear(128 + 256, bits)
+        self.register_buffer("feature_mean", torch.zeros(128 + 256))
+        self.register_buffer("feature_std", torch.ones(128 + 256))
 
     def features(self, x: Tensor) -> Tensor:
         """Fused features (B, 384): f3 and f4, each weighed by channel attention and pooled."""
@@ -130,5 +136,9 @@ class DemoHashNetwork(nn.Module):
         pooled = [self.attention3(f3).mean((2, 3)), self.attention4(f4).mean((2, 3))]
         return torch.cat(pooled, 1)
 
+    def code(self, features: Tensor) -> Tensor:
+        """Features (B, 384) to hash logits (B, K)."""
+        return self.hash((features - self.feature_mean) / self.feature_std)
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.hash(self.features(x))
+        return self.code(self.features(x))

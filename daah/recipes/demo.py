@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from daah.config import ModelConfig
 from daah.data import Augmentation, FaceSet, PairDraw, to_tensor
@@ -48,15 +49,16 @@ class DemoSettings:
     pairs: int = 96
     strangers: int = 64
     steps: int = 75
-    lr_hash: float = 1e-3
-    lr_head: float = 5e-3
+    lr_hash: float = 5e-4
+    lr_channel: float = 1e-4
+    lr_head: float = 2e-3
     head_steps: int = 800
     head_batch: int = 512
     spatial_steps: int = 200
     lr_trunk: float = 1e-3
     lr_spatial: float = 1e-3
     warmup: float = 0.02
-    keep_until: float = 0.4
+    keep_until: float = 0.1
     memory: int = 1024
     sharpness: float = 14.0
     contrastive: float = 1.0
@@ -64,7 +66,7 @@ class DemoSettings:
     correlation: float = 0.1
     anchor: float = 2.0
     margin: float = 0.3
-    margin_complement: float = 1.5
+    margin_complement: float = 8.0
     augment: float = 1.0
 
 
@@ -99,12 +101,10 @@ class DemoRecipe:
         self.augment = Augmentation(torch.Generator().manual_seed(seed), settings.augment)
         self.teacher = torch.from_numpy(teacher).to(device)
         self.linear = linear.float().to(device)
-        centred = self.teacher - self.teacher.mean(0)
-        self.teacher_unit = F.normalize(centred, dim=1)
+        self.teacher_unit = F.normalize(self.teacher - self.teacher.mean(0), dim=1)
         self.labels = torch.from_numpy(train.labels).to(device)
         self.model = DemoDDAH(settings.bits)
         self.model.hashing.trunk.load_state_dict(trunk.state_dict())
-        self._start_hash_layer(centred)
         self.model.to(device, memory_format=torch.channels_last)
         # Sharpness of the student's lists, one a length: short codes are noisier and want less.
         self.log_scale = nn.Parameter(
@@ -114,16 +114,18 @@ class DemoRecipe:
         self.memory_index = torch.empty(0, dtype=torch.int64, device=device)
         self.step = 0
 
-    def _start_hash_layer(self, centred: Tensor) -> None:
+    def _start_hash_layer(self) -> None:
         """Start as random hyperplanes through the teacher's embeddings; f3 joins from zero."""
-        layer = self.model.hashing.hash
+        network, bits = self.model.hashing, self.settings.bits
+        centred = self.teacher - self.teacher.mean(0)
         rotation = torch.linalg.qr(torch.randn(EMBEDDING, EMBEDDING))[0].to(centred)
-        rotation = rotation.repeat(math.ceil(self.settings.bits / EMBEDDING), 1)
-        rotation = rotation[: self.settings.bits] / (centred.std() + 1e-6)
+        rotation = rotation.repeat(math.ceil(bits / EMBEDDING), 1)[:bits] / centred.std()
+        planes = rotation @ self.linear  # (K, 256)
         with torch.no_grad():
-            layer.weight.zero_()
-            layer.weight[:, 128:] = rotation @ self.linear
-            layer.bias.copy_(-rotation @ self.teacher.mean(0))
+            network.hash.weight.zero_()
+            network.hash.weight[:, 128:] = planes * network.feature_std[128:]
+            network.hash.bias.copy_(planes @ network.feature_mean[128:])
+            network.hash.bias -= rotation @ self.teacher.mean(0)
 
     def fit_hash_layer(self, attended: bool) -> None:
         """Train the hash layer alone, on features of clean and mirrored faces seen once.
@@ -131,14 +133,18 @@ class DemoRecipe:
         attended: behind their masks, for a spatial network that is trained; else whole, as the
         start of a training.
         """
-        settings, layer = self.settings, self.model.hashing.hash
+        settings, network = self.settings, self.model.hashing
         with self._autocast():
             features = torch.stack(
                 [self._features(mirror, attended) for mirror in (False, True)], 1
             )
+        network.feature_mean.copy_(features.mean((0, 1)))
+        network.feature_std.copy_(features.std((0, 1)).clamp(min=1e-4))
+        if not attended:
+            self._start_hash_layer()
         optimiser = torch.optim.AdamW(
             [
-                {"params": layer.parameters(), "lr": settings.lr_head},
+                {"params": network.hash.parameters(), "lr": settings.lr_head},
                 {"params": [self.log_scale], "lr": 2 * settings.lr_head, "weight_decay": 0.0},
             ]
         )
@@ -146,7 +152,7 @@ class DemoRecipe:
         pairs = settings.head_batch // 4
         draw = PairDraw(self.train.labels, pairs, settings.head_batch - 2 * pairs)
         generator = np.random.default_rng(0)
-        for _ in range(settings.head_steps):
+        for _ in tqdm(range(settings.head_steps), desc="hash layer"):
             index = torch.from_numpy(draw.batch(generator)).to(self.device)
             side = torch.randint(0, 2, index.shape, generator=self.augment.generator)
             loss, _ = self._code_loss(features[index, side.to(self.device)], index)
@@ -168,7 +174,7 @@ class DemoRecipe:
         generator = np.random.default_rng(1)
         self.model.train()
         self.model.hashing.requires_grad_(False)
-        for step in range(settings.spatial_steps):
+        for step in tqdm(range(settings.spatial_steps), desc="spatial network"):
             indices = self.draw.batch(generator)
             faces = self.augment(to_tensor(self.train.images[indices])).to(self.device)
             x = self.model.normalise(faces).contiguous(memory_format=torch.channels_last)
@@ -187,7 +193,7 @@ class DemoRecipe:
         """Features (N, 384) of the training faces in eval mode."""
         self.model.eval()
         parts = []
-        for start in range(0, len(self.train), batch):
+        for start in tqdm(range(0, len(self.train), batch), desc="features"):
             faces = to_tensor(self.train.images[start : start + batch]).to(self.device)
             x = self.model.normalise(faces.flip(3) if mirror else faces)
             x = x.contiguous(memory_format=torch.channels_last)
@@ -198,13 +204,18 @@ class DemoRecipe:
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         settings, network = self.settings, self.model.hashing
-        head = [p for n, p in network.named_parameters() if not n.startswith("trunk.")]
+        channel = [*network.attention3.parameters(), *network.attention4.parameters()]
         return [
             *(
                 {"name": "trunk", "params": [p], "lr": settings.lr_trunk * _root_mean_square(p)}
                 for p in network.trunk.parameters()
             ),
-            {"name": "hash", "params": [*head, self.log_scale], "lr": settings.lr_hash},
+            {"name": "channel", "params": channel, "lr": settings.lr_channel},
+            {
+                "name": "hash",
+                "params": [*network.hash.parameters(), self.log_scale],
+                "lr": settings.lr_hash,
+            },
             {
                 "name": "spatial",
                 "params": list(self.model.spatial.parameters()),
@@ -285,7 +296,7 @@ class DemoRecipe:
     def _code_loss(self, features: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """The terms on codes, mean over the prefixes, for features (B, 384)."""
         settings = self.settings
-        logits = self.model.hashing.hash(features)  # (B, K)
+        logits = self.model.hashing.code(features)  # (B, K)
         signs = straight_through_sign(logits)
         references = torch.cat([signs, self.memory_signs])  # (M, K)
         reference_index = torch.cat([index, self.memory_index])

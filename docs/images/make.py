@@ -1,4 +1,4 @@
-"""Photographs the page for the documentation: `python docs/images/make.py`. Needs Chromium.
+"""Photographs the page for the documentation: `PYTHONPATH=. python docs/images/make.py`. Needs Chromium.
 
 Starts the app over the shipped model and gallery, and writes the pictures beside this file.
 """

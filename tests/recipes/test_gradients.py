@@ -147,13 +147,48 @@ def test_a_pretrained_trunk_meets_the_plain_image_first(demo_parts) -> None:
 
 
 def test_the_hash_layer_starts_as_hyperplanes_through_the_teachers_embeddings(demo_parts) -> None:
-    _faces, _, _trunk, linear = demo_parts
-    recipe = demo_recipe(demo_parts)
-    layer = recipe.model.hashing.hash
-    assert not layer.weight[:, :128].any()
-    planes = layer.weight[:, 128:] @ torch.linalg.pinv(linear)  # (K, 128)
+    _faces, teacher, _trunk, linear = demo_parts
+    recipe = demo_recipe(demo_parts, head_steps=0)
+    recipe.fit_hash_layer(attended=False)
+    network = recipe.model.hashing
+    assert not network.hash.weight[:, :128].any()
+    raw = network.hash.weight[:, 128:] / network.feature_std[128:]
+    planes = raw @ torch.linalg.pinv(linear)  # (K, 128)
     planes = planes / planes.norm(dim=1, keepdim=True)
     torch.testing.assert_close(planes @ planes.T, torch.eye(128), atol=1e-3, rtol=0)
+    # A face whose embedding is the teacher's mean lies on every plane.
+    mean = torch.linalg.pinv(linear) @ torch.from_numpy(teacher).mean(0)
+    on_planes = network.code(torch.cat([torch.zeros(128), mean])[None])
+    torch.testing.assert_close(on_planes, torch.zeros(1, 128), atol=1e-2, rtol=0)
+
+
+def test_fitting_the_hash_layer_lowers_its_loss_and_touches_nothing_else(demo_parts) -> None:
+    recipe = demo_recipe(demo_parts, head_steps=0)
+    recipe.fit_hash_layer(attended=False)
+    index = torch.arange(12)
+    recipe.model.eval()
+    features = recipe._features(mirror=False, attended=False)
+    before = recipe._code_loss(features, index)[0].item()
+    others = {k: v.clone() for k, v in recipe.model.state_dict().items() if "hashing.hash" not in k}
+    fitted = demo_recipe(demo_parts, head_steps=60, head_batch=24)
+    fitted.fit_hash_layer(attended=False)
+    assert fitted._code_loss(features, index)[0].item() < before
+    for key, value in others.items():
+        assert torch.equal(fitted.model.state_dict()[key], value), key
+
+
+def test_fitting_the_spatial_network_leaves_the_hash_network_alone(demo_parts) -> None:
+    recipe = demo_recipe(demo_parts, spatial_steps=2)
+    hashing = [p.detach().clone() for p in recipe.model.hashing.parameters()]
+    spatial = [p.detach().clone() for p in recipe.model.spatial.parameters()]
+    recipe.fit_spatial_network()
+    for old, new in zip(hashing, recipe.model.hashing.parameters(), strict=True):
+        assert torch.equal(old, new)
+        assert new.requires_grad
+    assert any(
+        not torch.equal(old, new)
+        for old, new in zip(spatial, recipe.model.spatial.parameters(), strict=True)
+    )
 
 
 def test_memory_is_bounded_and_survives_a_state_round_trip(demo_parts) -> None:
