@@ -12,6 +12,7 @@ from daah.ui import handlers, render, render_pair
 from daah.ui.components import Photo
 from daah.ui.desk import Desk
 from daah.ui.examples import PAIRS
+from daah.ui.guard import whole
 from daah.ui.parts import MODEL, QUICK, part
 from daah.ui.session import Pair
 
@@ -92,7 +93,7 @@ class CompareTab:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
         length: int = 0,
     ) -> dict[Any, Any]:
-        pair = PAIRS[int(str(event._data.get("index", 0))) % len(PAIRS)]
+        pair = PAIRS[whole(event, "index") % len(PAIRS)]
         first, second = pair.read()
         return {
             self.first: first,

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import AsyncIterator, Callable
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,21 +34,35 @@ _CLOSED = ("/deep_link", "/process_recording", "/vibe-", "/undo-vibe-", "/dev/re
 #: Bytes of a request's body: an upload of the largest photo, and its form around it.
 _SPARE = 64 * 1024
 
+#: Bytes of any other body. A frame of Live has a tenth of this; Gradio keeps parts of a body, such
+#: as a session's name, for each of hundreds of sessions.
+_JSON = 2**20
+
+#: Said to a request that no page of this app sends.
+NEVER = "The page sent something that it never offers; load it again."
+
 
 class Guard:
     """ASGI middleware: what no page of this app ever sends is refused with a status and a word.
 
     max_bytes: of an upload. max_stored: bytes in the upload folder from which on no more are taken.
     local: the page may change the gallery, so other sites must not reach it through a browser.
+    endpoints: names that other programs may call; Gradio only hides the rest.
     """
 
     def __init__(
-        self, app: ASGIApp, max_bytes: int, max_stored: int = 2**40, local: bool = False
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        max_stored: int = 2**40,
+        local: bool = False,
+        endpoints: tuple[str, ...] = (),
     ) -> None:
         self.app = app
         self.max_bytes = max_bytes + _SPARE
         self.max_stored = max_stored
         self.local = local
+        self.endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
@@ -63,14 +78,15 @@ class Guard:
         route = path.removeprefix("/gradio_api")
         if any(part.replace("//", "/") in path for part in _REFUSED):
             return 403, "Addresses are not fetched."
-        if route.startswith(_CLOSED):
+        if route.startswith(_CLOSED) or self._private(route):
             return 404, "Not found."
         if self._foreign(scope, headers):
             return 403, "Open this page by the address of its own server."
         if "transfer-encoding" in headers:  # no length to check before it is read
             return 411, "Send the length of the upload."
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self.max_bytes:
+        most = self.max_bytes if route.startswith("/upload") else _JSON
+        if not length.isdigit() or int(length) > most:
             return 413, "The upload is too large. Choose or export a smaller photo."
         kind = headers.get("content-type", "")
         if route.startswith("/component_server") and not kind.startswith("application/json"):
@@ -78,6 +94,13 @@ class Guard:
         if route.startswith("/upload") and scope["method"] == "POST" and self._full():
             return 503, "The server holds as many photos as it can. Try again in a few minutes."
         return None
+
+    def _private(self, route: str) -> bool:
+        """Whether an event is called by its name that is not for other programs."""
+        kind, _, name = route.removeprefix("/").partition("/")
+        if kind == "call":
+            return name.removeprefix("v2/").split("/")[0] not in self.endpoints
+        return kind == "api" or (kind == "run" and name.rstrip("/") != "predict")
 
     def _full(self) -> bool:
         return uploads.stored_bytes(Path(gr.utils.get_upload_folder())) > self.max_stored
@@ -119,6 +142,43 @@ def refuse_addresses(inputs: Any) -> None:
         return
     for value in values:
         refuse_addresses(value)
+
+
+def as_offered(blocks: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+    """The values of an event's inputs as the page's sliders and text boxes give them.
+
+    Gradio checks only the ends of a slider. Raises Refusal for a slider's value that is no number.
+    """
+    checked = list(values)
+    for i, (block, value) in enumerate(zip(blocks, values, strict=True)):
+        if isinstance(block, gr.Textbox):
+            checked[i] = value or ""
+        elif isinstance(block, gr.Slider):
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                raise Refusal(NEVER)
+            checked[i] = round(value) if float(block.step).is_integer() else float(value)
+    return checked
+
+
+def whole(event: gr.EventData, name: str) -> int:
+    """A whole number that the page sent along; ids have more digits than a JavaScript number."""
+    try:
+        return int(str(event._data[name]))
+    except (KeyError, TypeError, ValueError):
+        raise Refusal(NEVER) from None
+
+
+def share(event: gr.EventData, name: str) -> float:
+    """A share of a picture's side that the page sent along."""
+    try:
+        return float(event._data[name])
+    except (KeyError, TypeError, ValueError):
+        raise Refusal(NEVER) from None
+
+
+def unknown(_request: Any, _error: Exception) -> PlainTextResponse:
+    """Gradio looks up what a request names without asking whether it is there."""
+    return PlainTextResponse("Not found.", 404)
 
 
 def forget(demo: gr.Blocks, seconds: float, is_over: Callable[[Any], bool]) -> None:

@@ -316,8 +316,10 @@ def search_file(retriever: FaceRetriever, data: bytes, k: int, bits: int) -> dic
 
     Coordinates are pixels of the upright photo as it was sent.
     """
-    if not 1 <= k <= MOST_MATCHES:
+    if not isinstance(k, int) or not 1 <= k <= MOST_MATCHES:
         raise ConfigError(f"k: expected 1 to {MOST_MATCHES} matches, got {k}.")
+    if not isinstance(bits, int):
+        raise ConfigError(f"bits: expected a whole number, got {bits}.")
     result = retriever.search(read_image(data), k=k, bits=bits)
     return {
         "faces": [describe(found.encoded, found.matches, bits) for found in result.faces],

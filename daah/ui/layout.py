@@ -18,7 +18,7 @@ from daah.ui.about_tab import AboutTab
 from daah.ui.compare_tab import CompareTab
 from daah.ui.desk import Desk
 from daah.ui.gallery_tab import GalleryTab
-from daah.ui.guard import Guard, forgetting, refuse_addresses
+from daah.ui.guard import NEVER, Guard, as_offered, forgetting, refuse_addresses, unknown
 from daah.ui.landing import load_landing
 from daah.ui.live_tab import LiveTab
 from daah.ui.parts import QUICK, part, static
@@ -50,6 +50,29 @@ class App(gr.Blocks):
         refuse_addresses(inputs)
         super().validate_inputs(block_fn, inputs)
 
+    async def preprocess_data(
+        self, block_fn: Any, inputs: list[Any], *args: Any, **more: Any
+    ) -> list[Any]:
+        """Gradio's own. Inputs of a kind that no page sends are refused without a traceback.
+
+        Gradio's texts about them would carry a visitor's values and paths into the log.
+        """
+        try:
+            values = await super().preprocess_data(block_fn, inputs, *args, **more)
+        except Refusal:
+            raise
+        except gr.Error as problem:
+            raise Refusal(str(problem.message)) from None
+        except (TypeError, ValueError, LookupError, AttributeError, RecursionError):
+            raise Refusal(NEVER) from None
+        return as_offered(block_fn.inputs, values)
+
+    async def process_api(self, *args: Any, event_data: Any = None, **more: Any) -> dict[str, Any]:
+        """Gradio's own, after what came with the event was made a dictionary."""
+        if event_data is not None and not isinstance(event_data._data, dict):
+            event_data._data = {}
+        return await super().process_api(*args, event_data=event_data, **more)
+
     def launch(self, **overrides: Any) -> Any:
         """`gr.Blocks.launch` with the project's settings; what is given here goes before them."""
         return super().launch(**{**self.launch_settings(), **overrides})
@@ -80,8 +103,10 @@ class App(gr.Blocks):
                         max_bytes=body,
                         max_stored=settings.max_stored_mb * 2**20,
                         local=not settings.public,
+                        endpoints=("search",),
                     )
                 ],
+                "exception_handlers": {KeyError: unknown},
                 "lifespan": forgetting(self, settings.file_age, settings.sweep_seconds, self._over),
             },
         }

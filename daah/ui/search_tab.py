@@ -16,6 +16,7 @@ from daah.ui import handlers, render
 from daah.ui.components import Photo
 from daah.ui.desk import Desk
 from daah.ui.examples import EXAMPLES
+from daah.ui.guard import share, whole
 from daah.ui.handlers import View
 from daah.ui.parts import MODEL, QUICK, part
 from daah.ui.refusal import Refusal
@@ -248,7 +249,7 @@ class SearchTab:
         own: SessionGallery | None = None,
         *controls: Any,
     ) -> dict[Any, Any]:
-        example = EXAMPLES[_whole(event, "index") % len(EXAMPLES)]
+        example = EXAMPLES[whole(event, "index") % len(EXAMPLES)]
         photo = example.read()
         drawn = self._search(progress, photo, session, own, *controls)
         return {self.photo: photo, **drawn}
@@ -298,9 +299,9 @@ class SearchTab:
         if not self._here(session):
             return self._expired()
         if event._data.get("do") == "face" and "x" in event._data:
-            index = handlers.face_at(session, float(event.x), float(event.y))
+            index = handlers.face_at(session, share(event, "x"), share(event, "y"))
         else:
-            index = _whole(event, "index")
+            index = whole(event, "index")
         if index is None or index == session.face:
             return {self.session: session}
         return self._drawn(handlers.choose_face(session, index), Options(*controls), own)
@@ -314,7 +315,7 @@ class SearchTab:
     ) -> dict[Any, Any]:
         if not self._here(session):
             return self._expired()
-        session = handlers.choose_match(session, _whole(event, "id"))
+        session = handlers.choose_match(session, whole(event, "id"))
         return self._drawn(session, Options(*controls), own, "code", "matches", "match")
 
     def _bit(
@@ -327,7 +328,7 @@ class SearchTab:
         if not self._here(session):
             return self._expired()
         options = Options(*controls)
-        bit = _whole(event, "index")
+        bit = whole(event, "index")
         session = handlers.choose_bit(self.retriever, session, options, bit)
         return self._drawn(session, options, own, "code")
 
@@ -421,11 +422,3 @@ class SearchTab:
     def _expired(self) -> dict[Any, Any]:
         text = render.EXPIRED.format(after=self.settings.keep_words)
         return self._clear(render.say(text, "bad"))
-
-
-def _whole(event: gr.EventData, name: str) -> int:
-    """A whole number that the page sent along; ids have more digits than a JavaScript number."""
-    try:
-        return int(str(event._data[name]))
-    except (KeyError, TypeError, ValueError):
-        raise Refusal("The page sent something that it never offers; load it again.") from None

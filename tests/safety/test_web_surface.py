@@ -1,0 +1,355 @@
+"""What a stranger may send to the running app, over raw HTTP: refused with a word, or answered.
+
+The fixture `quiet` adds to each: not a line in the log. Forged photos, served files and a full
+queue are in `tests/ui/test_screen_api.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.visitor import Visitor
+from daah.ui.guard import NEVER
+from daah.ui.layout import App
+from daah.ui.settings import Settings
+
+MARK = {"_type": "gradio.FileData"}
+
+
+@pytest.fixture
+def visitor(public: str) -> Visitor:
+    return Visitor(public, timeout=30)
+
+
+@pytest.fixture(autouse=True)
+def quiet(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Nothing that a stranger sends may write into the log."""
+    yield
+    printed = capfd.readouterr()
+    assert "Traceback" not in printed.err
+    assert "Error" not in printed.err
+    assert printed.out == ""
+
+
+# ------------------------------------------------------------------------------------ endpoints
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "call/_search", "call/v2/_search", "call/_add_own", "call/show", "run/_search",
+        "run/search", "api/search", "api/_match", "call/", "call/nothing", "call/v2/nothing",
+        "run/nothing",
+    ],
+)  # fmt: skip
+def test_only_search_is_called_by_name(visitor: Visitor, path: str) -> None:
+    assert visitor.post(f"/gradio_api/{path}", {"data": [None] * 8}).status == 404
+
+
+def test_search_itself_is_called_in_both_ways(visitor: Visitor, red: bytes) -> None:
+    photo = visitor.photo("a.png", red)
+    assert "event: complete" in visitor.search(photo).text
+    reply = visitor.post("/gradio_api/call/v2/search", {"photo": photo, "k": 3})
+    event = json.loads(reply.body)["event_id"]
+    text = visitor.request("GET", f"/gradio_api/call/v2/search/{event}").text
+    assert '"red"' in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "deep_link?session_hash={session}", "process_recording", "vibe-code", "vibe-edit/",
+        "undo-vibe-edit", "vibe-starter-queries", "dev/reload", "run-history/buckets",
+        "profiling/traces",
+    ],
+)  # fmt: skip
+def test_routes_that_the_page_never_uses_are_closed(visitor: Visitor, path: str) -> None:
+    visitor.send("count")
+    filled = path.format(session=visitor.session)
+    for method in ("GET", "POST"):
+        assert visitor.request(method, f"/gradio_api/{filled}").status == 404
+    assert not list(Path(os.environ["GRADIO_TEMP_DIR"]).rglob("state.json"))
+
+
+def test_nobody_watches_other_visitors(visitor: Visitor) -> None:
+    for path in ("/monitoring", "/monitoring/summary", "/monitoring/x"):
+        assert visitor.request("GET", path).status == 403
+
+
+def test_the_page_tells_no_path_of_the_host(visitor: Visitor) -> None:
+    told = json.dumps(visitor.config) + visitor.request("GET", "/").text
+    for folder in (Path(__file__).parents[2], Path.home(), os.environ["GRADIO_TEMP_DIR"]):
+        assert str(folder) not in told.replace("/root_path", "")
+
+
+@pytest.mark.parametrize(
+    "method", ["GET", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "NONSENSE"]
+)
+@pytest.mark.parametrize("path", ["queue/join", "upload", "call/search", "component_server"])
+def test_other_methods_are_not_allowed(visitor: Visitor, method: str, path: str) -> None:
+    assert visitor.request(method, f"/gradio_api/{path}").status in (405, 415)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/assets/../../../../etc/passwd", "/static/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+        "/svelte/..%2f..%2f..%2fetc/passwd", "/gradio_api/file/etc/passwd",
+        "/gradio_api/file=/proc/self/environ", "/gradio_api/file={folder}",
+        "/gradio_api/file={folder}/../../etc/passwd", "/gradio_api/file={upload}/../../etc/passwd",
+        "/gradio_api/file=FILE:///etc/passwd", "//gradio_api//file=http://127.0.0.1:1/x",
+        "/gradio_api/custom_component/x/client/component/..%2f..%2fapp.py",
+    ],
+)  # fmt: skip
+def test_no_path_leads_out_of_what_is_served(visitor: Visitor, path: str, red: bytes) -> None:
+    upload = visitor.photo("a.png", red)["path"]
+    filled = path.format(folder=os.environ["GRADIO_TEMP_DIR"], upload=upload)
+    reply = visitor.request("GET", filled)
+    assert reply.status in (403, 404)
+    assert b"root:" not in reply.body
+
+
+# ------------------------------------------------------------------------------------------ bodies
+
+
+def test_a_body_is_measured_before_it_is_read(visitor: Visitor, red: bytes) -> None:
+    large = b'{"data": ["' + b"a" * (1 << 20) + b'"]}'
+    for path in ("queue/join", "run/predict", "call/search", "component_server"):
+        reply = visitor.request(
+            "POST", f"/gradio_api/{path}", large, Content_Type="application/json"
+        )
+        assert reply.status == 413
+    assert visitor.upload("large.jpg", bytes(11 * 2**20)).status == 413
+    assert visitor.upload("small.png", red).status == 200
+
+
+def test_a_body_without_a_length_is_refused_unread(public: str, visitor: Visitor) -> None:
+    head = (
+        "POST /gradio_api/queue/join HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        "Transfer-Encoding: chunked\r\n\r\nff\r\n"
+    )
+    with socket.create_connection((visitor.host, visitor.port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 411 ")
+
+
+@pytest.mark.parametrize("depth", [500, 900, 5_000, 100_000])
+def test_nested_json_is_refused(visitor: Visitor, depth: int) -> None:
+    index = visitor.event("count")["id"]
+    for left, right in ((b"[", b"]"), (b'{"a":', b"}")):
+        nested = left * depth + b"1" + right * depth
+        body = b'{"data":[%s],"fn_index":%d,"session_hash":"x"}' % (nested, index)
+        reply = visitor.request(
+            "POST", "/gradio_api/run/predict", body, Content_Type="application/json"
+        )
+        assert reply.status in (400, 413, 500)
+        if reply.status == 500:
+            assert json.loads(reply.body)["error"] == NEVER
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"{}", b"null", b'{"data":1}', b"\xff"])
+def test_other_bodies_are_refused(visitor: Visitor, body: bytes) -> None:
+    for path in ("queue/join", "run/predict", "call/search", "component_server"):
+        reply = visitor.request(
+            "POST", f"/gradio_api/{path}", body, Content_Type="application/json"
+        )
+        assert reply.status in (400, 404, 422, 500)
+
+
+@pytest.mark.parametrize("index", [-1, 999, "x", None, 1e9])
+def test_events_that_are_not_there(visitor: Visitor, index: Any) -> None:
+    body = {"data": [], "fn_index": index, "session_hash": visitor.session}
+    assert visitor.post("/gradio_api/queue/join", body).status in (400, 404, 422)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("../../x.png", "x.png"),
+        ("/etc/x.png", "x.png"),
+        ("a/../../b.png", "b.png"),
+        ("\0.png", None),
+    ],
+)
+def test_an_upload_is_kept_in_its_folder_whatever_its_name(
+    visitor: Visitor, name: str, kept: str | None
+) -> None:
+    (path,) = json.loads(visitor.upload(name, b"123").body)
+    folder = Path(os.environ["GRADIO_TEMP_DIR"]).resolve()
+    assert Path(path).resolve().parent.parent == folder
+    assert kept in (None, Path(path).name)
+
+
+def test_names_that_are_folders_are_refused(visitor: Visitor) -> None:
+    assert visitor.upload("..", b"123").status == 400
+
+
+# ---------------------------------------------------------------------------------- forged values
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        "/etc/passwd", 7, [], ["/etc/passwd"], {"path": "/etc/passwd"}, {"path": 7, "meta": MARK},
+        {"path": "/etc/passwd", "meta": MARK}, {"path": "../../etc/passwd", "meta": MARK},
+        {"path": "{folder}/x.png", "meta": MARK}, {"path": "", "meta": MARK},
+        {"url": "file:///etc/passwd", "meta": MARK}, {"url": "data:image/png;base64,AAAA"},
+    ],
+)  # fmt: skip
+def test_a_photo_is_an_upload_and_nothing_else(visitor: Visitor, photo: Any) -> None:
+    if isinstance(photo, dict) and "{folder}" in str(photo.get("path")):
+        photo = {**photo, "path": photo["path"].format(folder=os.environ["GRADIO_TEMP_DIR"])}
+    for element in ("photo", "photo-first"):
+        outcome = visitor.send(element, values={"photo": photo, element: photo})
+        assert outcome.error or "say good" not in str(outcome.values)
+        assert outcome.error.endswith(".") or not outcome.error
+        assert "/" not in outcome.error
+
+
+def test_no_address_is_fetched(visitor: Visitor, red: bytes) -> None:
+    came = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/x.png"
+        upload = visitor.photo("a.png", red)
+        for photo in (
+            {"url": url, "meta": MARK}, {"path": url, "meta": MARK}, {"url": url}, url,
+            {**upload, "url": url}, {"path": url, "url": url, "meta": MARK},
+        ):  # fmt: skip
+            visitor.send("photo", values={"photo": photo})
+            visitor.search(photo)
+        visitor.request("GET", f"/gradio_api/file={url}")
+        visitor.request("GET", f"/gradio_api/proxy={url}")
+        with contextlib.suppress(TimeoutError):
+            came.append(server.accept())
+    assert came == []
+
+
+@pytest.mark.parametrize("value", [10**9, -5, "x", None, {"a": 1}, [1], float("nan"), float("inf")])
+def test_sliders_give_numbers_within_their_ends(visitor: Visitor, value: Any) -> None:
+    for element in ("count", "threshold", "strength", "bits"):
+        assert visitor.send(element, values={element: value}).error.endswith(".")
+
+
+def test_half_a_match_is_rounded(visitor: Visitor) -> None:
+    assert visitor.send("count", values={"count": 4.4}).error == ""
+
+
+@pytest.mark.parametrize(
+    ("element", "trigger"),
+    [
+        ("boxes", "select"), ("chips", "select"), ("code", "select"), ("paint", "select"),
+        ("matches", "select"), ("match", "select"), ("examples", "select"), ("people", "select"),
+        ("map", "select"), ("entry", "select"), ("pairs", "select"), ("pair-bits", "select"),
+        ("own-people", "select"), ("header", "select"),
+    ],
+)  # fmt: skip
+def test_events_without_their_data_or_with_other_data(
+    visitor: Visitor, element: str, trigger: str
+) -> None:
+    for data in (
+        None, [], "x", {}, {"index": "x"}, {"index": "9" * 5000}, {"do": "face", "x": "a", "y": 0},
+        {"do": "face", "x": float("nan"), "y": 0}, {"do": "map", "x": None, "y": 1}, {"id": -3},
+        {"id": 10**40}, {"id": "1;--"}, {"mask": 7}, {"name": {"a": 1}}, {"name": "\0"},
+    ):  # fmt: skip
+        outcome = visitor.send(element, trigger, {"attention": "painted"}, data)
+        assert outcome.error == "" or outcome.error.endswith(".")
+        assert outcome.error != "None"
+
+
+def test_text_boxes_without_text(visitor: Visitor) -> None:
+    for text in (None, 7, {"a": 1}, "x" * 100_000):
+        assert visitor.send("name", "change", {"name": text}).error == ""
+        added = visitor.send("own-add", "click", {"own-name": text, "own-photo": None})
+        assert "Add a photo" in added.values["own-done"]
+
+
+def test_only_frames_reach_the_server_function(visitor: Visitor) -> None:
+    live = next(
+        c["id"] for c in visitor.config["components"] if c["props"].get("elem_id") == "live"
+    )
+
+    def call(**more: Any) -> tuple[int, Any]:
+        body = {"data": "x", "fn_name": "frame", "component_id": live, "session_hash": "x"}
+        reply = visitor.post("/gradio_api/component_server", body | more)
+        return reply.status, reply.text
+
+    status, text = call()
+    assert (status, set(json.loads(text))) == (200, {"error"})
+    for other in ("__init__", "preprocess", "postprocess", "unrender", "get_config"):
+        assert call(fn_name=other)[0] == 404
+    for component in visitor.config["components"]:
+        if component["id"] != live:
+            assert call(component_id=component["id"])[0] == 404
+    assert call(component_id=10**6)[0] == 404
+    form = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n1\r\n--x--\r\n'
+    reply = visitor.request(
+        "POST",
+        "/gradio_api/component_server",
+        form,
+        Content_Type="multipart/form-data; boundary=x",
+    )
+    assert reply.status == 415
+
+
+# ---------------------------------------------------------------------------- origins and sessions
+
+
+def test_a_page_without_an_origin_gets_nothing(visitor: Visitor) -> None:
+    for host in (f"{visitor.host}:{visitor.port}", "faces.example.org"):
+        for method, path in (("GET", "/config"), ("POST", "/gradio_api/queue/join")):
+            assert visitor.request(method, path, Origin="null", Host=host).status == 403
+
+
+def test_a_local_page_answers_to_itself_alone(serve: Callable[..., str]) -> None:
+    """It may change the gallery: neither another site nor a name that leads here may use it."""
+    visitor = Visitor(serve(public=False))
+    own = f"{visitor.host}:{visitor.port}"
+    for headers, status in (
+        ({"Host": own, "Origin": f"http://{own}"}, 200),
+        ({"Host": f"localhost:{visitor.port}", "Origin": f"http://localhost:{visitor.port}"}, 200),
+        ({"Host": own}, 200),
+        ({"Host": own, "Origin": "https://evil.example"}, 403),
+        ({"Host": own, "Origin": f"http://{visitor.host}:1"}, 403),
+        ({"Host": "evil.example", "Origin": "http://evil.example"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": own, "Origin": "null"}, 403),
+    ):
+        assert visitor.request("GET", "/config", **headers).status == status, headers
+
+
+def test_a_public_page_has_nothing_to_write_with(visitor: Visitor) -> None:
+    names = {c["props"].get("elem_id") for c in visitor.config["components"]}
+    assert not names & {"manage", "add", "remove", "import", "choose", "files", "folder", "uri"}
+
+
+def test_sessions_are_as_many_as_is_set(serve: Callable[..., str], running: list[App]) -> None:
+    visitor = Visitor(serve(max_sessions=5))
+    for number in range(40):
+        visitor.session = f"visitor{number}"
+        assert visitor.send("count").error == ""
+    held = running[-1].state_holder.session_data
+    assert sorted(held) == [f"visitor{number}" for number in range(35, 40)]
+
+
+def test_uploads_end_before_the_disk_does(
+    serve: Callable[..., str], red: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    visitor = Visitor(serve(max_stored_mb=1))
+    replies = [visitor.upload(f"{i}.jpg", os.urandom(400_000)) for i in range(5)]
+    assert [reply.status for reply in replies] == [200, 200, 200, 503, 503]
+    assert "Try again" in replies[-1].text
+
+
+def test_the_defaults_are_those_of_a_public_host() -> None:
+    assert Settings().public
+    assert Settings.from_environment({}).public
