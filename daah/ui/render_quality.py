@@ -48,8 +48,9 @@ def table(given: Table) -> str:
     )
     head = f"<thead><tr>{head}</tr></thead>" if any(given.columns) else ""
     source = f" Source: {escape(given.source)}." if given.source else ""
+    name = escape(f"Table. {given.note} {given.source}".strip())  # regions need names of their own
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Table">'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">'
         f"<table>{head}<tbody>{rows}</tbody></table></div>"
         f'<p class="hint">{escape(given.note)}{source}</p>'
     )
