@@ -1,8 +1,8 @@
 """The training loop. It knows no model: a recipe gives batches, gradients and figures.
 
 The start and every epoch end with validation, a row in log.csv, learning.png and a state file that
-`resume` continues from to the bit. On several devices (`accelerate launch`) each process draws its own
-batches and gradients are averaged; the main process alone writes.
+`resume` continues from to the bit. On several devices (`accelerate launch`) each process draws its
+own batches and gradients are averaged; the main process alone writes.
 """
 
 from __future__ import annotations
