@@ -6,7 +6,8 @@ import torch
 
 from daah.errors import DaahError
 from daah.retrieval import load_retriever
-from daah.ui.layout import build_app, build_notice
+from daah.ui.layout import App, build_app, build_notice
+from daah.ui.serving import serve
 from daah.ui.settings import Settings
 
 
@@ -15,12 +16,17 @@ def show(fraction: float, text: str) -> None:
     print(f"{fraction:4.0%} {text}", file=sys.stderr)
 
 
+def load() -> App:
+    """The app over the shipped model and the built-in gallery. Raises DaahError."""
+    return build_app(load_retriever(progress=show, read_only=settings.public), settings)
+
+
 settings = Settings.from_environment()
 torch.set_num_threads(settings.threads)
 try:
-    demo = build_app(load_retriever(progress=show, read_only=settings.public), settings)
+    demo = load()
 except DaahError as problem:
     demo = build_notice(problem, settings)
 
 if __name__ == "__main__":
-    demo.launch()
+    serve(demo, load)

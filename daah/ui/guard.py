@@ -177,7 +177,10 @@ def share(event: gr.EventData, name: str) -> float:
 
 
 def unknown(_request: Any, _error: Exception) -> PlainTextResponse:
-    """Gradio looks up what a request names without asking whether it is there."""
+    """Gradio looks up what a request names without asking whether it is there.
+
+    Also said to a visitor who left in the middle of an upload, and cannot hear it.
+    """
     return PlainTextResponse("Not found.", 404)
 
 

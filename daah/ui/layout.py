@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import gradio as gr
 from gradio import FileData
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 
 from daah.errors import DaahError
 from daah.gallery import SessionGallery
@@ -30,6 +32,7 @@ from daah.ui.settings import Settings
 from daah.ui.theme import theme
 
 TITLE = "Face hash search"
+HOME = Path(__file__).resolve().parent.parent.parent
 PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
 
 
@@ -106,7 +109,8 @@ class App(gr.Blocks):
                         endpoints=("search",),
                     )
                 ],
-                "exception_handlers": {KeyError: unknown},
+                # Not failures of the server, so nothing for its log.
+                "exception_handlers": {KeyError: unknown, ClientDisconnect: unknown},
                 "lifespan": forgetting(self, settings.file_age, settings.sweep_seconds, self._over),
             },
         }
@@ -149,12 +153,17 @@ def build_app(retriever: FaceRetriever, settings: Settings | None = None) -> App
     return demo
 
 
-def build_notice(problem: DaahError, settings: Settings | None = None) -> App:
+class Notice(App):
+    """The page while something is missing."""
+
+
+def build_notice(problem: DaahError, settings: Settings | None = None) -> Notice:
     """A full page that says what is missing, instead of an app that would have to guess."""
-    with App(settings or Settings.from_environment()) as demo:
+    text = str(problem).replace(f"{HOME}{os.sep}", "")  # where on the host, nobody need know
+    with Notice(settings or Settings.from_environment()) as demo:
         gr.HTML(
             f'<main id="notice" role="alert"><h1>{TITLE}</h1>'
-            f"<h2>This page cannot search at the moment.</h2><p>{escape(str(problem))}</p>"
+            f"<h2>This page cannot search at the moment.</h2><p>{escape(text)}</p>"
             "<p>Nothing is shown instead of a real result.</p></main>",
             apply_default_css=False,
         )

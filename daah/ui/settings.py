@@ -23,6 +23,8 @@ class Settings:
     keep_seconds: int = 600
     #: How often what is over is looked for; it is over early enough to be found in time.
     sweep_seconds: int = 30
+    #: How often a missing model or gallery is looked for again, while the page says that it is.
+    retry_seconds: int = 15
     #: A visitor's own additions live in memory only, and at most this long.
     additions_minutes: int = 60
     #: A stranger could fill the memory of the host with additions.

@@ -30,14 +30,20 @@ def claim_folder() -> None:
 
 
 def sweep(folder: Path, seconds: float) -> None:
-    """Delete what has been in the upload folder for longer than `seconds`."""
-    now = time.time()
+    """Delete what has been in the upload folder for longer than `seconds`.
+
+    Empty folders go too: their names are hashes of photos. A new one is left alone, because Gradio
+    makes it a moment before its file.
+    """
+    born_before = time.time() - seconds
     for path, status in _files(folder):
-        if now - status.st_ctime > seconds:
-            with contextlib.suppress(OSError):  # Gradio may have been faster
+        with contextlib.suppress(OSError):  # Gradio may have been faster
+            if status.st_ctime < born_before:
                 path.unlink()
-                if path.parent != folder:
-                    path.parent.rmdir()
+    for entry in _entries(folder):
+        with contextlib.suppress(OSError):  # not empty
+            if entry.is_dir(follow_symlinks=False) and entry.stat().st_ctime < born_before:
+                Path(entry).rmdir()
 
 
 def stored_bytes(folder: Path) -> int:
@@ -45,17 +51,21 @@ def stored_bytes(folder: Path) -> int:
     return sum(status.st_size for _, status in _files(folder))
 
 
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What Gradio made in the folder."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        yield from (entry for entry in entries if _GRADIOS.fullmatch(entry.name))
+
+
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    with contextlib.suppress(FileNotFoundError):
-        for entry in os.scandir(folder):
-            if not _GRADIOS.fullmatch(entry.name):
-                continue
-            with contextlib.suppress(OSError):  # deleted meanwhile
-                if entry.is_dir(follow_symlinks=False):
-                    for file in os.scandir(entry):
+    for entry in _entries(folder):
+        with contextlib.suppress(OSError):  # deleted meanwhile
+            if entry.is_dir(follow_symlinks=False):
+                with os.scandir(entry) as files:
+                    for file in files:
                         yield Path(file), file.stat(follow_symlinks=False)
-                else:
-                    yield Path(entry), entry.stat(follow_symlinks=False)
+            elif entry.is_file(follow_symlinks=False):
+                yield Path(entry), entry.stat(follow_symlinks=False)
 
 
 def _private_folder() -> Path:

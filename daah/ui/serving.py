@@ -1,0 +1,42 @@
+"""How the app stays up: it ends cleanly when told to, and heals when what was missing is there."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from daah.errors import DaahError
+from daah.ui.layout import App, Notice
+
+
+def serve(demo: App, load: Callable[[], App]) -> None:
+    """Serve until interrupted or terminated; uploads are deleted on the way out.
+
+    A notice is served only until `load`, tried again and again, returns an app instead of raising
+    DaahError; the app then answers at the same address.
+    """
+    if threading.current_thread() is threading.main_thread():
+        # A container is stopped by SIGTERM, which would end Python without deleting anything.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not isinstance(demo, Notice):
+        demo.launch()
+        return
+    try:
+        demo.launch(prevent_thread_lock=True)
+        port, app = demo.server_port, _loaded(load, demo.settings.retry_seconds)
+    except KeyboardInterrupt:
+        return
+    finally:
+        demo.close()
+    app.launch(server_port=port)
+
+
+def _loaded(load: Callable[[], App], every: float) -> App:
+    while True:
+        time.sleep(every)
+        try:
+            return load()
+        except DaahError:
+            continue  # the notice says it

@@ -1,0 +1,33 @@
+"""The app over painted squares as a process of its own: `python painted_app.py GALLERY`.
+
+All but the network is real: the gallery in a folder, settings from the environment, and `serve`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import fake_retriever
+
+from daah.errors import DaahError
+from daah.gallery import Gallery
+from daah.retrieval import FaceRetriever
+from daah.ui.layout import App, build_app, build_notice
+from daah.ui.serving import serve
+from daah.ui.settings import Settings
+
+settings = Settings.from_environment()
+
+
+def load() -> App:
+    """As in app.py, with a painter for a model."""
+    encoder = fake_retriever.FakeEncoder()
+    gallery = Gallery.open(sys.argv[1], encoder, read_only=settings.public)
+    return build_app(FaceRetriever(fake_retriever.FakeDetector(), encoder, gallery), settings)
+
+
+try:
+    demo = load()
+except DaahError as problem:
+    demo = build_notice(problem, settings)
+serve(demo, load)

@@ -1,0 +1,223 @@
+"""No photo, face or code is left on disk, in the log, or in a session after its time."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import fake_retriever
+import numpy as np
+import pytest
+from fake_retriever import PEOPLE, photo
+from PIL import Image
+from process import Process, eventually
+
+from benchmarks.visitor import Visitor
+from daah.ui import uploads
+from daah.ui.layout import App
+from daah.ui.session import Expires
+
+KEEP, SWEEP = 4, 1
+NAME = "unmistakable-7c1f"
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gallery") / "painted"
+    fake_retriever.retriever(folder).gallery.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory, gallery: Path) -> Iterator[Process]:
+    root = tmp_path_factory.mktemp("server")
+    with Process(root, gallery, keep_seconds=KEEP, sweep_seconds=SWEEP) as started:
+        yield started
+
+
+def planted(seed: int) -> tuple[bytes, bytes]:
+    """A photo nobody else has, with a face, and a part of the file that is nowhere else."""
+    rgb = photo((PEOPLE["red"], 299))
+    rgb[350:, :] = np.random.default_rng(seed).integers(0, 250, (50, 400, 3))
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG")
+    data = buffer.getvalue()
+    return data, data[-900:-800]
+
+
+def gone(process: Process, *traces: bytes) -> bool:
+    """Whether no file has a trace any more, after the stated time and one sweep."""
+    return eventually(lambda: not process.holding(*traces), KEEP + 2 * SWEEP + 2) is True
+
+
+def test_a_photo_and_what_was_made_of_it_are_gone_on_time(process: Process) -> None:
+    visitor = process.visitor()
+    data, trace = planted(1)
+    upload = visitor.photo(f"{NAME}.png", data)
+    found = visitor.search(upload).text
+    code = re.search(r'"code": "([0-9a-f]{32})"', found)[1]
+    assert visitor.send("photo", values={"photo": upload}).values["matches"]
+    assert visitor.send(
+        "photo-first", values={"photo-first": upload, "photo-second": upload}
+    ).values
+    added = visitor.send("own-add", "click", {"own-name": NAME, "own-photo": upload}).values[
+        "own-done"
+    ]
+    assert "is added" in added
+    own = re.search(
+        r'data-id="(-\d+)"', visitor.send("name", "change", {"name": NAME}).values["people"]
+    )
+    visitor.send("entry", "select", event_data={"do": "search", "id": own[1]})
+    traces = (
+        trace,
+        NAME.encode(),
+        code.encode(),
+        bytes.fromhex(code),
+        base64.b64encode(trace)[4:-4],
+    )
+    assert len(process.holding(*traces)) >= 1  # the search finds it while it is there
+    assert gone(process, *traces), process.holding(*traces)
+    uploaded = process.root / "tmp" / f"daah-uploads-{os.getuid()}"
+    # Folders are named by a hash of the photo, so they must go as well.
+    assert eventually(lambda: not list(uploaded.glob("[0-9a-f]*")), 5)
+
+
+def test_an_upload_that_is_never_used_or_breaks_off_is_gone_too(process: Process) -> None:
+    visitor = process.visitor()
+    unused, first = planted(2)
+    visitor.photo("unused.png", unused)
+    broken, second = planted(3)
+    head = (
+        "POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+        'Content-Disposition: form-data; name="files"; filename="broken.png"\r\n\r\n'
+    )
+    with socket.create_connection((visitor.host, visitor.port)) as connection:
+        connection.sendall(head.encode() + broken * 3)
+        assert eventually(lambda: len(process.holding(first, second)) >= 2, 5)
+    assert gone(process, first, second), process.holding(first, second)
+
+
+def test_a_frame_of_live_never_reaches_the_disk(process: Process) -> None:
+    visitor = process.visitor()
+    data, trace = planted(4)
+    frame = "data:image/png;base64," + base64.b64encode(data).decode()
+    live = next(
+        c["id"] for c in visitor.config["components"] if c["props"].get("elem_id") == "live"
+    )
+    body = {"data": frame, "fn_name": "frame", "component_id": live, "session_hash": "x"}
+    reply = visitor.post("/gradio_api/component_server", body)
+    assert json.loads(reply.body)["faces"]
+    assert process.holding(trace, base64.b64encode(data)[400:500]) == []
+
+
+def test_the_log_tells_nothing_of_visitors(process: Process) -> None:
+    """After all that the tests above did, and a photo that cannot be read."""
+    visitor = process.visitor()
+    upload = visitor.photo(f"{NAME}.png", b"this is no photo")
+    assert visitor.send("photo", values={"photo": upload}).error
+    log = process.log.read_text()
+    lines = [line for line in log.splitlines() if line.strip()]
+    assert all(
+        line.startswith(("* Running on local URL", "* To create a public")) for line in lines
+    )
+    assert NAME not in log
+
+
+def test_a_kill_is_made_up_for_at_the_next_start_and_a_stop_deletes(
+    tmp_path: Path, gallery: Path
+) -> None:
+    (old, first), (new, second) = planted(5), planted(6)
+    with Process(tmp_path, gallery) as killed:
+        killed.visitor().photo("a.png", old)
+        killed.stop(signal.SIGKILL)
+        assert killed.holding(first)
+    with Process(tmp_path, gallery, keep_seconds=1, sweep_seconds=100) as again:
+        visitor = again.visitor()
+        assert eventually(lambda: not again.holding(first), 5)
+        visitor.photo("b.png", new)
+        assert again.holding(second)
+        assert again.stop(signal.SIGTERM) == 0
+        assert again.holding(second) == []
+
+
+def test_only_uploads_are_swept(tmp_path: Path) -> None:
+    """An operator may have named a folder that holds other things."""
+    kept = [tmp_path / "letter.txt", tmp_path / "holidays" / "beach.jpg", tmp_path / "tmp.txt"]
+    swept = [tmp_path / ("ab" * 32) / "photo.png", tmp_path / "tmpab12_xyz"]
+    outside = tmp_path.parent / "outside.txt"
+    for path in [*kept, *swept, outside]:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"12345")
+    (tmp_path / ("cd" * 32)).symlink_to(tmp_path.parent)
+    assert uploads.stored_bytes(tmp_path) == 10
+    uploads.sweep(tmp_path, 60)
+    assert all(path.exists() for path in swept)
+    uploads.sweep(tmp_path, -1)
+    assert not any(path.exists() for path in swept)
+    assert not swept[0].parent.exists()
+    assert all(path.exists() for path in [*kept, outside])
+
+
+def test_the_upload_folder_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("GRADIO_TEMP_DIR")
+    uploads.claim_folder()
+    first = Path(os.environ["GRADIO_TEMP_DIR"])
+    assert first.stat().st_mode & 0o777 == 0o700
+    monkeypatch.delenv("GRADIO_TEMP_DIR")
+    uploads.claim_folder()
+    assert Path(os.environ["GRADIO_TEMP_DIR"]) == first
+    first.chmod(0o755)  # as one that somebody else made
+    monkeypatch.delenv("GRADIO_TEMP_DIR")
+    uploads.claim_folder()
+    second = Path(os.environ["GRADIO_TEMP_DIR"])
+    assert second != first
+    assert second.stat().st_mode & 0o777 == 0o700
+    uploads.claim_folder()  # what the operator chose stays
+    assert Path(os.environ["GRADIO_TEMP_DIR"]) == second
+
+
+def test_additions_are_one_visitors_and_die_with_the_session(
+    serve: Callable[..., str], running: list[App], red: bytes
+) -> None:
+    url = serve(keep_seconds=3, sweep_seconds=1)
+    mine, other = Visitor(url), Visitor(url)
+    upload = mine.photo("me.png", red)
+    mine.send("own-add", "click", {"own-name": "Zoe", "own-photo": upload})
+    mine.send("photo", values={"photo": upload})
+    assert "Zoe" in mine.send("name", "change", {"name": "zoe"}).values["people"]
+    assert "Nobody named" in other.send("name", "change", {"name": "zoe"}).values["people"]
+    held = running[-1].state_holder.session_data[mine.session]
+    with socket.create_connection((mine.host, mine.port)) as page:
+        page.sendall(
+            f"GET /gradio_api/heartbeat/{mine.session} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        )
+        assert page.recv(20)
+        assert not held.is_closed
+        # The photo goes on time, page open or not; what was added stays.
+        over = lambda: not any(isinstance(v, Expires) for v in held.state_data.values())  # noqa: E731
+        assert eventually(over, 6)
+        assert "Zoe" in mine.send("name", "change", {"name": "zoe"}).values["people"]
+    assert eventually(lambda: held.is_closed, 30)
+    assert eventually(lambda: not held.state_data, 6)
+    drawn = [str(config["props"].get("value")) for config in held.components if "props" in config]
+    assert not any("Zoe" in value or "data:image" in value for value in drawn)
+
+
+def test_an_answer_that_nobody_fetches_is_forgotten(
+    serve: Callable[..., str], running: list[App], red: bytes
+) -> None:
+    visitor = Visitor(serve(keep_seconds=3, sweep_seconds=1))
+    body = {"data": [visitor.photo("a.png", red), 8, 128]}
+    assert visitor.post("/gradio_api/call/search", body).status == 200
+    waiting = running[-1]._queue.pending_messages_per_session
+    assert len(waiting) == 1
+    assert eventually(lambda: not waiting, 8)
