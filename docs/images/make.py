@@ -1,6 +1,7 @@
 """Photographs the page for the documentation: `PYTHONPATH=. python docs/images/make.py`.
 
-Needs Chromium. Starts the app over the shipped model and gallery, and writes the pictures beside this file.
+Needs Chromium. Starts the app over the shipped model and gallery, and writes the pictures beside
+this file.
 """
 
 from __future__ import annotations
