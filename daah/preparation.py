@@ -29,7 +29,7 @@ from daah import sources
 from daah.errors import ConfigError, DataError, ImageError
 from daah.faces import TEMPLATE, FaceDetector, principal_face
 from daah.images import read_image
-from daah.parallel import Progress
+from daah.parallel import Progress, one_thread
 from daah.types import ALIGNMENT
 
 INDEX = "faces.jsonl"
@@ -244,7 +244,11 @@ def _entries(jobs: list[_Job], workers: int, min_face: float | None) -> Iterator
     """Deal with every job, in order, a few chunks ahead."""
     if not workers or len(jobs) <= _CHUNK:
         detector = FaceDetector(min_face)
-        yield from (_prepare_one(detector, job) for job in jobs)
+        for job in jobs:
+            # Sums over several threads round differently; the outcome must not depend on `workers`.
+            with one_thread():
+                prepared = _prepare_one(detector, job)
+            yield prepared
         return
     context = multiprocessing.get_context("spawn")
     pending: collections.deque = collections.deque()
