@@ -16,6 +16,7 @@ from daah import preparation
 from daah.errors import ConfigError, DataError
 from daah.faces import FaceDetector, align
 from daah.images import read_image
+from daah.parallel import one_thread
 from daah.preparation import INDEX, NO_FACE, REPORT, prepare, read_index
 from daah.types import ALIGNED_SIZE
 
@@ -65,7 +66,8 @@ def test_the_index_leads_from_photo_to_face(
     assert len(index) == 9
     entry = index["s3/1.png"]
     rgb = read_image(tree / entry.photo)
-    (face,) = detector.detect(rgb)
+    with one_thread():
+        (face,) = detector.detect(rgb)
     assert (entry.faces, entry.shape, entry.reason) == (1, (112, 92), "")
     assert np.allclose(entry.box, face.box, atol=0.01)
     assert np.allclose(entry.landmarks, face.landmarks, atol=0.01)

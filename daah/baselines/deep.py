@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from daah.baselines.base import SymmetricHasher
 from daah.data import Augmentation, to_tensor
 from daah.models.hashing import PaperStages
-from daah.recipes.base import bfloat16_is_fast
+from daah.models.precision import bfloat16_is_fast
 
 #: Width of the layer that the convolution stages are fused into.
 FEATURES = 1024

@@ -51,13 +51,6 @@ class Recipe(Protocol):
         """Plain JSON facts about data and settings, for the checkpoint's card."""
 
 
-def bfloat16_is_fast() -> bool:
-    """Whether this processor multiplies bfloat16 matrices natively, so that autocast pays."""
-    return torch.backends.mkldnn.is_available() and (
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    )
-
-
 @torch.inference_mode()
 def encode_images(
     model: DDAH, images: np.ndarray, device: torch.device, batch: int = 64, attention: bool = True

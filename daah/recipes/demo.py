@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -26,9 +25,10 @@ from daah.losses import (
     straight_through_sign,
 )
 from daah.models.ddah import DDAH, DemoDDAH
+from daah.models.precision import autocast
 from daah.models.trunk import EMBEDDING, DlibTrunk
 from daah.open_set import open_set
-from daah.recipes.base import bfloat16_is_fast, encode_images
+from daah.recipes.base import encode_images
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class DemoRecipe:
         start of a training.
         """
         settings, network = self.settings, self.model.hashing
-        with self._autocast():
+        with autocast(self.device):
             features = torch.stack(
                 [self._features(mirror, attended) for mirror in (False, True)], 1
             )
@@ -179,7 +179,7 @@ class DemoRecipe:
             faces = self.augment(to_tensor(self.train.images[indices])).to(self.device)
             x = self.model.normalise(faces).contiguous(memory_format=torch.channels_last)
             index = torch.from_numpy(indices).to(self.device)
-            with self._autocast():
+            with autocast(self.device):
                 mask = self.model.mask(x)
             shown = mask if step % 2 == 0 else 1 - mask
             loss, _ = self._branch(x * shown, index)
@@ -243,7 +243,7 @@ class DemoRecipe:
         x = self.model.normalise(faces).contiguous(memory_format=torch.channels_last)
         index = torch.from_numpy(indices).to(self.device)
         spatial_turn = self.step % 2 == 0
-        with self._autocast(), torch.set_grad_enabled(spatial_turn):
+        with autocast(self.device), torch.set_grad_enabled(spatial_turn):
             mask = self.model.mask(x)  # float32, (B, 1, 150, 150)
         leaf = mask.detach().requires_grad_(spatial_turn)
         attended, signs = self._branch(self.model.gate(x, keep + (1 - keep) * leaf), index)
@@ -284,7 +284,7 @@ class DemoRecipe:
 
     def _branch(self, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of one branch, and the codes (B, K) as -1/+1."""
-        with self._autocast():
+        with autocast(self.device):
             features = self.model.hashing.features(x)
         features = features.float()  # (B, 384)
         loss, signs = self._code_loss(features, index)
@@ -324,13 +324,8 @@ class DemoRecipe:
         self.memory_signs = torch.cat([signs, self.memory_signs])[:keep]
         self.memory_index = torch.cat([index, self.memory_index])[:keep]
 
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self.device.type != "cpu" or bfloat16_is_fast():
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return contextlib.nullcontext()
-
     def validate(self, model: DDAH) -> dict[str, float]:
-        with self._autocast():
+        with autocast(self.device):
             logits = encode_images(model, self.validation.images, self.device).numpy()
         people = np.array(self.validation.people)[self.validation.labels]
         figures = {}

@@ -13,7 +13,7 @@ from skimage import data
 from daah.errors import DataError
 from daah.models import trunk_import
 from daah.models.trunk import DlibTrunk
-from daah.teacher import embed_trunk, teacher_embeddings
+from daah.teacher import MIRRORED, View, embed_trunk, teacher_embeddings
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,27 @@ def test_the_teacher_is_the_mean_of_image_and_mirror(imported) -> None:
     faces = torch.from_numpy(images).permute(0, 3, 1, 2).float()
     with torch.inference_mode():
         both = (embed_trunk(*imported, faces) + embed_trunk(*imported, faces.flip(3))) / 2
-    got = teacher_embeddings(*imported, images, batch=2)
-    np.testing.assert_allclose(got, both.numpy(), atol=1e-4)
+    got = teacher_embeddings(*imported, images, MIRRORED, batch=2)
+    # bfloat16 has 8 bits; the numbers are around 0.1.
+    np.testing.assert_allclose(got, both.numpy(), atol=0.01)
+
+
+def test_a_view_moves_the_face() -> None:
+    faces = torch.zeros(1, 1, 100, 100)
+    faces[:, :, 40:60, 70:80] = 255.0  # middle at (75, 50)
+    rows, columns = torch.meshgrid(torch.arange(100.0), torch.arange(100.0), indexing="ij")
+
+    def middle(view: View) -> tuple[float, float]:
+        seen = view(faces)[0, 0]
+        seen = seen / seen.sum()
+        return float((seen * columns).sum()) + 0.5, float((seen * rows).sum()) + 0.5
+
+    assert middle(View()) == pytest.approx((75, 50), abs=0.1)
+    assert middle(View(mirror=True)) == pytest.approx((25, 50), abs=0.1)
+    assert middle(View(right=0.1)) == pytest.approx((65, 50), abs=0.1)
+    assert middle(View(down=-0.1)) == pytest.approx((75, 60), abs=0.1)
+    assert middle(View(zoom=1.2)) == pytest.approx((80, 50), abs=0.1)
+    assert middle(View(turn=np.pi / 2)) == pytest.approx((50, 25), abs=0.1)
 
 
 def test_a_saved_trunk_loads_the_same(imported, tmp_path: Path) -> None:
