@@ -400,10 +400,12 @@ def _manifest_row(manifest: Path, record: dict) -> Row | Refused:
         return row
     try:
         id_ = int(given)
-    except ValueError:
+        if id_ != given and not isinstance(given, str):  # 1.5 is no id
+            id_ = -1
+    except (ValueError, TypeError, OverflowError):  # a Parquet column may hold anything
         id_ = -1
     if not 0 <= id_ < 2**63:
-        return Refused(shown, f"the id {given!r} is not an integer from 0 to 2^63 - 1")
+        return Refused(shown, f"the id {str(given)[:40]!r} is not an integer from 0 to 2^63 - 1")
     return Row(row.person, row.photo, row.path, id_)
 
 

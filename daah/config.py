@@ -11,6 +11,9 @@ from daah.errors import ConfigError
 
 T = TypeVar("T")
 
+#: Longer codes are not short codes any more.
+MOST_BITS = 4096
+
 
 def from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
     """Build the dataclass `kind` from plain values; ConfigError lists unknown and valid keys."""
@@ -65,6 +68,12 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.recipe not in ("paper", "demo"):
             raise ConfigError(f"recipe: expected 'paper' or 'demo', got {self.recipe!r}")
+        if not all(type(number) is int for number in (self.bits, *self.lengths)):
+            raise ConfigError(f"bits, lengths: expected whole numbers, got {self.lengths!r}")
+        if (
+            self.bits > MOST_BITS
+        ):  # a network of any size would be built before its weights are read
+            raise ConfigError(f"bits: expected at most {MOST_BITS}, got {self.bits}")
         if not self.lengths or max(self.lengths) != self.bits or min(self.lengths) < 1:
             raise ConfigError(f"lengths: the longest of {self.lengths} must be bits = {self.bits}")
 

@@ -78,6 +78,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     tensors, metadata, fingerprint = _read(Path(path))
     try:
         config = from_mapping(ModelConfig, metadata["config"])
+        _check_card(metadata)
         model = build_model(config)
         weights = expand(tensors)
         counters = {
@@ -98,8 +99,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
             metadata["metrics"],
             metadata["calibration"],
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
-        raise CheckpointError(f"{path}: not a network this version knows ({error})") from error
+    except (
+        KeyError, TypeError, ValueError, AttributeError, RuntimeError, ConfigError,
+    ) as error:  # fmt: skip
+        reason = " ".join(str(error).split())[:200]  # PyTorch's takes a line for each weight
+        raise CheckpointError(f"{path}: not a network this version knows ({reason})") from error
 
 
 def set_calibration(path: Path, calibration: dict[str, Any]) -> None:
@@ -127,7 +131,7 @@ def compress(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def expand(stored: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The reverse of `compress`: everything float32."""
+    """The reverse of `compress`: everything float32. ValueError for numbers that are none."""
     weights = {}
     for key, value in stored.items():
         if value.dtype == torch.int8:
@@ -135,7 +139,18 @@ def expand(stored: dict[str, Tensor]) -> dict[str, Tensor]:
             weights[key] = value.float() * scale.view(-1, *[1] * (value.dim() - 1))
         elif key.removesuffix(_SCALE) == key or key.removesuffix(_SCALE) not in stored:
             weights[key] = value.float()
+    if broken := [key for key, value in weights.items() if not value.isfinite().all()]:
+        raise ValueError(f"{broken[0]} holds infinite numbers or none")
     return weights
+
+
+def _check_card(metadata: dict[str, Any]) -> None:
+    """ValueError unless what is said of the network has the types of `Checkpoint`."""
+    calibration = metadata["calibration"]
+    kinds = {"name": str, "training": dict, "metrics": dict}
+    wrong = [key for key, kind in kinds.items() if not isinstance(metadata[key], kind)]
+    if wrong or not (calibration is None or isinstance(calibration, dict)):
+        raise ValueError(f"{wrong or ['calibration']} of another type")
 
 
 def _metadata(
