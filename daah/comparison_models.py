@@ -8,6 +8,7 @@ Axes: N = faces, M = gallery rows, K = hash bits.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -127,7 +128,7 @@ def save_models(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    save_file(stored, partial, {"daah-baselines": text})
+    save_file(stored, partial, {"daah-baselines": text, "sha256": _digest(stored, text)})
     partial.replace(path)
 
 
@@ -143,9 +144,12 @@ def load_models(path: Path = DEFAULT) -> ComparisonModels:
         raise CheckpointError(f"{path.name}: larger than any file of baselines")
     try:
         with safe_open(path, "np") as file:
-            metadata = json.loads((file.metadata() or {})["daah-baselines"])
-            names = list(file.keys())
-            tensors = {name: file.get_tensor(name).astype(np.float32) for name in names}
+            header = file.metadata() or {}
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if header["sha256"] != _digest(stored, header["daah-baselines"]):
+            raise ValueError("its checksum does not match")
+        metadata = json.loads(header["daah-baselines"])
+        tensors = {name: value.astype(np.float32) for name, value in stored.items()}
         if metadata["schema"] != _SCHEMA:
             raise CheckpointError(f"{path.name}: schema {metadata['schema']}, not {_SCHEMA}")
         bits = int(metadata["bits"])
@@ -165,6 +169,14 @@ def load_models(path: Path = DEFAULT) -> ComparisonModels:
             f"{path.name}: not a file of baselines, or a damaged one"
             f" ({type(error).__name__}); restore it"
         ) from error
+
+
+def _digest(tensors: dict[str, np.ndarray], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {value.shape};".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
 
 
 def make_models(

@@ -163,7 +163,12 @@ def test_damaged_provenance_is_a_named_error(
 def test_provenance_cannot_name_codes_elsewhere(filled: Gallery, fake_encoder: FakeEncoder) -> None:
     filled.close()
     path = filled.folder / "gallery.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"codes": "../codes.sqlite"}))
+    values = json.loads(path.read_text()) | {"codes": "../codes.sqlite"}
+    path.write_text(json.dumps(values))
+    with pytest.raises(GalleryError, match="damaged"):
+        Gallery.open(filled.folder, fake_encoder)
+    del values["sha256"]
+    path.write_text(json.dumps(values))
     with pytest.raises(GalleryError, match="outside"):
         Gallery.open(filled.folder, fake_encoder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from daah.errors import ConfigError, GalleryError
 
 SCHEMA = 1
 FILE = "gallery.json"
+_CHECKSUM = "sha256"
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,11 @@ def read(folder: Path) -> Provenance | None:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(folder) from error
     if not isinstance(values, dict):
         raise _damaged(folder)
+    noted = values.pop(_CHECKSUM, None)  # what was written before there was one has none
     if values.get("schema") != SCHEMA:
         raise GalleryError(
             f"The gallery {folder.name} has schema {values.get('schema')!r}, this program reads "
@@ -64,6 +67,8 @@ def read(folder: Path) -> Provenance | None:
         provenance = from_mapping(Provenance, values)
     except (ConfigError, TypeError) as error:
         raise _damaged(folder) from error
+    if noted is not None and noted != _checksum(provenance):
+        raise _damaged(folder)
     for field in dataclasses.fields(Provenance):
         if type(getattr(provenance, field.name)).__name__ != field.type:
             raise _damaged(folder)
@@ -74,7 +79,8 @@ def write(folder: Path, provenance: Provenance) -> None:
     """Replace the file in one step, so that a reader finds the old one or the new one."""
     path = folder / FILE
     temporary = path.with_name(f"{FILE}.{os.getpid()}.tmp")
-    text = json.dumps(dataclasses.asdict(provenance), indent=2, ensure_ascii=False) + "\n"
+    values = dataclasses.asdict(provenance) | {_CHECKSUM: _checksum(provenance)}
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     try:
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -86,6 +92,12 @@ def write(folder: Path, provenance: Provenance) -> None:
         raise GalleryError(
             f"The gallery {folder.name} cannot be written ({error.strerror}); it is as it was."
         ) from error
+
+
+def _checksum(provenance: Provenance) -> str:
+    """SHA-256 of everything else in the file, whatever its layout."""
+    text = json.dumps(dataclasses.asdict(provenance), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _damaged(folder: Path) -> GalleryError:
