@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from daah.errors import GalleryError
 
 #: Most entries on a map; of a larger gallery a random choice.
 LARGEST = 20_000
+
+#: Unpacked, four times what the largest map takes; more is no map but a file that fills memory.
+_MOST_BYTES = LARGEST * 2048
 
 #: Entries that are laid out by all their mutual distances; further ones join their nearest.
 LANDMARKS = 1500
@@ -129,6 +133,9 @@ def save(path: Path, projection: Projection) -> None:
 def load(path: Path) -> Projection | None:
     """Read what `save` wrote; None when there is no map, or none that can be read."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(part.file_size for part in archive.infolist()) > _MOST_BYTES:
+                return None
         with np.load(path, allow_pickle=False) as file:
             return Projection(file["ids"], file["xy"], file["codes"], str(file["fingerprint"]))
     except Exception:  # a map is drawn again in seconds: whatever ails the file, it is no map

@@ -51,6 +51,8 @@ class Thumbnails:
             raise GalleryError(f"The gallery has no picture of entry {id}.") from None
         try:
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+                image.verify()  # the decoder itself stops before the last checksums
+            with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
                 if image.size != (ALIGNED_SIZE, ALIGNED_SIZE):
                     raise ValueError(f"size {image.size}")
                 return np.array(image.convert("RGB"))
