@@ -1,14 +1,15 @@
 """Code stores next to bare faiss, numpy and float vectors, on one machine in one run.
 
-    python benchmarks/stores.py --json docs/results/stores.json --plot docs/results/stores.png
-    python benchmarks/stores.py --sizes 1e4 --bits 64 --milvus 1e4
+    python -m benchmarks.stores --json docs/results/stores.json --plot docs/results/stores.png
+    python -m benchmarks.stores --sizes 1e4 --bits 64 --milvus 1e4
 
 Codes are like a hashing network's: a tenth as many people as codes, each code its person's with one
 bit in eight flipped. Every size is measured in a process of its own, so that memory is its own.
 Times are of one thread, medians of blocks of calls that alternate between the engines, because a
 machine that other programs share is slower in one minute than in the next; quotients compare calls
-of the same round. Queries of stores give ids, distances and metadata of 10 matches; "re-ranked"
-ones order the nearest 200 by asymmetric distance first.
+of the same round, and the report tells how many cores others kept busy. Queries of stores give ids,
+distances and metadata of 10 matches; "re-ranked" ones order the nearest 200 by asymmetric distance
+first.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from matplotlib.figure import Figure
 from daah.stores.base import CodeSpec, Filter, Meta
 from daah.stores.sqlite import SQLiteStore
 
+ROOT = Path(__file__).resolve().parents[1]
 K = 10
 BATCH = 100
 ADDED_AT_ONCE = 10_000
@@ -110,6 +112,25 @@ def once(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+class Others:
+    """How many cores other programs keep busy from its making on."""
+
+    def __init__(self) -> None:
+        self.before = self._now()
+
+    def cores(self) -> float:
+        """The mean since then."""
+        wall, busy = (now - then for now, then in zip(self._now(), self.before, strict=True))
+        return round(max(busy / wall, 0.0), 1)
+
+    @staticmethod
+    def _now() -> tuple[float, float]:
+        """Seconds on the wall, and processor seconds of all programs but this one."""
+        all_, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        busy = sum(all_) - all_.idle - getattr(all_, "iowait", 0.0)
+        return time.perf_counter(), busy - own.user - own.system
+
+
 def megabytes() -> float:
     """Resident memory of this process."""
     return psutil.Process().memory_info().rss / 1e6
@@ -180,6 +201,7 @@ def beside(path: Path) -> Path:
 def measure(path: Path, bits: int, seconds: float) -> dict[str, object]:
     """Opening, memory and searches of one gallery, in a process that has done nothing else."""
     faiss.omp_set_num_threads(1)
+    others_at_work = Others()
     before = megabytes()
     start = time.perf_counter()
     store = SQLiteStore(path, spec(bits), read_only=True)
@@ -243,6 +265,7 @@ def measure(path: Path, bits: int, seconds: float) -> dict[str, object]:
         lambda: SQLiteStore(path, spec(bits), read_only=True, cached_rows=2**62).close()
     )
     return {
+        "cores_used_by_others": others_at_work.cores(),
         "open": {**opening, "seconds_without_packed_codes": round(unpacked, 2)},
         "memory": memory,
         "single_ms": {**single, "reading every byte once": read},
@@ -272,7 +295,7 @@ def rates(blocks: dict[str, list[float]]) -> dict[str, int]:
 
 def measure_milvus(folder: Path, bits: int, size: int, seconds: float) -> dict[str, object]:
     """The same questions to a Milvus server on this machine, with its own default settings."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "stores"))
+    sys.path.insert(0, str(ROOT / "tests" / "stores"))
     from milvus_server import VERSION, MilvusServer
 
     from daah.stores.milvus import MilvusStore
@@ -371,7 +394,6 @@ def machine() -> dict[str, object]:
         "numpy": np.__version__,
         "sqlite": sqlite3.sqlite_version,
         "python": platform.python_version(),
-        "other_programs": "the machine was shared; load is the number of running threads before",
     }
 
 
@@ -407,7 +429,8 @@ def plot(report: dict[str, object], path: Path) -> None:
             axes.set_title(f"{bits} bits", loc="left")
             axes.grid(color="#D9D9D3", linewidth=0.8)
         panels[0].set_ylabel("one query, milliseconds")
-        panels[0].legend(frameon=False, fontsize=8)
+        lines = panels[0].get_legend_handles_labels()
+        figure.legend(*lines, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
         figure.savefig(path, dpi=130)
 
 
@@ -422,28 +445,29 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="draw the times of single queries here")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)  # in a fresh process
     given = parser.parse_args()
+    if given.folder is not None:
+        given.folder = given.folder.resolve()
     if given.measure:
         json.dump(measure(given.measure, given.bits[0], given.seconds), sys.stdout)
         return
-    report: dict[str, object] = {"machine": machine(), "matches": K, "batch": BATCH, "sqlite": []}
+    report: dict[str, object] = {"machine": machine(), "matches": K, "batch": BATCH}
+    report |= {"sqlite": [], "milvus": []}
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         for size in map(int, given.sizes):
             for bits in given.bits:
                 path = Path(folder) / f"{bits}-{size}.db"
-                row = {"size": size, "bits": bits, "load": round(os.getloadavg()[0], 1)}
-                row |= build(path, bits, size)
+                row = {"size": size, "bits": bits, **build(path, bits, size)}
                 asked = ["--measure", path, "--bits", bits, "--seconds", given.seconds]
-                done = subprocess.run(
-                    [sys.executable, __file__, *map(str, asked)], stdout=subprocess.PIPE, check=True
-                )
+                command = [sys.executable, "-m", "benchmarks.stores", *map(str, asked)]
+                done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT)
                 report["sqlite"].append(row | json.loads(done.stdout))
                 print(json.dumps(report["sqlite"][-1]), file=sys.stderr)
                 for file in Path(folder).glob(f"{path.name}*"):
                     file.unlink()
-        report["milvus"] = [
-            measure_milvus(Path(folder), given.bits[0], int(size), given.seconds / 2)
-            for size in given.milvus
-        ]
+        for size in map(int, given.milvus):
+            row = measure_milvus(Path(folder), given.bits[0], size, given.seconds / 2)
+            report["milvus"].append(row)
+            print(json.dumps(row), file=sys.stderr)
     text = json.dumps(report, indent=1) + "\n"
     if given.json is None:
         sys.stdout.write(text)
