@@ -341,7 +341,7 @@ def _of_csv(manifest: Path) -> Listing:
                 _require_columns(manifest, reader.fieldnames or [])
                 yield from reader
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{manifest}: cannot be read as CSV in UTF-8 ({error})") from error
+            raise _unreadable(manifest, "CSV in UTF-8", error) from error
 
     total = sum(1 for _ in records())
     return Listing(lambda: (_manifest_row(manifest, record) for record in records()), total)
@@ -363,7 +363,7 @@ def _of_parquet(manifest: Path) -> Listing:
                 name for name in ("person", "photo", "id") if name in file.schema_arrow.names
             ]
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{manifest}: cannot be read as Parquet ({error})") from error
+        raise _unreadable(manifest, "Parquet", error) from error
 
     def rows() -> Iterator[Row | Refused]:
         try:
@@ -372,9 +372,14 @@ def _of_parquet(manifest: Path) -> Listing:
                     for record in batch.to_pylist():
                         yield _manifest_row(manifest, record)
         except (OSError, pa.ArrowException) as error:
-            raise DataError(f"{manifest}: cannot be read as Parquet ({error})") from error
+            raise _unreadable(manifest, "Parquet", error) from error
 
     return Listing(rows, total)
+
+
+def _unreadable(manifest: Path, kind: str, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())[:200]  # Arrow's takes several lines
+    return DataError(f"{manifest}: cannot be read as {kind} ({reason})")
 
 
 def _require_columns(manifest: Path, names: Iterable[str]) -> None:
@@ -382,7 +387,7 @@ def _require_columns(manifest: Path, names: Iterable[str]) -> None:
     if missing:
         raise DataError(
             f"{manifest}: expected the columns person, photo and perhaps id; {missing} missing, "
-            f"there are {list(names)}"
+            f"there are {str(list(names))[:200]}"
         )
 
 
@@ -393,7 +398,8 @@ def _manifest_row(manifest: Path, record: dict) -> Row | Refused:
     path = Path(photo)
     inside = not path.is_absolute() and ".." not in path.parts
     # A path of the host is nobody's business: visitors see the name that the gallery keeps.
-    shown = path.as_posix() if inside else "/".join(path.parts[-2:])
+    named = [part for part in path.parts if part not in ("..", path.anchor)]
+    shown = path.as_posix() if inside else "/".join(named[-2:])
     row = _row(person, shown, manifest.parent / path, photo)
     given = record.get("id")
     if given in (None, "") or isinstance(row, Refused):

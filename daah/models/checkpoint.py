@@ -202,13 +202,14 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
                 f"{path}: written in schema {metadata['schema']}, this version reads {SCHEMA}"
             )
         intact = header["sha256"] == _digest(tensors, text)
+        fingerprint = _fingerprint(tensors, metadata)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: not a daah checkpoint, or a damaged one ({type(error).__name__}); restore it"
         ) from error
     if not intact:
         raise CheckpointError(f"{path}: damaged, its checksum does not match; restore it")
-    return tensors, metadata, _fingerprint(tensors, metadata)
+    return tensors, metadata, fingerprint
 
 
 def _digest(tensors: dict[str, Tensor], text: str) -> str:

@@ -244,14 +244,19 @@ class SQLiteStore:
     # --- opening --------------------------------------------------------------------------------
 
     def _open(self, progress: Progress | None) -> None:
-        existed = self._path.is_file()
-        if not existed:
-            if self.read_only:
-                raise GalleryError(
-                    f"there is no gallery {self._name}. Build one first, or open it for writing "
-                    "to start an empty one."
-                )
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            existed = self._path.is_file()
+            if not existed and not self.read_only:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GalleryError(
+                f"{self._name[:80]} cannot be opened ({error.strerror}). Check its path."
+            ) from error
+        if not existed and self.read_only:
+            raise GalleryError(
+                f"there is no gallery {self._name}. Build one first, or open it for writing "
+                "to start an empty one."
+            )
         if not self.read_only:
             self._take_lock()
         acknowledged = self._read_acked()  # before the database, which can only be newer

@@ -1,0 +1,519 @@
+"""Where untrusted bytes come in, as functions of bytes: what `check` raises is a bug.
+
+Atheris drives them (`python tests/fuzz/fuzz.py DOOR`), and pytest on a stored corpus without it.
+A door takes whole files where a format can be guessed at, and edits of a whole file where
+checksums would refuse every guess: then the right answer or a named error are the only outcomes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import struct
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bad_images import corpus, encoded, picture
+from fakes import FakeEncoder
+from fakes import encoded as enrolled
+from safetensors.torch import load_file, save, save_file
+from typer.testing import CliRunner
+
+from daah import bulk, projection, retrieval
+from daah.config import PAPER
+from daah.errors import CheckpointError, ConfigError, DataError, GalleryError, ImageError
+from daah.gallery import Gallery
+from daah.images import MAX_PIXELS, read_image
+from daah.models import checkpoint
+from daah.models.ddah import PaperDDAH
+from daah.models.encoder import load_encoder
+from daah.ui.settings import PREFIX, Settings
+
+#: Bytes of one edit of a file: where (little-endian), and what to flip there.
+_EDIT = struct.Struct("<IB")
+
+
+@dataclass(frozen=True)
+class Door:
+    """check: of bytes; raises nothing when all is well. seeds: bytes to begin with."""
+
+    check: Callable[[bytes], None]
+    seeds: list[bytes]
+
+
+def edit(content: bytes, data: bytes) -> bytes:
+    """Content with bytes flipped as `data` says; a last odd part of data cuts it short."""
+    changed = bytearray(content)
+    whole = len(data) // _EDIT.size * _EDIT.size
+    for place, flip in _EDIT.iter_unpack(data[:whole]):
+        changed[place % len(changed)] ^= flip
+    rest = int.from_bytes(data[whole:], "little")
+    return bytes(changed[: len(changed) - rest % len(changed)])
+
+
+def edits(content: bytes, count: int, seed: int = 0) -> list[bytes]:
+    """Edits of one byte each, for `edit`: the file's beginning and end, and places between."""
+    rng = np.random.default_rng(seed)
+    size = len(content)
+    places = [*range(16), *range(size - 16, size), *rng.integers(0, size, count)]
+    return [_EDIT.pack(int(place) % size, 1 << int(rng.integers(8))) for place in places]
+
+
+def said(error: Exception) -> None:
+    """What is said of bad input is a sentence or two on one line."""
+    text = str(error)
+    assert text
+    assert len(text) < 700, text
+    assert "\n" not in text, text
+    assert "Traceback" not in text
+
+
+# --- photos --------------------------------------------------------------------------------------
+
+
+def _images() -> Door:
+    def check(data: bytes) -> None:
+        try:
+            rgb = read_image(data)
+        except ImageError as error:
+            said(error)
+            return
+        assert rgb.dtype == np.uint8
+        assert rgb.ndim == 3
+        assert rgb.shape[2] == 3
+        assert 0 < rgb.shape[0] * rgb.shape[1] <= MAX_PIXELS
+
+    small = [case.data for case in corpus() if len(case.data) < 20_000]
+    return Door(check, small)
+
+
+# --- checkpoints ---------------------------------------------------------------------------------
+
+
+def _network() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "c.safetensors"
+        checkpoint.save_checkpoint(
+            path, PaperDDAH(48), PAPER, name="paper", training={"seed": 1}, metrics={"map": 0.5}
+        )
+        return path.read_bytes()
+
+
+def _checkpoints(folder: Path) -> Door:
+    """Edits of a whole checkpoint."""
+    content = _network()
+    path = folder / "c.safetensors"
+    path.write_bytes(content)
+    right = checkpoint.load_checkpoint(path)
+
+    def check(data: bytes) -> None:
+        changed = edit(content, data)
+        path.write_bytes(changed)
+        try:
+            found = checkpoint.load_checkpoint(path)
+        except CheckpointError as error:
+            said(error)
+            return
+        # A space more or less in the header's JSON changes nothing.
+        assert (found.fingerprint, found.training, found.metrics, found.config) == (
+            right.fingerprint, right.training, right.metrics, right.config,
+        )  # fmt: skip
+
+    header = content[: int.from_bytes(content[:8], "little") + 8]
+    return Door(check, [b"", *edits(header, 40), *edits(content, 40), b"\x01", b"\xff\xff\x70"])
+
+
+def _containers(folder: Path) -> Door:
+    """Any file under the name of a checkpoint; without the right checksum it is none."""
+    path = folder / "any.safetensors"
+
+    def check(data: bytes) -> None:
+        path.write_bytes(data)
+        try:
+            checkpoint.load_checkpoint(path)
+        except CheckpointError as error:
+            said(error)
+            return
+        raise AssertionError("this is no checkpoint")
+
+    import torch
+
+    small = {"a": torch.zeros(2, 2), "b": torch.ones(3, dtype=torch.int8)}
+    text = json.dumps(checkpoint._metadata(PAPER, "x", {}, {}, None))
+    whole = save(small, {"daah": text, "sha256": checkpoint._digest(small, text)})
+    header = b'{"a":{"dtype":"F32","shape":[4000000000,4],"data_offsets":[0,64]}}'
+    return Door(
+        check,
+        [
+            b"", bytes(8), b"\xff" * 8, whole, whole[:-1], save({}, {"daah": "[" * 2000}),
+            save(small), struct.pack("<Q", len(header)) + header + bytes(64),
+            struct.pack("<Q", 2**40) + header, b"PK\x03\x04" + bytes(50), b"\x80\x04cos\nsystem\n.",
+        ],
+    )  # fmt: skip
+
+
+def _descriptions(folder: Path) -> Door:
+    """What a checkpoint says of itself, as JSON, under a checksum that holds."""
+    path = folder / "described.safetensors"
+    path.write_bytes(_network())
+    tensors = load_file(path)
+
+    def check(data: bytes) -> None:
+        text = data.decode("utf-8", "replace")
+        save_file(tensors, path, {"daah": text, "sha256": checkpoint._digest(tensors, text)})
+        try:
+            found = load_encoder(path)
+        except CheckpointError as error:
+            said(error)
+            return
+        assert isinstance(found.name, str)
+        assert all(isinstance(part, dict) for part in found.card.values())
+        assert found.bits == 48
+
+    def described(**changes: Any) -> bytes:
+        said = checkpoint._metadata(PAPER, "paper", {}, {}, None) | changes
+        return json.dumps({k: v for k, v in said.items() if v is not ...}).encode()
+
+    def configured(**changes: Any) -> bytes:
+        return described(config={"recipe": "paper", "bits": 48, "lengths": [48]} | changes)
+
+    calibration = FakeEncoder().calibration.to_dict()
+    whole = {"48": calibration["lengths"]["48"]}
+    return Door(
+        check,
+        [
+            described(), b"", b"null", b"[]", b"[" * 5000, b'{"schema": 1}', described(schema=2),
+            described(schema=True), described(config=[]), described(config=None),
+            described(config={}), configured(bits=10**9, lengths=[10**9]), configured(bits="48"),
+            configured(bits=48.0), configured(lengths=[]), configured(lengths=[48, "x"]),
+            configured(lengths=48), configured(recipe=[]), configured(recipe="demo"),
+            configured(more=1), configured(bits=-1, lengths=[-1]), configured(bits=0, lengths=[0]),
+            described(name=7), described(name=...), described(training=[]), described(metrics="x"),
+            described(alignment=7), described(calibration=[1]), described(calibration={}),
+            described(calibration=calibration | {"lengths": whole}),
+            described(calibration=calibration | {"lengths": {"x": whole["48"]}}),
+            described(calibration=calibration | {"lengths": {"48": 1}}),
+            described(calibration=calibration | {"lengths": {"9" * 5000: whole["48"]}}),
+            described(calibration=calibration | {"target_far": "NaN"}),
+        ],
+    )  # fmt: skip
+
+
+# --- galleries -----------------------------------------------------------------------------------
+
+
+def _galleries(folder: Path) -> Door:
+    """Edits of one file of a gallery: data's first byte chooses which."""
+    encoder = FakeEncoder()
+    home = folder / "g"
+    with Gallery.open(home, encoder, source="invented", credit="nobody") as made:
+        made.add_many([(f"p{i % 5}", f"p{i % 5}/{i}", enrolled(encoder, i)) for i in range(20)])
+        made.draw_map()
+    kept = [*home.glob("*.sqlite"), home / "gallery.json", home / "map.npz"]
+    kept += sorted(home.rglob("*.png"))[:1]
+    contents = {path: path.read_bytes() for path in kept}
+    query = enrolled(encoder, 3).code
+
+    def answers() -> list[Any]:
+        with Gallery.open(home, encoder, read_only=True) as opened:
+            packed = np.packbits(query.bits)[None]
+            near = opened.store.search(packed, 30, logits=query.logits[None])
+            short = opened.store.search(packed, 30, 24)
+            entries = list(opened.entries())
+            drawn = opened.map()
+            faces = [opened.thumbnail(entry.id).tobytes() for entry in entries]
+            told = (opened.people(), opened.count(), opened.provenance, entries, faces)
+            found = [(h.ids.tolist(), h.distances.tolist(), h.meta) for h in (near, short)]
+        return [told, found, drawn and (drawn.ids.tolist(), drawn.xy.tolist())]
+
+    right = answers()
+
+    def check(data: bytes) -> None:
+        path = kept[data[0] % len(kept)] if data else kept[0]
+        try:
+            path.write_bytes(edit(contents[path], data[1:]))
+            found = answers()
+        except GalleryError as error:
+            said(error)
+            return
+        finally:
+            path.write_bytes(contents[path])
+            for left in home.glob("*.sqlite-[ws]*"):
+                left.unlink()
+        if path.name == projection_name:
+            assert found[2] in (None, right[2])  # it is drawn again
+        assert found[:2] == right[:2], path.name
+
+    projection_name = "map.npz"
+    seeds = [b""]
+    for i, path in enumerate(kept):
+        rng = np.random.default_rng(i)
+        used = np.flatnonzero(np.frombuffer(contents[path], np.uint8))
+        places = [_EDIT.pack(int(p), 1 << int(rng.integers(8))) for p in rng.choice(used, 20)]
+        chosen = bytes([i])
+        seeds += [chosen + part for part in (*edits(contents[path], 10, i), *places, b"\x01")]
+        seeds += [chosen + int(n).to_bytes(3, "little") for n in rng.integers(1, len(used), 5)]
+    return Door(check, seeds)
+
+
+def _descriptions_of_galleries(folder: Path) -> Door:
+    """Any gallery.json."""
+    encoder = FakeEncoder()
+    home = folder / "j"
+    Gallery.open(home, encoder).close()
+    path = home / "gallery.json"
+    told = {k: v for k, v in json.loads(path.read_text()).items() if k != "sha256"}
+
+    def check(data: bytes) -> None:
+        path.write_bytes(data)
+        try:
+            with Gallery.open(home, encoder, read_only=True) as opened:
+                assert opened.provenance.fingerprint == encoder.fingerprint
+                opened.require_complete()
+        except (GalleryError, ConfigError) as error:
+            said(error)
+
+    def with_(**changes: Any) -> bytes:
+        return json.dumps(told | changes).encode()
+
+    return Door(
+        check,
+        [
+            with_(), b"", b"{}", b"[" * 5000, with_(codes="../../etc/passwd"), with_(codes=""),
+            with_(codes="."), with_(codes=".."), with_(codes="x" * 300), with_(codes="\0"),
+            with_(bits=10**30), with_(bits=-1), with_(complete=1), with_(schema=None),
+            with_(fingerprint=[]), with_(alignment="x"), with_(more=1), with_(photos=True),
+            with_(sha256=7), with_(credit="\ud800"), with_(complete=False), b"\xff\xfe",
+        ],
+    )  # fmt: skip
+
+
+def _maps(folder: Path) -> Door:
+    """Any map.npz."""
+    path = folder / "map.npz"
+
+    def check(data: bytes) -> None:
+        path.write_bytes(data)
+        drawn = projection.load(path)
+        assert drawn is None or len(drawn.ids) == len(drawn.xy) == len(drawn.codes)
+
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        ids=np.arange(3),
+        xy=np.zeros((3, 2), np.float32),
+        codes=np.zeros((3, 2), np.uint8),
+        fingerprint=np.array("f"),
+    )
+    bomb = io.BytesIO()
+    np.savez_compressed(bomb, ids=np.zeros(60_000_000, np.uint8))
+    return Door(check, [buffer.getvalue(), b"", b"PK\x05\x06" + bytes(18), bomb.getvalue()])
+
+
+# --- manifests -----------------------------------------------------------------------------------
+
+
+def _manifests(folder: Path) -> Door:
+    """Any CSV manifest; after a first byte 0x50, any Parquet one."""
+    tables, sheets = folder / "m.parquet", folder / "m.csv"
+
+    def check(data: bytes) -> None:
+        path = tables if data[:1] == b"P" else sheets
+        path.write_bytes(data)
+        try:
+            listed = bulk.listing(path)
+            assert listed.total >= 0
+            for row in listed.rows():
+                if isinstance(row, bulk.Refused):
+                    assert row.reason
+                    row.photo.encode()
+                else:
+                    assert 0 <= row.id < 2**63
+                    assert row.person == row.person.strip() != ""
+                    assert not Path(row.photo).is_absolute()
+                    assert ".." not in Path(row.photo).parts
+        except DataError as error:
+            said(error)
+
+    return Door(check, [*_sheets(), *_tables()])
+
+
+def _sheets() -> list[bytes]:
+    lines = [
+        "a,b.jpg", "a,b.jpg,7", "a,b.jpg,-1", f"a,b.jpg,{'9' * 5000}", "a,b.jpg,1.5", "a,/etc/x",
+        "a,../../x.jpg", ",b.jpg", "a,", "a", "a,b,1,2,3", '"a', '"a","b"c', "a\tb,c", "\0,b",
+        "á,b.jpg", "a" * 300 + ",b", "a,b.jpg,٣", "a,b.jpg, 7 ", "a,b.jpg,1_000",
+        f'"{"x" * 200_000}",b', "a,\ud7ff.jpg", "a,~/b.jpg", "a,http://x/y.jpg",
+    ]  # fmt: skip
+    files = [f"person,photo,id\n{line}\n".encode() for line in lines]
+    return [
+        *files, b"", b"\n", b"person,photo", b"photo,person\nb,a\n", b"person\na\n",
+        b"\xef\xbb\xbf",
+        b"person,photo,photo\na,b,c\n", b"\xff\xfep\0", b"person,photo\n\xff,b\n",
+        "\N{BYTE ORDER MARK}person,photo\r\na,b\r\n".encode(), b"person,photo\na,b\n" * 50,
+    ]  # fmt: skip
+
+
+def _tables() -> list[bytes]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def table(**columns: Any) -> bytes:
+        buffer = io.BytesIO()
+        pq.write_table(pa.table(columns), buffer)
+        return buffer.getvalue()
+
+    names = {"person": ["a", "b"], "photo": ["1.jpg", "2.jpg"]}
+    whole = table(**names, id=[1, 2])
+    return [
+        whole, table(**names), table(person=["a"]), table(**names, id=[1.5, float("inf")]),
+        table(**names, id=[float("nan"), 3.0]), table(**names, id=[[1], [2]]),
+        table(**names, id=["x", None]), table(**names, id=[True, False]),
+        table(**names, id=[{"a": 1}, {"a": 2}]), table(person=[1, None], photo=[b"\xff", b"a"]),
+        table(person=[["a"]], photo=[{"b": 1}]), table(**names, id=[b"7", b"\xff"]),
+        *(whole[: len(whole) * part // 8] for part in range(1, 8)), b"PAR1" + bytes(30) + b"PAR1",
+        *(edit(whole, data) for data in edits(whole, 30)),
+    ]  # fmt: skip
+
+
+# --- arguments -----------------------------------------------------------------------------------
+
+#: Commands whose work takes minutes: of these only the reading of arguments is tried.
+_LONG = {
+    "bench", "calibrate", "compare", "compare-models", "evaluate", "evaluate-attention",
+    "evaluate-closed", "import-trunk", "prepare", "train", "build",
+}  # fmt: skip
+
+
+def _arguments(folder: Path) -> Door:
+    """A command line with an argument a line; {photo}, {gallery} and so on stand for files."""
+    from daah import faces
+    from daah.cli import app
+
+    encoder = FakeEncoder()
+    home = folder / "cli"
+    home.mkdir()
+    (home / "photo.png").write_bytes(encoded(picture(), "PNG"))
+    (home / "text.csv").write_text("person,photo\nAnn,photo.png\nBob,none.png\n")
+    (home / "tree" / "Ann").mkdir(parents=True)
+    shutil.copy(home / "photo.png", home / "tree" / "Ann")
+    with Gallery.open(home / "g", encoder) as made:
+        made.add("Ann", "Ann/1", enrolled(encoder, 1))
+    whole = home / "g-whole"
+    shutil.copytree(home / "g", whole)
+    known = {name: str(home / name) for name in ("photo.png", "text.csv", "tree", "g", "none")}
+
+    class NoFaces:
+        def detect(self, rgb: np.ndarray, min_face: float | None = None) -> list:
+            return []
+
+    def check(data: bytes) -> None:
+        arguments = [_argument(line, known) for line in data.split(b"\n")[:12]]
+        if _LONG & set(arguments) and "--help" not in arguments:
+            arguments.append("--help")
+        before = Path.cwd(), retrieval.load_default_encoder, faces.FaceDetector
+        retrieval.load_default_encoder = lambda checkpoint=None: encoder
+        faces.FaceDetector = NoFaces
+        os.chdir(home)
+        try:
+            result = CliRunner().invoke(app, arguments)
+        finally:
+            os.chdir(before[0])
+            retrieval.load_default_encoder, faces.FaceDetector = before[1:]
+            shutil.rmtree(home / "g")
+            shutil.copytree(whole, home / "g")
+        unexpected = not isinstance(result.exception, SystemExit | None)
+        assert not unexpected, (arguments, result.exception)
+        assert result.exit_code in (0, 1, 2), (arguments, result.exit_code)
+        assert "Traceback" not in result.stderr
+        if result.exit_code == 1 and "verify" not in arguments:
+            errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+            assert len(errors) == 1, (arguments, result.stderr)
+
+    return Door(check, [line.replace(" ", "\n").encode() for line in _LINES])
+
+
+def _argument(line: bytes, known: dict[str, str]) -> str:
+    """One argument; only files of the sandbox can be named by a path."""
+    text = line.replace(b"\0", b"").decode("utf-8", "surrogateescape")
+    if text.startswith("{") and text.strip("{}") in known:
+        return known[text.strip("{}")]
+    return text.replace("/", "").replace("..", "").replace("~", "")[:300]
+
+
+_LINES = [
+    "", "--help", "encode", "encode {photo.png}", "encode {none}", "encode {text.csv}",
+    "encode {tree}", "encode {photo.png} --logits", "encode {photo.png} --attention off",
+    "encode {photo.png} --attention x", "encode {photo.png} --json {tree}",
+    "encode {photo.png} --json out.json", "encode \u00e4.jpg", "search {photo.png}",
+    "search {photo.png} --gallery {g}", "search {photo.png} --gallery {g} --bits 20",
+    "search {photo.png} --gallery {g} --bits 64 -k 3", "search {photo.png} --gallery {g} -k -1",
+    f"search {{photo.png}} --gallery {{g}} -k {10**30}", "search {photo.png} --gallery {none}",
+    "search {photo.png} --gallery {photo.png}", "search {photo.png} --gallery sqlite:",
+    f"search {{photo.png}} --gallery {{g}} --bits {10**30}", "search {photo.png} --gallery {tree}",
+    "search {photo.png} --bits x", "gallery", "gallery list", "gallery list --gallery {g}",
+    "gallery list --gallery {g} --person Ann", "gallery list --gallery {g} --person Nobody",
+    "gallery list --gallery {g} --find x", "gallery export out.jsonl --gallery {g}",
+    "gallery export out.parquet --gallery {g}", "gallery export out.txt --gallery {g}",
+    "gallery export - --gallery {g}", "gallery export {tree} --gallery {g}",
+    "gallery remove Ann --gallery {g}", "gallery remove {none} --gallery {g}",
+    "gallery verify --gallery {g}", "gallery verify --gallery {g} --codes --repair",
+    "gallery stats --gallery {g} --pairs 3", "gallery stats --gallery {g} --pairs -1",
+    "gallery renew --gallery {g}", "gallery copy new --gallery {g}",
+    "gallery copy {g} --gallery {g}",
+    "gallery copy {photo.png} --gallery {g}", "gallery add {photo.png} --person Ann --gallery {g} "
+    "--workers 0", "gallery add {text.csv} --gallery {g} --workers 0 --no-map",
+    "gallery add {tree} --gallery {g} --workers 0 --refused {tree}",
+    "gallery add {tree} --gallery {photo.png} --workers 0", "gallery add {none} --gallery {g}",
+    "gallery add {tree} --gallery {g} --workers -1", "gallery build {tree} --gallery {g}",
+    "bench --repeats 0", "train --recipe x", "nonsense", "--version", "-k", "--", "-- --",
+]  # fmt: skip
+
+
+def _settings() -> Door:
+    """DAAH_NAME=value, a line each."""
+
+    def check(data: bytes) -> None:
+        lines = data.decode("utf-8", "surrogateescape").split("\n")
+        environment = {
+            PREFIX + name.upper(): value
+            for name, _, value in (line.partition("=") for line in lines)
+        }
+        try:
+            found = Settings.from_environment(environment)
+        except ConfigError as error:
+            said(error)
+            return
+        assert found.keep_words
+        assert found.file_age >= 1
+
+    return Door(
+        check,
+        [
+            b"", b"public=0", b"public=", b"public=maybe", b"keep_seconds=0", b"keep_seconds=-5",
+            b"keep_seconds=1e9", b"keep_seconds=" + b"9" * 5000, b"keep_seconds=\xff",
+            b"threads=0", b"code_url=javascript:alert(1)", b"queue_size= 7 ", b"nonsense=1",
+        ],
+    )  # fmt: skip
+
+
+def open_doors(folder: Path) -> dict[str, Callable[[], Door]]:
+    """All doors by name; each writes under `folder` alone."""
+    return {
+        "images": _images,
+        "checkpoints": lambda: _checkpoints(folder),
+        "containers": lambda: _containers(folder),
+        "descriptions": lambda: _descriptions(folder),
+        "galleries": lambda: _galleries(folder),
+        "gallery-json": lambda: _descriptions_of_galleries(folder),
+        "maps": lambda: _maps(folder),
+        "manifests": lambda: _manifests(folder),
+        "arguments": lambda: _arguments(folder),
+        "settings": _settings,
+    }
