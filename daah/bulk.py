@@ -1,20 +1,23 @@
 """Enrolling many photos: a stream from files to codes whose memory does not grow with its length.
 
 Worker processes decode and find faces; this process encodes and writes, in batches. What is in the
-gallery already is not read again, so a stopped run is gone on with by the same call.
+gallery already is not read again, so a stopped run is gone on with by the same call. Several
+machines share the work by taking every n-th photo each.
 """
 
 from __future__ import annotations
 
 import collections
 import csv
+import datetime
 import itertools
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +28,21 @@ from daah.faces import FaceDetector, principal_face
 from daah.gallery.folder import Gallery, Progress, checked_name, entry_id
 from daah.images import read_image
 from daah.models.encoder import FaceEncoder
+from daah.parallel import begin_worker
 from daah.pipeline import aligned_face, detect, encode_many
 from daah.sources import SUFFIXES, folder
 
 #: Faces that are written in one transaction.
 WRITE_BATCH = 256
 
+#: Photos that are looked up in the gallery at a time.
+_LOOKED_UP = 1000
+
 #: Photos that a worker process is handed at a time.
 _CHUNK = 16
+
+#: How long processes wait for the slowest share; PyTorch's own half an hour is too short.
+_PATIENCE = datetime.timedelta(days=30)
 
 #: Refused photos that the report itself names; all of them go to the `refused` callback.
 _NAMED = 100
@@ -86,19 +96,43 @@ class Listing:
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that `accelerate launch` started: index of count."""
+    """This process among those that `accelerate launch` started: index of count.
+
+    first: within this block process 0 is alone; the others enter when it has left.
+    gather: wait for all, and give everyone's report to each.
+    """
 
     index: int
     count: int
-    wait: Callable[[], None]
+    first: Callable[[], AbstractContextManager[None]]
+    gather: Callable[[BulkReport], list[BulkReport]]
 
 
 def processes() -> Processes:
-    """Which share of the work is this process's; `wait` returns when all have come there."""
+    """Which of the processes this is; one of one unless `accelerate launch` started it."""
     from accelerate import PartialState  # imported late: a second, for what few runs need
+    from accelerate.utils import gather_object
 
-    state = PartialState(cpu=True)
-    return Processes(state.process_index, state.num_processes, state.wait_for_everyone)
+    state = PartialState(cpu=True, timeout=_PATIENCE)
+    return Processes(
+        state.process_index,
+        state.num_processes,
+        state.main_process_first,
+        lambda report: gather_object([report]),
+    )
+
+
+def together(reports: Sequence[BulkReport]) -> BulkReport:
+    """What several processes did at the same time."""
+    return BulkReport(
+        seen=sum(report.seen for report in reports),
+        added=sum(report.added for report in reports),
+        present=sum(report.present for report in reports),
+        refused=sum(report.refused for report in reports),
+        examples=tuple(what for report in reports for what in report.examples)[:_NAMED],
+        seconds=max(report.seconds for report in reports),
+        rate=sum(report.rate for report in reports),
+    )
 
 
 def listing(source: Path, person: str | None = None) -> Listing:
@@ -129,6 +163,7 @@ def add(
     encoder: FaceEncoder,
     *,
     workers: int | None = None,
+    make_detector: Callable[[], FaceDetector] = FaceDetector,
     shard: tuple[int, int] = (0, 1),
     progress: Progress | None = None,
     refused: Callable[[Refused], None] | None = None,
@@ -136,7 +171,8 @@ def add(
     """Enrol a listing, whatever its length, and say what was refused.
 
     workers: processes that decode and detect; None leaves one core for encoding; 0 does all of it
-        in this process. shard: (index, count), to take every count-th photo only; several
+        in this process. make_detector: gives each process its own; of a module's top level, so that
+        it can be handed to them. shard: (index, count), to take every count-th photo only; several
         processes need a gallery on a server, a folder has one writer.
     The principal face of each photo is taken. A photo that is listed twice is enrolled once.
     Raises DataError when a worker process dies, GalleryError when the gallery cannot be written.
@@ -150,12 +186,12 @@ def add(
     tally = _Tally(len(range(index, photos.total, count)), progress, refused)
     rows = itertools.islice(photos.rows(), index, None, count)
     waiting: dict[int, tuple[Row, np.ndarray]] = {}
-    for row, face in _faces(_new_rows(gallery, rows, tally), workers):
+    for row, face in _faces(_new_rows(gallery, rows, tally), workers, make_detector):
         if isinstance(face, str):
             tally.refuse(Refused(row.photo, face))
             continue
         if row.id in waiting:
-            tally.present(row.person)
+            tally.held(row, waiting[row.id][0].person)
             continue
         waiting[row.id] = (row, face)
         if len(waiting) == WRITE_BATCH:
@@ -183,7 +219,11 @@ class _Tally:
         self._added += count
         self._show(person)
 
-    def present(self, person: str) -> None:
+    def held(self, row: Row, person: str) -> None:
+        """The id of a row is taken by an entry of `person`."""
+        if row.person != person:
+            self.refuse(Refused(row.photo, f"the id {row.id} belongs to another person"))
+            return
         self._present += 1
         if self._present % WRITE_BATCH == 0:
             self._show(person)
@@ -224,21 +264,24 @@ class _Tally:
         )
 
 
-def _new_rows(gallery: Gallery, rows: Iterable[Row | Refused], tally: _Tally) -> Iterator[Row]:
+def _new_rows(gallery: Gallery, rows: Iterator[Row | Refused], tally: _Tally) -> Iterator[Row]:
     """Rows whose photo is not in the gallery yet; the others are counted."""
-    held = [batch.ids for batch in gallery.store.scan()]  # 8 bytes an entry
-    known = np.concatenate([np.empty(0, np.int64), *held])
-    for row in rows:
-        if isinstance(row, Refused):
-            tally.refuse(row)
-            continue
-        at = int(np.searchsorted(known, row.id))
-        if at == len(known) or known[at] != row.id:
-            yield row
-        elif gallery.entry(row.id).person == row.person:
-            tally.present(row.person)
-        else:
-            tally.refuse(Refused(row.photo, f"the id {row.id} belongs to another person"))
+    while part := list(itertools.islice(rows, _LOOKED_UP)):
+        people = _people(gallery, [row.id for row in part if isinstance(row, Row)])
+        for row in part:
+            if isinstance(row, Refused):
+                tally.refuse(row)
+            elif row.id in people:
+                tally.held(row, people[row.id])
+            else:
+                yield row
+
+
+def _people(gallery: Gallery, ids: Sequence[int]) -> dict[int, str]:
+    """Whose entry each id is, of those that the gallery has."""
+    wanted = np.unique(np.array(ids, np.int64))
+    there = wanted[gallery.store.contains(wanted)]
+    return dict(zip(there.tolist(), (m.person for m in gallery.store.get(there).meta), strict=True))
 
 
 def _write(
@@ -247,6 +290,11 @@ def _write(
     waiting: dict[int, tuple[Row, np.ndarray]],
     tally: _Tally,
 ) -> None:
+    # The same photo may have been listed, and written, since it was looked up.
+    for id_, person in _people(gallery, list(waiting)).items():
+        tally.held(waiting.pop(id_)[0], person)
+    if not waiting:
+        return
     encoded = encode_many(encoder, [aligned_face(aligned) for _, aligned in waiting.values()])
     gallery.add_many(
         [
@@ -263,41 +311,43 @@ def _write(
 # --- finding faces, here or in worker processes ---------------------------------------------------
 
 
-def _faces(rows: Iterator[Row], workers: int) -> Iterator[tuple[Row, np.ndarray | str]]:
+def _faces(
+    rows: Iterator[Row], workers: int, make_detector: Callable[[], FaceDetector]
+) -> Iterator[tuple[Row, np.ndarray | str]]:
     """Each row with its aligned face (150, 150, 3) uint8, or the reason why there is none."""
     if workers == 0:
-        detector = FaceDetector()
+        detector = make_detector()
         for row in rows:
             yield row, _face(detector, row)
         return
     # Spawned, not forked: a fork of a process that has run PyTorch may hang.
     context = multiprocessing.get_context("spawn")
     pending: collections.deque = collections.deque()
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (make_detector,))
     try:
-        with ProcessPoolExecutor(workers, context, _start_worker) as pool:
-            while chunk := list(itertools.islice(rows, _CHUNK)):
-                pending.append((chunk, pool.submit(_faces_of_chunk, chunk)))
-                if len(pending) > 3 * workers:
-                    done, future = pending.popleft()
-                    yield from zip(done, future.result(), strict=True)
-            for done, future in pending:
+        while chunk := list(itertools.islice(rows, _CHUNK)):
+            pending.append((chunk, pool.submit(_faces_of_chunk, chunk)))
+            if len(pending) > 3 * workers:
+                done, future = pending.popleft()
                 yield from zip(done, future.result(), strict=True)
+        for done, future in pending:
+            yield from zip(done, future.result(), strict=True)
     except BrokenProcessPool as error:
         raise DataError(
             "A worker process ended unexpectedly, perhaps for want of memory. Run the same command "
             "again to go on, with fewer --workers."
         ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 _detector: FaceDetector | None = None  # of a worker process
 
 
-def _start_worker() -> None:
+def _start_worker(make_detector: Callable[[], FaceDetector]) -> None:
     global _detector
-    import torch
-
-    torch.set_num_threads(1)
-    _detector = FaceDetector()
+    begin_worker()
+    _detector = make_detector()
 
 
 def _faces_of_chunk(chunk: list[Row]) -> list[np.ndarray | str]:

@@ -1,10 +1,15 @@
-"""Many small pieces of work on a few threads, counted as they are done."""
+"""Many small pieces of work on a few threads or processes."""
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import wait
 from typing import TypeVar
 
 import torch
@@ -35,6 +40,25 @@ def in_order(
             if progress is not None:
                 progress(done, len(items), what)
             yield result
+
+
+def begin_worker() -> None:
+    """What a worker process does first.
+
+    It keeps PyTorch to one thread, because the processes are the parallelism; leaves Ctrl-C to the
+    process that started it; and ends when that one is no more, which a killed process cannot see
+    to: the queue that a worker waits on is also held open by the worker itself.
+    """
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 @contextlib.contextmanager

@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from daah import sources
 from daah.errors import ConfigError, DataError, ImageError
 from daah.faces import TEMPLATE, FaceDetector, principal_face
 from daah.images import read_image
-from daah.parallel import Progress, one_thread
+from daah.parallel import Progress, begin_worker, one_thread
 from daah.types import ALIGNMENT
 
 INDEX = "faces.jsonl"
@@ -272,7 +271,7 @@ _detector: FaceDetector  # of a worker process, which holds one for its whole li
 
 def _start_worker(min_face: float | None) -> None:
     global _detector
-    torch.set_num_threads(1)  # the processes are the parallelism
+    begin_worker()
     _detector = FaceDetector(min_face)
 
 

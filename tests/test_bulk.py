@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -40,6 +41,10 @@ def tree(tmp_path_factory: pytest.TempPathFactory, orl_photos: list) -> Path:
 def gallery(tmp_path: Path, fake_encoder: FakeEncoder) -> Iterator[Gallery]:
     with Gallery.open(tmp_path / "g", fake_encoder) as opened:
         yield opened
+
+
+def _die(_: object) -> None:
+    os.abort()
 
 
 def _add(gallery: Gallery, source: Path, **options) -> bulk.BulkReport:
@@ -159,6 +164,30 @@ def test_a_manifest_names_people_photos_and_ids(kind: str, gallery: Gallery, tre
     taken.unlink()
 
 
+def test_a_photo_listed_twice_is_enrolled_once(
+    gallery: Gallery, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the second line stands: among those waiting, or after the first was written."""
+    first, other = ({"person": "Ann", "photo": f"s1/{n}.png", "id": n} for n in (1, 2))
+    thief = {"person": "Eve", "photo": "s2/1.png", "id": 1}
+    manifest = _manifest(tree / "twice.csv", [first, first, thief, other, first, thief])
+    for batch in (256, 1):
+        monkeypatch.setattr(bulk, "WRITE_BATCH", batch)
+        report = _add(gallery, manifest)
+        assert (report.added, report.present, report.refused) == (2, 2, 2)
+        assert {what.reason for what in report.examples} == {"the id 1 belongs to another person"}
+        assert gallery.people() == {"Ann": 2}
+        gallery.remove("Ann")
+    manifest.unlink()
+
+
+def test_reports_of_several_processes_add_up() -> None:
+    one = bulk.BulkReport(3, 1, 1, 1, (Refused("a", "b"),), 10.0, 0.2)
+    two = bulk.BulkReport(4, 4, 0, 0, (), 8.0, 0.5)
+    both = bulk.BulkReport(7, 5, 1, 1, (Refused("a", "b"),), 10.0, 0.7)
+    assert bulk.together([one, two]) == both
+
+
 def test_photos_of_one_person_need_no_tree(gallery: Gallery, tree: Path) -> None:
     report = bulk.add(gallery, bulk.listing(tree / "s3", "Carol"), FakeEncoder(), workers=0)
     assert report.added == 3
@@ -199,10 +228,33 @@ def test_a_read_only_gallery_is_refused_at_once(
 def test_a_dying_worker_is_a_named_error(
     gallery: Gallery, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "_start_worker", os.abort)
+    monkeypatch.setattr(bulk, "_start_worker", _die)
     with pytest.raises(DataError, match="go on, with fewer --workers"):
         _add(gallery, tree, workers=1)
     assert gallery.count() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # six processes that each import PyTorch, on a machine that may be busy
+def test_a_manifest_with_broken_files_survives_two_kills() -> None:
+    """The script that measures it for a hundred thousand, at a size for every day."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.bulk", "--photos", "700"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["broken"], found["kills"], found["workers_left_by_kills"]) == (7, 2, 0)
+    last = found["last_run"]
+    assert (last["seen"], last["refused"]) == (700, 7)
+    assert 0 < last["added"] < 693
+    assert last["present"] == 693 - last["added"]
+    assert found["refusals_exact"]
+    assert found["gallery_exact"]
+    assert found["ids_exact"]
+    assert found["faces_missing_or_damaged"] == 0
 
 
 def test_memory_does_not_grow_with_the_number_of_photos(tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ def add(
 
     Photos that are in the gallery already are passed over, so a stopped run goes on where it was.
     Memory does not grow with the number of photos. Under `accelerate launch` each process takes
-    its share; several processes need a gallery on a server.
+    its share: several processes need a gallery on a server, and a folder of faces that they all
+    can write to. Each names its own refusals, the first in FILE, the others in FILE.1 and so on.
 
     \b
     Examples:
@@ -121,7 +122,10 @@ def add(
     processes = bulk.processes()
     with ExitStack() as stack:
         progress = stack.enter_context(Progress())
-        opened = stack.enter_context(Gallery.open(_uri(gallery), encoder, folder=folder))
+        with processes.first():  # it makes the gallery when there is none
+            opened = stack.enter_context(Gallery.open(_uri(gallery), encoder, folder=folder))
+        if refused and processes.index:
+            refused = refused.with_name(f"{refused.name}.{processes.index}")
         log = stack.enter_context(_written(refused)) if refused else None
 
         def note(what: bulk.Refused) -> None:
@@ -134,11 +138,13 @@ def add(
             encoder,
             workers=workers,
             shard=(processes.index, processes.count),
-            progress=progress,
+            progress=None if processes.index else progress,
             refused=note,
         )
-        processes.wait()
-        if draw_map and processes.index == 0 and opened.count():
+        report = bulk.together(processes.gather(report))
+        if processes.index:
+            return
+        if draw_map and opened.count():
             typer.echo("Drawing the map", err=True)
             opened.draw_map()
         emit(_facts(opened) | dataclasses.asdict(report), json)

@@ -110,6 +110,9 @@ class CodeStore(Protocol):
         `max(candidates, k)` rows in that order are re-ordered by (asymmetric distance, id).
         """
 
+    def contains(self, ids: np.ndarray) -> np.ndarray:
+        """Whether there is a row with each of ids (N,) int64: (N,) bool."""
+
     def get(self, ids: np.ndarray) -> Batch:
         """The rows with these ids, in the order asked; raises KeyError naming the missing."""
 

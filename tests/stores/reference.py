@@ -72,6 +72,10 @@ class NumpyStore:
             meta.append(tuple(batch.meta[row] for row in rows))
         return Hits(ids, distances, weighted, tuple(meta))
 
+    def contains(self, ids: np.ndarray) -> np.ndarray:
+        self._check()
+        return np.array([id in self.rows for id in ids_argument(ids).tolist()], bool)
+
     def get(self, ids: np.ndarray) -> Batch:
         self._check()
         ids = ids_argument(ids)

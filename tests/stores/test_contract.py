@@ -166,6 +166,9 @@ def test_get_scan_count_people(store: CodeStore, rng) -> None:
     unknown = int(rows.ids.max()) + 1
     with pytest.raises(KeyError, match=str(unknown)):
         store.get(np.array([rows.ids[0], unknown]))
+    asked = np.array([unknown, rows.ids[3], -1, rows.ids[3]])
+    assert store.contains(asked).tolist() == [False, True, False, True]
+    assert store.contains(asked[:0]).tolist() == []
     order = np.argsort(rows.ids)
     for where in FILTERS:
         keep = [i for i in order if passes(rows.meta[i], where)]

@@ -161,6 +161,14 @@ class MilvusStore:
             meta.append(near.metas())
         return Hits(ids, distances, weighted, tuple(meta))
 
+    def contains(self, ids: np.ndarray) -> np.ndarray:
+        """See CodeStore."""
+        ids = ids_argument(ids)
+        self._check_open()
+        wanted = [id for id in np.unique(ids).tolist() if id >= 0]
+        found = self._main.fetch(wanted) if wanted else {}
+        return np.array([id in found for id in ids.tolist()], bool)
+
     def get(self, ids: np.ndarray) -> Batch:
         """See CodeStore."""
         ids = ids_argument(ids)

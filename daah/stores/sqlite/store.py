@@ -173,6 +173,12 @@ class SQLiteStore:
             meta,
         )
 
+    def contains(self, ids: np.ndarray) -> np.ndarray:
+        """See CodeStore."""
+        ids = ids_argument(ids)
+        with self._read() as (_, rows):
+            return rows.contains(ids)
+
     def get(self, ids: np.ndarray) -> Batch:
         """See CodeStore."""
         ids = ids_argument(ids)
