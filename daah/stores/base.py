@@ -76,6 +76,10 @@ class Batch:
     meta: tuple[Meta, ...]
 
 
+#: Called with (rows done, rows in all).
+Progress = Callable[[int, int], None]
+
+
 class CodeStore(Protocol):
     """Packed codes by int64 id. Every write is durable when its call returns.
 
@@ -125,6 +129,12 @@ class CodeStore(Protocol):
     def people(self) -> dict[str, int]:
         """Rows per person, sorted by name."""
 
+    def check(self, progress: Progress | None = None) -> None:
+        """Read every row and compare counts and checksums; GalleryError says what is wrong."""
+
+    def compact(self) -> None:
+        """Give the space of removed and replaced rows back to the disk."""
+
     def flush(self) -> None:
         """Make everything acknowledged so far visible to other readers."""
 
@@ -137,7 +147,7 @@ def open_store(
     spec: CodeSpec,
     *,
     read_only: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> CodeStore:
     """Open the store at `uri`, or make an empty one there unless `read_only`.
 

@@ -10,7 +10,7 @@ import numpy as np
 from daah.codes import asymmetric, hamming, prefix
 from daah.errors import GalleryError
 from daah.stores.arguments import ids_argument, query_argument, rows_argument
-from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta
+from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta, Progress
 
 
 class NumpyStore:
@@ -97,6 +97,12 @@ class NumpyStore:
     def people(self) -> dict[str, int]:
         self._check()
         return dict(sorted(Counter(meta.person for _, meta in self.rows.values()).items()))
+
+    def check(self, progress: Progress | None = None) -> None:
+        self._check()
+
+    def compact(self) -> None:
+        self._check()
 
     def flush(self) -> None:
         self._check()

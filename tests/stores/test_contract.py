@@ -10,7 +10,7 @@ import pytest
 import sample
 from reference import NumpyStore
 
-from daah.codes import asymmetric
+from daah.codes import asymmetric, prefix
 from daah.stores.base import Batch, CodeStore, Filter, Meta
 
 FILTERS = [
@@ -61,6 +61,25 @@ def nearest(rows: Batch, query: np.ndarray, bits: int, where: Filter | None) -> 
         if passes(meta, where)
     ]
     return sorted(found, key=lambda row: row[:2])
+
+
+def test_codes_of_real_photos(store: CodeStore, orl_build, rng) -> None:
+    """The built-in gallery by the shipped model: codes that are neither fair nor independent."""
+    bits = store.spec.bits
+    (real,) = orl_build[0].store.scan()
+    rows = Batch(rng.permutation(len(real.ids)), prefix(real.codes, bits), real.meta)
+    store.upsert(rows.ids, rows.codes, rows.meta)
+    store.flush()
+    queries = rows.codes[[5, 100, 319]]
+    for length in lengths(store):
+        for where in (None, Filter(people=frozenset({"s1", "s7", "s40"}))):
+            hits = store.search(queries, 30, length, where=where)
+            for q, query in enumerate(queries):
+                want = nearest(rows, query, length, where)[:30]
+                padding = [-1] * (30 - len(want))
+                assert hits.ids[q].tolist() == [row[1] for row in want] + padding
+                assert hits.distances[q].tolist() == [row[0] for row in want] + padding
+                assert list(hits.meta[q]) == [row[2] for row in want]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -231,6 +250,21 @@ def test_removed_rows_are_gone(store: CodeStore, rng) -> None:
     store.flush()
     assert store.search(rows.codes[:1], 1).distances[0, 0] == 0
     assert store.count() == 201
+
+
+def test_check_and_compact_change_nothing(store: CodeStore, rng) -> None:
+    rows = filled(store, rng)
+    store.search(rows.codes[:1], 1, 16)  # what a store keeps for a prefix is checked as well
+    store.remove(rows.ids[:120])
+    store.compact()
+    store.flush()
+    told: list[tuple[int, int]] = []
+    store.check(lambda done, total: told.append((done, total)))
+    assert told[-1:] in ([(180, 180)], [])
+    assert store.count() == 180
+    rest = Batch(rows.ids[120:], rows.codes[120:], rows.meta[120:])
+    want = [row[1] for row in nearest(rest, rows.codes[0], store.spec.bits, None)]
+    assert store.search(rows.codes[:1], 180).ids[0].tolist() == want
 
 
 def test_generation_grows_with_every_write(store: CodeStore, rng) -> None:

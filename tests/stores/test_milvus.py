@@ -238,6 +238,24 @@ def test_a_write_cut_short_is_noticed_and_repaired(store, milvus_server, monkeyp
 
 
 @milvus
+def test_check_finds_a_prefix_that_is_not_its_codes(store) -> None:
+    fill(store, 50)
+    store.search(np.zeros((1, 6), np.uint8), 1, 16)
+    store.flush()
+    store.check()
+    copy = store._copy(16)
+    id = next(store.scan()).ids[3]
+    copy.upsert([int(id)], np.zeros((1, 2), np.uint8), [Meta("p", "f", 1.0)])
+    with pytest.raises(GalleryError, match=rf"Drop the collection {copy.name}"):
+        store.check()
+    copy.drop()
+    store._trusted.pop(16)
+    store.search(np.zeros((1, 6), np.uint8), 1, 16)
+    store.flush()
+    store.check()
+
+
+@milvus
 def test_a_server_that_hangs_and_recovers(store, milvus_server, monkeypatch) -> None:
     oracle = fill(store, 40)
     query = sample.codes(np.random.default_rng(4), 1, 48)

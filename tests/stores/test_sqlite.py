@@ -361,6 +361,25 @@ def test_the_cache_is_used_caught_up_and_dropped(tmp_path: Path, monkeypatch) ->
         assert reader.count() == 201
 
 
+def test_check_reads_the_file_and_not_the_cache(tmp_path: Path) -> None:
+    path = tmp_path / "g.db"
+    with SQLiteStore(path, sample.spec(64), cached_rows=100) as store:
+        codes = fill(store, 200)
+    with SQLiteStore(path, sample.spec(64), cached_rows=100, read_only=True) as store:
+        store.check()
+        store._rows.base.codes[7, 0] ^= 1  # as a cache would be that lies with a right checksum
+        with pytest.raises(GalleryError, match=r"other codes .* Delete g\.db-codes"):
+            store.check()
+    content = bytearray(path.read_bytes())
+    content[content.index(codes[150].tobytes())] ^= 1
+    path.write_bytes(content)
+    # From the file of packed codes alone, the damage is not seen until the row is read.
+    with SQLiteStore(path, sample.spec(64), cached_rows=100, read_only=True) as store:
+        with pytest.raises(GalleryError, match="a row is not as it was written"):
+            store.check()
+        assert store.count() == 200
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -154,6 +154,11 @@ class Collection:
         self._index = None
         self.make_ready(rows)
 
+    def compact(self) -> None:
+        """Have the server write the segments anew without their deleted rows."""
+        self._call(self._client.flush, self.name)
+        self._call(self._client.compact, self.name)
+
     def drop(self) -> None:
         """Delete it with all its rows."""
         self._call(self._client.drop_collection, self.name)

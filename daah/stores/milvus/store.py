@@ -17,7 +17,7 @@ from pymilvus import MilvusClient
 from daah.codes import nbytes, prefix
 from daah.errors import ConfigError, GalleryError
 from daah.stores.arguments import ids_argument, query_argument, rows_argument
-from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta
+from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta, Progress
 from daah.stores.milvus.address import parse
 from daah.stores.milvus.collection import (
     PERSON_BYTES,
@@ -206,6 +206,41 @@ class MilvusStore:
             counts.update(name for _, name in rows)
         return dict(sorted(counts.items()))
 
+    def check(self, progress: Progress | None = None) -> None:
+        """See CodeStore. Compares the number of rows, and every prefix with its whole code."""
+        self._check_open()
+        copies = self._copies()
+        for copy in copies:
+            copy.make_ready(self._address.options.rows)
+        total, done, last = self._main.count(strong=True), 0, -1
+        while rows := self._main.after(last, None, WRITE_ROWS, strong=True):
+            batch, last = self._batch(rows), rows[-1].id
+            done += len(rows)
+            for copy in copies:
+                held = copy.fetch(batch.ids.tolist(), strong=True)
+                codes = prefix(batch.codes, copy.bits)
+                if any(
+                    id not in held or held[id].code != code.tobytes()
+                    for id, code in zip(batch.ids.tolist(), codes, strict=True)
+                ):
+                    raise GalleryError(self._unlike(copy))
+            if progress is not None:
+                progress(done, total)
+        if done != total:
+            raise GalleryError(
+                f"The {self._address.name} counts {total} rows but gives {done}. Check again when "
+                "no other program writes to it; if that stays so, restore it from a backup."
+            )
+        for copy in copies:
+            if copy.count(strong=True) != total:
+                raise GalleryError(self._unlike(copy))
+
+    def compact(self) -> None:
+        """See CodeStore. Asks the server, which does it in its own time."""
+        self._check_writable()
+        for target in [self._main, *self._copies()]:
+            target.compact()
+
     def flush(self) -> None:
         """See CodeStore: waits until the server has everything in its searchable state."""
         self._check_open()
@@ -368,6 +403,12 @@ class MilvusStore:
                 self._cut.add(copy.bits)
                 self._trusted.pop(copy.bits, None)
             raise
+
+    def _unlike(self, copy: Collection) -> str:
+        return (
+            f"The {self._address.name} holds {copy.bits}-bit codes that are not those of its rows. "
+            f"Drop the collection {copy.name}; the next search by {copy.bits} bits makes it anew."
+        )
 
     # --- small parts ----------------------------------------------------------------------------
 

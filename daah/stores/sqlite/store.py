@@ -9,7 +9,7 @@ import sqlite3
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,22 +20,20 @@ import numpy as np
 from daah.codes import nbytes
 from daah.errors import GalleryError
 from daah.stores.arguments import ids_argument, query_argument, rows_argument
-from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta
+from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta, Progress
 from daah.stores.ranking import asymmetric_each, order
 from daah.stores.sqlite import cache, schema
 from daah.stores.sqlite.rows import Labels, Rows, Segment, compact, padded
 from daah.stores.sqlite.schema import DAMAGED, Head
 
-#: Rows read from SQLite at a time while loading; also how often `progress` is called.
-READ_ROWS = 50_000
+#: Rows read from SQLite at a time; so few stay in the cache of a core while they are checked.
+READ_ROWS = 4_000
 
 #: Galleries with fewer rows are read in full at each opening, which takes a tenth of a second.
 CACHED_ROWS = 100_000
 
 #: Files up to this size have all their pages checked before they are written to: within a second.
 CHECKED_BYTES = 256 * 2**20
-
-Progress = Callable[[int, int], None]
 
 
 class SQLiteStore:
@@ -70,7 +68,6 @@ class SQLiteStore:
         self._writing = threading.Lock()
         self._refreshing = threading.RLock()
         self._idle: list[sqlite3.Connection] = []
-        self._names: list[str] = []
         self._ordinals: dict[str, int] = {}
         self._closed = False
         self._immutable = False
@@ -117,7 +114,7 @@ class SQLiteStore:
                 faces=head.faces + len(picked) - len(replaced),
                 crc_sum=(head.crc_sum + sum(crcs[i] for i in picked) - sum(replaced)) % 2**62,
             )
-            labels = self._labels([metas[i] for i in picked])
+            labels = self._labels_of([metas[i] for i in picked])
             come = Segment(compact(ids[picked]), padded(codes[picked]), labels)
             if replaced:
                 self._forget_cache()
@@ -214,7 +211,26 @@ class SQLiteStore:
     def people(self) -> dict[str, int]:
         """See CodeStore."""
         with self._read(labels=True) as (_, rows):
-            return rows.people(self._names)
+            return rows.people(list(self._ordinals))
+
+    def check(self, progress: Progress | None = None) -> None:
+        """See CodeStore. Compares pages, rows and what is in memory."""
+        with self._read() as (connection, rows):
+            schema.check_pages(connection, self._name)
+            head = schema.read_head(connection, self._name)
+            found, held = self._read_all(connection, head, progress), rows.compacted().base
+        if not (np.array_equal(found.ids, held.ids) and np.array_equal(found.codes, held.codes)):
+            raise GalleryError(
+                f"{self._name} holds other codes than those that are searched. Delete "
+                f"{self._name}-codes and open the gallery again."
+            )
+
+    def compact(self) -> None:
+        """See CodeStore; also merges what is in memory."""
+        with self._write(transaction=False) as (connection, _):
+            connection.execute("VACUUM")
+            self._checkpoint(connection)
+            self._rows = self._rows.compacted()
 
     def flush(self) -> None:
         """See CodeStore: nothing to do, a committed write is visible at once."""
@@ -231,15 +247,6 @@ class SQLiteStore:
                     self._checkpoint(self._writer)
                 self._save_cache()
         self._release()
-
-    # --- beyond the contract --------------------------------------------------------------------
-
-    def compact(self) -> None:
-        """Give the space of removed rows back to the disk, and merge what is in memory."""
-        with self._write(transaction=False) as (connection, _):
-            connection.execute("VACUUM")
-            self._checkpoint(connection)
-            self._rows = self._rows.compacted()
 
     def __enter__(self) -> SQLiteStore:
         return self
@@ -352,6 +359,13 @@ class SQLiteStore:
                 if caught is not None:
                     self._cached_generation = cached[0]
                     return caught
+        base = self._read_all(connection, head, progress)
+        return Rows.of(head.generation, self.spec.bits, base)
+
+    def _read_all(
+        self, connection: sqlite3.Connection, head: Head, progress: Progress | None
+    ) -> Segment:
+        """All rows, from SQLite itself, compared with the counts and sums of `head`."""
         ids, codes = np.zeros(head.faces, np.int64), np.zeros(head.faces, f"V{self._width}")
         done, crc_sum = 0, 0
         for batch in self._faces(connection):
@@ -368,21 +382,16 @@ class SQLiteStore:
             if done == head.faces and crc_sum % 2**62 == head.crc_sum and (np.diff(ids) > 0).all():
                 packed = codes.view(np.uint8).reshape(done, self._width)
                 wide = packed if self._width % 8 == 0 else padded(packed)
-                rows = Rows.of(head.generation, self.spec.bits, Segment(compact(ids), wide))
-                return rows
+                return Segment(compact(ids), wide)
         raise GalleryError(f"{self._name} is damaged: rows are missing or too many. {DAMAGED}")
 
-    def _faces(self, connection: sqlite3.Connection) -> Iterator[list[tuple]]:
+    def _faces(self, connection: sqlite3.Connection) -> Iterator[list[schema.Face]]:
         """All rows of `face` by id, each checked, in batches."""
         cursor = connection.execute(
             "SELECT id, code, person, photo, added_at, crc FROM face ORDER BY id"
         )
-        width = self._width
         while batch := cursor.fetchmany(READ_ROWS):
-            for row in batch:
-                schema.check_face(row, self._name)
-                if len(row[1]) != width:
-                    raise GalleryError(f"{self._name} is damaged: a code is cut. {DAMAGED}")
+            schema.check_faces(batch, self._width, self._name)
             yield batch
 
     @property
@@ -450,7 +459,7 @@ class SQLiteStore:
         found = self._fetch(connection, ids.tolist(), partial=True)
         there = np.array([id for id in ids.tolist() if id in found], np.int64)
         batch = self._batch(there, found)
-        come = Segment(compact(there), padded(batch.codes), self._labels(batch.meta))
+        come = Segment(compact(there), padded(batch.codes), self._labels_of(batch.meta))
         after = rows.changed(head.generation, ids, come)
         return after if len(after) == head.faces else None
 
@@ -467,7 +476,7 @@ class SQLiteStore:
             seen = 0
             for batch in self._faces(connection):
                 row, there = rows.base.find(np.array([r[0] for r in batch], np.int64))
-                part = self._labels([Meta(*r[2:5]) for r in batch])
+                part = self._labels([r[2] for r in batch], [r[4] for r in batch])
                 labels.person[row[there]] = part.person[there]
                 labels.added_at[row[there]] = part.added_at[there]
                 seen += len(batch)
@@ -483,15 +492,15 @@ class SQLiteStore:
                 self._writing.release()
         return rows
 
-    def _labels(self, metas: Sequence[Meta]) -> Labels:
+    def _labels(self, people: Sequence[str], added_at: Sequence[float]) -> Labels:
         """Persons as numbers, giving new names the next ones."""
         with self._refreshing:
-            for m in metas:
-                if m.person not in self._ordinals:
-                    self._ordinals[m.person] = len(self._names)
-                    self._names.append(m.person)
-            people = np.array([self._ordinals[m.person] for m in metas], np.int32)
-        return Labels(people, np.array([m.added_at for m in metas], np.float64))
+            known, number = self._ordinals, self._ordinals.setdefault
+            numbers = np.array([number(person, len(known)) for person in people], np.int32)
+        return Labels(numbers, np.array(added_at, np.float64))
+
+    def _labels_of(self, metas: Sequence[Meta]) -> Labels:
+        return self._labels([m.person for m in metas], [m.added_at for m in metas])
 
     def _fetch(
         self, connection: sqlite3.Connection, ids: Iterable[int], partial: bool = False
@@ -504,7 +513,7 @@ class SQLiteStore:
                 "SELECT id, code, person, photo, added_at, crc FROM face WHERE id = ?", (id,)
             ).fetchone()
             if row is not None:
-                schema.check_face(row, self._name)
+                schema.check_faces([row], self._width, self._name)
                 found[id] = (row[1], Meta(row[2], row[3], row[4]))
             elif not partial:
                 raise GalleryError(f"{self._name} is damaged: a row is missing. {DAMAGED}")
