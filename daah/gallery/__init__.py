@@ -3,15 +3,18 @@
 from daah.gallery.audit import NearPair, Statistics, Verification, statistics, verify
 from daah.gallery.building import BuildReport, build
 from daah.gallery.folder import Entry, Gallery, ModelName
+from daah.gallery.lists import Named, read_list
 from daah.gallery.provenance import Provenance
 from daah.gallery.session import SessionGallery
 from daah.gallery.transfer import copy, export_jsonl, export_parquet, records
+from daah.gallery.variants import open_variant
 
 __all__ = [
     "BuildReport",
     "Entry",
     "Gallery",
     "ModelName",
+    "Named",
     "NearPair",
     "Provenance",
     "SessionGallery",
@@ -21,6 +24,8 @@ __all__ = [
     "copy",
     "export_jsonl",
     "export_parquet",
+    "open_variant",
+    "read_list",
     "records",
     "statistics",
     "verify",

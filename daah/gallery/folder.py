@@ -2,7 +2,8 @@
 
     gallery/orl/
         gallery.json             provenance: source, credit, model, whether complete
-        codes-<model>.sqlite     codes, people and photo names (elsewhere for a Milvus gallery)
+        codes-<model>.sqlite     codes, people and photo names (elsewhere for a Milvus gallery);
+                                 another model's, if it was asked for, beside them
         faces/<id % 256>/<id>.png    aligned faces
         map.npz                  the gallery's map in two dimensions
 
@@ -17,7 +18,7 @@ import hashlib
 import shutil
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +45,12 @@ HOME = Path(__file__).resolve().parent.parent.parent / "gallery"
 MAP = "map.npz"
 _LONGEST_NAME = 200
 _BATCH = 256
+
+#: Entries that are deleted in one transaction.
+_REMOVED_AT_ONCE = 10_000
+
+#: Galleries from this size on say how far their reading is; smaller ones take a moment.
+_LARGE = 100_000
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,7 @@ class Gallery:
         folder: Path | None = None,
         source: str = "",
         credit: str = "",
+        progress: Progress | None = None,
     ) -> Gallery:
         """Open a gallery, or make an empty one there unless `read_only`.
 
@@ -118,6 +126,7 @@ class Gallery:
             whose faces then lie in `folder` (default: gallery/<collection>).
         encoder: the model that the codes must be of; None takes whatever gallery is there.
         source, credit: what a gallery made by this call says of itself.
+        progress: called while a large gallery is read that has no file of packed codes.
         Raises GalleryError when it is missing, damaged, locked, away or made by another model.
         """
         uri = str(uri)
@@ -147,7 +156,8 @@ class Gallery:
                 "python -m daah gallery renew --gallery FOLDER"
             )
         _check_alignment(home, known)
-        return cls(_open_codes(home, known, read_only, uri), home, known, read_only)
+        store = _open_codes(home, known, read_only, uri, progress)
+        return cls(store, home, known, read_only)
 
     @classmethod
     def renew(cls, uri: str | Path, encoder: FaceEncoder, progress: Progress | None = None) -> bool:
@@ -252,6 +262,29 @@ class Gallery:
         self.entry(id)
         self._delete([id])
 
+    def remove_many(
+        self,
+        people: Iterable[str] = (),
+        ids: Iterable[int] = (),
+        progress: Progress | None = None,
+    ) -> int:
+        """Delete people and entries for good; unknown ones are passed over.
+
+        Returns how many entries there were. A stopped call is gone on with by the same call.
+        """
+        self.require_writable()
+        named = frozenset(checked_name("person", person) for person in people)
+        wanted = np.array(sorted(set(ids)), np.int64)
+        parts = [wanted[self.store.contains(wanted)]] if len(wanted) else []
+        if named:
+            parts += [rows.ids for rows in self.store.scan(Filter(people=named))]
+        gone = np.unique(np.concatenate([np.empty(0, np.int64), *parts])).tolist()
+        for start in range(0, len(gone), _REMOVED_AT_ONCE):
+            self._delete(gone[start : start + _REMOVED_AT_ONCE])
+            if progress:
+                progress(min(start + _REMOVED_AT_ONCE, len(gone)), len(gone), "Removing")
+        return len(gone)
+
     def entry(self, id: int) -> Entry:
         """The entry of an id; GalleryError when there is none."""
         try:
@@ -328,6 +361,11 @@ class Gallery:
         self.close()
         shutil.rmtree(self.folder)
 
+    def compact(self) -> None:
+        """Give the space of removed entries back to the disk."""
+        self.require_writable()
+        self.store.compact()
+
     def flush(self) -> None:
         """Make everything added so far visible to other readers."""
         self.store.flush()
@@ -348,7 +386,9 @@ class Gallery:
         drawn = projection.load(self.folder / MAP)
         if drawn:
             projection.save(self.folder / MAP, drawn.without(ids))
-        return self.store.remove(np.array(ids, np.int64))
+        removed = self.store.remove(np.array(ids, np.int64))
+        _drop_variants(self.folder, self.provenance.codes)
+        return removed
 
     def require_writable(self) -> None:
         """Raise GalleryError when the gallery was opened read-only."""
@@ -408,7 +448,7 @@ def _new(uri: str, encoder: Model, source: str, credit: str) -> Provenance:
     return Provenance(
         source=source,
         credit=credit,
-        codes=_without_token(uri) if _is_server(uri) else _codes_file(encoder),
+        codes=_without_token(uri) if _is_server(uri) else codes_file(encoder),
         model=encoder.name,
         fingerprint=encoder.fingerprint,
         bits=encoder.bits,
@@ -416,7 +456,8 @@ def _new(uri: str, encoder: Model, source: str, credit: str) -> Provenance:
     )
 
 
-def _codes_file(encoder: Model) -> str:
+def codes_file(encoder: Model) -> str:
+    """The name of the file in a gallery's folder that holds this model's codes."""
     return f"codes-{encoder.fingerprint[:12]}.sqlite"
 
 
@@ -425,20 +466,39 @@ def _without_token(uri: str) -> str:
     return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
-def _open_codes(home: Path, known: Provenance, read_only: bool, uri: str = "") -> CodeStore:
+def _open_codes(
+    home: Path,
+    known: Provenance,
+    read_only: bool,
+    uri: str = "",
+    progress: Progress | None = None,
+) -> CodeStore:
     spec = CodeSpec(known.bits, known.fingerprint, known.alignment)
     if _is_server(known.codes):
         # The URI at hand may carry a token, which is never written down.
         return open_store(uri if _is_server(uri) else known.codes, spec, read_only=read_only)
     if Path(known.codes).name != known.codes:
         raise GalleryError(f"The gallery {home.name} names codes outside of its folder.")
-    return open_store(f"sqlite:{home / known.codes}", spec, read_only=read_only)
+
+    def report(done: int, total: int) -> None:
+        if progress and total >= _LARGE:
+            progress(done, total, "Reading the gallery")
+
+    where = f"sqlite:{home / known.codes}"
+    return open_store(where, spec, read_only=read_only, progress=report)
 
 
 def _delete_codes(home: Path, name: str) -> None:
     """Delete a SQLite file with what stands beside it under its name (journal, cache)."""
     for path in home.glob(f"{name}*"):
         path.unlink(missing_ok=True)
+
+
+def _drop_variants(home: Path, own: str) -> None:
+    """Delete codes of other models (see `variants`): they may hold what was removed."""
+    for path in home.glob("codes-*.sqlite*"):
+        if not path.name.startswith(own):
+            path.unlink(missing_ok=True)
 
 
 def _check_alignment(home: Path, known: Provenance) -> None:

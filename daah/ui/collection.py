@@ -16,7 +16,7 @@ from daah.gallery import Entry, Gallery, SessionGallery
 from daah.images import read_image
 from daah.retrieval import FaceRetriever
 from daah.types import EncodedFace
-from daah.ui.desk import Desk
+from daah.ui.desk import SHIPPED, Desk
 
 Progress = Callable[[float, str], None]
 
@@ -49,10 +49,13 @@ class Person:
     own: bool
 
 
-def draw_map(desk: Desk, query: EncodedFace | None = None) -> Map:
-    """The gallery's map with the visitor's face dropped in. Draws it when it never was."""
-    gallery = desk.retriever.gallery
-    drawn = desk.projection()
+def draw_map(desk: Desk, query: EncodedFace | None = None, model: str = SHIPPED) -> Map:
+    """The gallery's map by a model, with the visitor's face as it encoded it dropped in.
+
+    Draws it when it never was.
+    """
+    gallery = desk.serving(model).gallery
+    drawn = desk.projection(model)
     kept = np.isin(drawn.ids, np.fromiter((e.id for e in gallery.entries()), np.int64))
     ids, xy = drawn.ids[kept], drawn.xy[kept]
     if len(ids) > MOST_POINTS:

@@ -11,7 +11,7 @@ from daah.errors import DaahError, GalleryError
 from daah.gallery import SessionGallery
 from daah.ui import collection, render, render_gallery
 from daah.ui.components import Photo
-from daah.ui.desk import Desk
+from daah.ui.desk import SHIPPED, Desk
 from daah.ui.parts import MODEL, QUICK, part
 from daah.ui.refusal import Refusal
 from daah.ui.search_tab import SearchTab
@@ -144,18 +144,22 @@ class GalleryTab:
 
     def show(self, session: Session | None, own: SessionGallery) -> dict[Any, Any]:
         """Draw the tab as it is turned to."""
-        return {
-            self.summary: render_gallery.summary(
-                self.desk.retriever.gallery, own, self.desk.settings.public
-            ),
-            self.map: self._map(session, None),
-        }
+        try:
+            return {
+                self.summary: render_gallery.summary(
+                    self.desk.serving(_model(session)).gallery, own, self.desk.settings.public
+                ),
+                self.map: self._map(session, None),
+            }
+        except DaahError as problem:
+            raise Refusal(str(problem)) from None
 
     def _map(self, session: Session | None, chosen: str | None) -> str:
         query = None
         if session is not None and session.encoded[ON]:
             query = session.encoded[ON][session.face]
-        return render_gallery.map_picture(collection.draw_map(self.desk, query), chosen)
+        drawn = collection.draw_map(self.desk, query, _model(session))
+        return render_gallery.map_picture(drawn, chosen)
 
     def _people(self, text: str, own: SessionGallery) -> str:
         found, total = collection.find_people(
@@ -176,7 +180,9 @@ class GalleryTab:
         try:
             if data.get("do") == "map":
                 x, y = render_gallery.unplace(float(data["x"]), float(data["y"]))
-                id = collection.nearest_point(collection.draw_map(self.desk), x, y)
+                id = collection.nearest_point(
+                    collection.draw_map(self.desk, model=_model(session)), x, y
+                )
                 if id is None:
                     return {self.entry: ""}
             else:
@@ -293,3 +299,8 @@ class GalleryTab:
             self.people: self._people("", own),
             **self.show(session, own),
         }
+
+
+def _model(session: Session | None) -> str:
+    """The model by which a visitor searches, which draws the map too."""
+    return session.model if session is not None else SHIPPED

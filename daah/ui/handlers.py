@@ -20,6 +20,7 @@ from daah import codes, explain
 from daah.errors import ConfigError, ImageError
 from daah.gallery import SessionGallery
 from daah.images import read_image, shrink, upright_rgb
+from daah.pipeline import aligned_face
 from daah.retrieval import FaceRetriever
 from daah.types import ALIGNED_SIZE, EncodedFace, Face, Match
 from daah.ui.session import MODEL, OFF, PAINTED, Options, Pair, Session
@@ -80,9 +81,8 @@ def search(
     rgb = working_photo(photo)
     result = retriever.search(rgb, options.count, options.bits, progress, own)
     encoded = tuple(found.encoded for found in result.faces)
-    return with_attention(
-        retriever, Session(rgb, {MODEL: encoded}, result.seconds), options.attention
-    )
+    session = Session(rgb, {MODEL: encoded}, result.seconds, model=options.model)
+    return with_attention(retriever, session, options.attention)
 
 
 def with_attention(retriever: FaceRetriever, session: Session, attention: str) -> Session:
@@ -93,6 +93,29 @@ def with_attention(retriever: FaceRetriever, session: Session, attention: str) -
         encoded = tuple(retriever.encode(faces, "off")) if faces else ()
         return replace(session, encoded={**session.encoded, OFF: encoded})
     return session
+
+
+def with_model(retriever: FaceRetriever, session: Session, model: str, attention: str) -> Session:
+    """The same faces as another model, whose retriever is given, encodes them.
+
+    A painting stays, and so does the chosen match: the gallery's people are the same.
+    """
+    faces = [encoded.face for encoded in session.encoded[MODEL]]
+    encoded = tuple(retriever.encode(faces)) if faces else ()
+    painted = {i: retriever.encode([p.face], p.mask)[0] for i, p in session.painted.items()}
+    session = replace(
+        session, encoded={MODEL: encoded}, painted=painted, regions={}, bit=None, model=model
+    )
+    return with_attention(retriever, session, attention)
+
+
+def recode(retriever: FaceRetriever, own: SessionGallery) -> SessionGallery:
+    """A visitor's additions as this retriever's model encodes them."""
+    made = SessionGallery()
+    for entry in own.entries():
+        (encoded,) = retriever.encode([aligned_face(own.thumbnail(entry.id))])
+        made = made.add(entry.person, entry.photo, encoded)
+    return made
 
 
 def paint(retriever: FaceRetriever, session: Session, mask: np.ndarray | None) -> Session:
@@ -133,7 +156,7 @@ def search_entry(
 ) -> Session:
     """A new search with a gallery entry's own face, which is aligned already."""
     encoded = recall(retriever, id, own)
-    new = Session(encoded.face.aligned, {MODEL: (encoded,)}, {})
+    new = Session(encoded.face.aligned, {MODEL: (encoded,)}, {}, model=options.model)
     return with_attention(retriever, new, options.attention)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,13 @@ from daah.retrieval import FaceRetriever
 from daah.ui import handlers
 from daah.ui.about_tab import AboutTab
 from daah.ui.compare_tab import CompareTab
-from daah.ui.desk import Desk
+from daah.ui.desk import Desk, shipped_others
+from daah.ui.forgetting import forgetting
 from daah.ui.gallery_tab import GalleryTab
-from daah.ui.guard import NEVER, Guard, as_offered, forgetting, refuse_addresses, unknown
+from daah.ui.guard import NEVER, Guard, as_offered, full, refuse_addresses, unknown
 from daah.ui.landing import load_landing
 from daah.ui.live_tab import LiveTab
+from daah.ui.methods_tab import MethodsTab
 from daah.ui.parts import QUICK, part, static
 from daah.ui.quality_tab import QualityTab
 from daah.ui.refusal import Refusal
@@ -32,6 +36,7 @@ from daah.ui.settings import Settings
 from daah.ui.theme import theme
 
 TITLE = "Face hash search"
+_FOLDERS = re.compile(r"(?<![\w:/\\])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:]+[/\\])+")
 HOME = Path(__file__).resolve().parent.parent.parent
 PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
 
@@ -44,7 +49,9 @@ class App(gr.Blocks):
             title=TITLE,
             analytics_enabled=False,  # nothing is sent anywhere at run time
             fill_width=False,
-            delete_cache=(settings.sweep_seconds, settings.file_age),
+            # Gradio deletes uploads when it ends. Before, it would go by the wall clock, which may
+            # jump: that is done by `forgetting`.
+            delete_cache=(86_400, 86_400),
         )
         self.settings = settings
 
@@ -71,10 +78,16 @@ class App(gr.Blocks):
         return as_offered(block_fn.inputs, values)
 
     async def process_api(self, *args: Any, event_data: Any = None, **more: Any) -> dict[str, Any]:
-        """Gradio's own, after what came with the event was made a dictionary."""
+        """Gradio's own, after what came with the event was made a dictionary.
+
+        What goes wrong with a name, as that the gallery is away, is told to the visitor.
+        """
         if event_data is not None and not isinstance(event_data._data, dict):
             event_data._data = {}
-        return await super().process_api(*args, event_data=event_data, **more)
+        try:
+            return await super().process_api(*args, event_data=event_data, **more)
+        except DaahError as problem:
+            raise Refusal(str(problem)) from None
 
     def launch(self, **overrides: Any) -> Any:
         """`gr.Blocks.launch` with the project's settings; what is given here goes before them."""
@@ -110,7 +123,11 @@ class App(gr.Blocks):
                     )
                 ],
                 # Not failures of the server, so nothing for its log.
-                "exception_handlers": {KeyError: unknown, ClientDisconnect: unknown},
+                "exception_handlers": {
+                    KeyError: unknown,
+                    ClientDisconnect: unknown,
+                    OSError: full,
+                },
                 "lifespan": forgetting(self, settings.file_age, settings.sweep_seconds, self._over),
             },
         }
@@ -119,15 +136,23 @@ class App(gr.Blocks):
         return isinstance(value, Expires) and value.expired(self.settings.file_age)
 
 
-def build_app(retriever: FaceRetriever, settings: Settings | None = None) -> App:
-    """The page over a retriever. Settings default to `Settings.from_environment()`."""
+def build_app(
+    retriever: FaceRetriever,
+    settings: Settings | None = None,
+    others: Mapping[str, Path] | None = None,
+) -> App:
+    """The page over a retriever.
+
+    settings: default to `Settings.from_environment()`. others: checkpoints that a visitor may
+    search by instead, by name; by default those that stand beside the shipped one.
+    """
     settings = settings or Settings.from_environment()
-    desk = Desk(retriever, settings)
+    desk = Desk(retriever, settings, shipped_others(retriever) if others is None else others)
     landing = load_landing(retriever)
     with App(settings) as demo:
         header = part("header", _header(settings))
         own = gr.State(SessionGallery(), time_to_live=60 * settings.additions_minutes)
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Search", id="search"):
                 search = SearchTab(desk, own, landing)
             with gr.Tab("Compare", id="compare"):
@@ -136,8 +161,10 @@ def build_app(retriever: FaceRetriever, settings: Settings | None = None) -> App
                 LiveTab(desk)
             with gr.Tab("Gallery", id="gallery") as gallery_tab:
                 gallery = GalleryTab(desk, own, search, tabs)
-            with gr.Tab("How good is it", id="quality"):
-                QualityTab(desk)
+            with gr.Tab("Methods", id="methods") as methods_tab:
+                MethodsTab(desk, own, search, methods_tab)
+            with gr.Tab("How good is it", id="quality") as quality_tab:
+                QualityTab(desk, quality_tab)
             with gr.Tab("About", id="about"):
                 AboutTab(desk)
         gallery_tab.select(
@@ -154,20 +181,31 @@ def build_app(retriever: FaceRetriever, settings: Settings | None = None) -> App
 
 
 class Notice(App):
-    """The page while something is missing."""
+    """The page while something is missing, instead of an app that would have to guess."""
+
+    def __init__(self, problem: DaahError, settings: Settings) -> None:
+        super().__init__(settings)
+        with self:
+            self.words = gr.HTML(self._html(problem), apply_default_css=False)
+
+    def say(self, problem: DaahError) -> None:
+        """Tell of another problem from now on, to pages that are opened anew."""
+        self.words.value = self._html(problem)
+        self.config = self.get_config_file()
+
+    def _html(self, problem: DaahError) -> str:
+        text = str(problem).replace(f"{HOME}{os.sep}", "")
+        text = _FOLDERS.sub("", text)  # where on the host, nobody need know
+        return (
+            f'<main id="notice" role="alert"><h1>{TITLE}</h1>'
+            f"<h2>This page cannot search at the moment.</h2><p>{escape(text)}</p>"
+            "<p>Nothing is shown instead of a real result.</p></main>"
+        )
 
 
 def build_notice(problem: DaahError, settings: Settings | None = None) -> Notice:
-    """A full page that says what is missing, instead of an app that would have to guess."""
-    text = str(problem).replace(f"{HOME}{os.sep}", "")  # where on the host, nobody need know
-    with Notice(settings or Settings.from_environment()) as demo:
-        gr.HTML(
-            f'<main id="notice" role="alert"><h1>{TITLE}</h1>'
-            f"<h2>This page cannot search at the moment.</h2><p>{escape(text)}</p>"
-            "<p>Nothing is shown instead of a real result.</p></main>",
-            apply_default_css=False,
-        )
-    return demo
+    """A full page that says what is missing."""
+    return Notice(problem, settings or Settings.from_environment())
 
 
 def _header(settings: Settings) -> str:

@@ -1,20 +1,20 @@
-"""Reads what was measured: the checkpoint's own card and the reports in docs/results.
+"""Reads what was measured: the checkpoints' own cards and the reports in docs/results.
 
-Reports and figures of one run share the prefix of their names ("orl-attention.json"). Where that
-run's report names another checkpoint, nothing of it is shown as if it were about this one. Nothing
-here computes a figure.
+Reports and figures of one run share the prefix of their names ("orl-attention.json"), and one of
+them, the run's own, names the checkpoint. Where that one is not served here, nothing of the run is
+shown as if it were about one that is. Nothing here computes a figure.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from daah.models.encoder import FaceEncoder
-from daah.ui.report_tables import READERS, Table, calibration
+from daah.ui.report_tables import READERS, Table, calibration, markdown_tables, plain
 
 RESULTS = Path(__file__).resolve().parent.parent.parent / "docs" / "results"
 
@@ -45,8 +45,8 @@ class Section:
 _QUESTIONS = (
     (
         "Accuracy by code length",
-        "How often is the right person found, among people whom training never saw?",
-        ("open-set", "peers"),
+        "How often is the right person found?",
+        ("open-set", "peers", "closed-set"),
         ("accuracy", "precision-recall", "retrieval"),
         "python benchmarks/quality.py",
     ),
@@ -68,7 +68,7 @@ _QUESTIONS = (
         "Can the heatmap be trusted?",
         "Does hiding what the model looks at change the code more than hiding anything else?",
         ("attention",),
-        ("attention",),
+        ("masks", "attention-masks", "attention"),
         "python -m daah evaluate-attention",
     ),
     (
@@ -80,19 +80,25 @@ _QUESTIONS = (
     ),
     (
         "Other hashing methods",
-        "How do the methods of the literature do on the same photos?",
+        "How do the methods of the literature do on the same photos? The Methods tab has more.",
         ("compare",),
-        ("compare",),
+        ("compare-map",),
         "python -m daah compare",
     ),
     (
         "Speed",
-        "How long does a face take?",
-        ("bench",),
+        "How long does it take?",
+        ("bench", "detection", "live", "start-up"),
         ("bench",),
         "python -m daah bench",
     ),
 )
+
+#: Reports that say of which checkpoint everything of their run is.
+_RUNS = ("open-set", "closed-set")
+
+#: Reports that name no checkpoint because their run's own does.
+_OF_A_RUN = ("unknown-people", "attention", "slices")
 
 #: What stands for each figure where it cannot be seen.
 _ALT = {
@@ -103,40 +109,100 @@ _ALT = {
     "distances": "Distances of pairs of one person and of two people, with the limit",
     "reliability": "Stated probability against how often it was true",
     "unknown-people": "Strangers given a name against known people missed",
+    "masks": "Masks of the paper's network and of the demo's, side by side on the same faces",
+    "attention-masks": "Masks of the paper's network and of the demo's, side by side",
     "attention": "Change of the code as the most attended pixels are removed or restored",
     "slices-damage": "Accuracy by size, blur and rotation of the face",
     "slices-groups": "Accuracy by measured properties of the photo",
-    "compare": "Accuracy of the methods by code length",
+    "compare-map": "mAP of each method by code length",
+    "compare-precision-recall": "Precision and recall of each method at the longest code",
+    "compare-precision-at-k": "Share of right faces among the first k, for each method",
     "bench": "Time and memory against peers",
 }
 
 
-def sections(encoder: FaceEncoder, folder: Path = RESULTS) -> list[Section]:
-    """Everything that is known of a checkpoint, question by question."""
-    files = sorted(folder.glob("*.json"))
-    foreign = {
-        prefix
-        for path in files
-        for kind, prefix in [_named(path, READERS)]
-        if _made_by_another(_read(path), encoder.fingerprint)
+@dataclass(frozen=True)
+class _Report:
+    """A report's file, what it is about, the prefix of its run, and what it holds."""
+
+    path: Path
+    kind: str
+    prefix: str
+    values: Mapping[str, Any]
+
+    @property
+    def checkpoint(self) -> str:
+        """The sha256 of the checkpoint that it names, "" where it names none."""
+        named = self.values.get("checkpoint")
+        return str(named.get("sha256", "")) if isinstance(named, dict) else ""
+
+
+def sections(encoders: Sequence[FaceEncoder], folder: Path = RESULTS) -> list[Section]:
+    """Everything that is known of the checkpoints that are served, question by question.
+
+    encoders: the shipped one first. Reports of no kind that is known stand at the end.
+    """
+    shipped = encoders[0]
+    reports = [
+        _Report(path, *_named(path, READERS), _read(path)) for path in _files(folder, "json")
+    ]
+    names = {encoder.fingerprint: encoder.name for encoder in encoders}
+    owners = {
+        report.prefix: names.get(report.checkpoint)
+        for report in reports
+        if report.kind in _RUNS and report.checkpoint
     }
+
+    def owner(report: _Report) -> str | None:
+        """Whose a report is: a model's name, "" of none in particular, None of a foreign one."""
+        if report.checkpoint:
+            return names.get(report.checkpoint)
+        return owners.get(report.prefix, "") if report.kind in _OF_A_RUN else ""
+
     found = []
-    for title, question, kinds, names, missing in _QUESTIONS:
+    for title, question, kinds, figures, missing in _QUESTIONS:
         tables: list[Table] = []
-        if "calibration" in kinds and encoder.calibration:
-            tables.append(calibration(encoder.calibration))
+        if "calibration" in kinds and shipped.calibration:
+            tables.append(calibration(shipped.calibration))
+        if "compare" in kinds:
+            tables += _comparison_tables(folder)[:1]
         for kind in kinds:
-            for path in files:
-                named, prefix = _named(path, READERS)
-                if named == kind and prefix not in foreign:
-                    tables += READERS[kind](path.name, _read(path))
-        pictures = []
-        for path in sorted([*folder.glob("*.png"), *folder.glob("*.svg")]):
-            named, prefix = _named(path, _ALT)
-            if named in names and prefix not in foreign:
-                pictures.append(Picture(path, f"{_ALT[named]}{_of(prefix)}"))
-        found.append(Section(title, question, tuple(tables), tuple(pictures), missing))
+            for report in reports:
+                whose = owner(report)
+                if report.kind == kind and whose is not None:
+                    read = READERS[kind](report.path.name, report.values)
+                    tables += [_of_model(table, whose, shipped.name) for table in read]
+        pictures = _pictures(folder, figures, owners)
+        found.append(Section(title, question, tuple(tables), pictures, missing))
+    unknown = [
+        table
+        for report in reports
+        if not report.kind and not report.path.stem.startswith("compare")
+        if owner(report) is not None
+        for table in plain(report.path.name, report.values)
+    ]
+    pictures = tuple(
+        Picture(path, path.stem.replace("-", " ").capitalize())
+        for path in _figures(folder)
+        if not _named(path, _ALT)[0]
+    )
+    if unknown or pictures:
+        words = "What else was measured?"
+        found.append(Section("More measurements", words, tuple(unknown), pictures, ""))
     return found
+
+
+def comparison(folder: Path = RESULTS) -> Section:
+    """All that the comparison of hashing methods wrote: its tables and its curves."""
+    figures = ("compare-map", "compare-precision-recall", "compare-precision-at-k")
+    return Section(
+        "Measured: every method on the same photos",
+        "One trunk, one budget, one split for all; docs/COMPARISON.md says how, and what differs "
+        "from each paper. mAP over the whole ranking; mean ± standard deviation, number of seeds.",
+        tuple(_comparison_tables(folder)),
+        _pictures(folder, figures, {}),
+        "python -m daah compare",
+    )
 
 
 def about_checkpoint(encoder: FaceEncoder) -> Table:
@@ -150,7 +216,38 @@ def about_checkpoint(encoder: FaceEncoder) -> Table:
     for heading in ("metrics", "training"):
         for key, value in _flat(encoder.card.get(heading) or {}):
             facts.append((f"{heading.capitalize()}: {key}", value))
-    return Table(("", ""), tuple(facts), source="the checkpoint's own card")
+    return Table(("", ""), tuple(facts), source=f"the card of checkpoint {encoder.name}")
+
+
+def _comparison_tables(folder: Path) -> list[Table]:
+    path = folder / "compare.md"
+    try:
+        if path.stat().st_size > _LARGEST:
+            return []
+        return markdown_tables(path.name, path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+
+
+def _pictures(
+    folder: Path, figures: Collection[str], owners: Mapping[str, str | None]
+) -> tuple[Picture, ...]:
+    found = []
+    for path in _figures(folder):
+        named, prefix = _named(path, _ALT)
+        if named in figures and owners.get(prefix, "") is not None:
+            found.append(
+                (tuple(figures).index(named), Picture(path, f"{_ALT[named]}{_of(prefix)}"))
+            )
+    return tuple(picture for _, picture in sorted(found, key=lambda item: item[0]))
+
+
+def _figures(folder: Path) -> list[Path]:
+    return sorted(_files(folder, "png") + _files(folder, "svg"))
+
+
+def _files(folder: Path, ending: str) -> list[Path]:
+    return sorted(folder.glob(f"*.{ending}"))
 
 
 def _named(path: Path, known: Collection[str]) -> tuple[str, str]:
@@ -167,6 +264,14 @@ def _of(prefix: str) -> str:
     return f" ({prefix.strip('-').upper()})" if prefix else ""
 
 
+def _of_model(table: Table, owner: str, shipped: str) -> Table:
+    """The table, told to be of another model than the page's own where it is."""
+    if owner in ("", shipped):
+        return table
+    title = f"{table.title}, model {owner}" if table.title else f"Model {owner}"
+    return replace(table, title=title)
+
+
 def _read(path: Path) -> dict[str, Any]:
     """A report; an empty one where there is none, or while somebody is writing it."""
     try:
@@ -176,13 +281,6 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return report if isinstance(report, dict) else {}
-
-
-def _made_by_another(report: Mapping[str, Any], fingerprint: str) -> bool:
-    checkpoint = report.get("checkpoint")
-    if not isinstance(checkpoint, dict) or "sha256" not in checkpoint:
-        return False
-    return checkpoint["sha256"] != fingerprint
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:

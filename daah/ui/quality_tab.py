@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gradio as gr
+
+from daah.errors import CheckpointError
+from daah.models.encoder import FaceEncoder
 from daah.ui import quality
-from daah.ui.desk import Desk
-from daah.ui.parts import part
+from daah.ui.desk import SHIPPED, Desk
+from daah.ui.parts import QUICK, part
 from daah.ui.render_quality import section
 
 _INTRO = (
@@ -15,8 +19,26 @@ _INTRO = (
 
 
 class QualityTab:
-    """Builds the tab inside the current Blocks."""
+    """Builds the tab inside the current Blocks. tab: itself; it is drawn when it is turned to.
 
-    def __init__(self, desk: Desk) -> None:
-        found = quality.sections(desk.retriever.encoder)
-        part("quality", _INTRO + "".join(section(one) for one in found))
+    Its figures weigh more than all the rest of the page, and most visitors never look at them.
+    """
+
+    def __init__(self, desk: Desk, tab: gr.Tab) -> None:
+        self.desk = desk
+        drawn = part("quality", _INTRO)
+        tab.select(self._drawn, None, drawn, **QUICK)
+
+    def _drawn(self) -> str:
+        found = quality.sections(self._encoders())
+        return _INTRO + "".join(section(one) for one in found)
+
+    def _encoders(self) -> list[FaceEncoder]:
+        """The networks that are served here; a damaged file is told to those who choose it."""
+        encoders = [self.desk.encoder(SHIPPED)]
+        for model in self.desk.others:
+            try:
+                encoders.append(self.desk.encoder(model))
+            except CheckpointError:
+                continue
+        return encoders

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from html import escape
 
 from daah.ui.quality import Picture, Section
@@ -22,9 +23,27 @@ def section(found: Section) -> str:
             f'<p class="missing">Not measured yet for this checkpoint '
             f"({escape(found.missing)}).</p>"
         )
+    name = "".join(c if c.isalnum() else "-" for c in found.title.lower())
     return (
-        f"<section>{heading(found.title, 'q-' + found.title.split()[0].lower())}"
+        f"<section>{heading(found.title, f'q-{name}')}"
         f'<p class="hint">{escape(found.question)}</p>{body}</section>'
+    )
+
+
+def comparison(found: Section) -> str:
+    """The comparison of methods: curves first, then one table after another, the first open."""
+    if not found.tables:
+        return section(found)
+    pictures = "".join(_picture(p) for p in found.pictures)
+    first, *rest = found.tables
+    folded = "".join(
+        f"<details><summary>{escape(t.title)}</summary>{table(replace(t, title=''))}</details>"
+        for t in rest
+    )
+    return (
+        f"<section>{heading(found.title, 'm-measured')}"
+        f'<p class="hint">{escape(found.question)}</p>{table(first)}'
+        f'<div class="figures">{pictures}</div>{folded}</section>'
     )
 
 
@@ -46,11 +65,13 @@ def table(given: Table) -> str:
         + "</tr>"
         for row in given.rows
     )
+    title = f"<h3>{escape(given.title)}</h3>" if given.title else ""
     head = f"<thead><tr>{head}</tr></thead>" if any(given.columns) else ""
     source = f" Source: {escape(given.source)}." if given.source else ""
-    name = escape(f"Table. {given.note} {given.source}".strip())  # regions need names of their own
+    # Regions need names of their own.
+    name = escape(" ".join(f"Table. {given.title} {given.note} {given.source}".split()))
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">'
+        f'{title}<div class="scroll" tabindex="0" role="region" aria-label="{name}">'
         f"<table>{head}<tbody>{rows}</tbody></table></div>"
         f'<p class="hint">{escape(given.note)}{source}</p>'
     )

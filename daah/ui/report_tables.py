@@ -13,12 +13,20 @@ Report = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under column names. note: what stands below. source: where it was read."""
+    """Rows of text under column names.
+
+    note: what stands below. source: where it was read. title: what stands above.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     source: str = ""
+    title: str = ""
+
+
+#: Rows and columns of a report whose kind is not known, at most.
+_MOST_ROWS, _MOST_COLUMNS = 60, 10
 
 
 def calibration(fitted: Calibration) -> Table:
@@ -159,19 +167,23 @@ def _slices(name: str, report: Report) -> list[Table]:
     return tables
 
 
-def _compare(name: str, report: Report) -> list[Table]:
+def _closed_set(name: str, report: Report) -> list[Table]:
     rows = [
         (
-            str(r.get("method", "")),
             str(r.get("bits", "")),
-            str(r.get("seed", "")),
             _share(r.get("map")),
+            _share(r.get("rank1")),
             _share(r.get("precision_radius2")),
         )
-        for r in _rows(report, "rows")
+        for r in _rows(report, "results")
     ]
-    columns = ("Method", "Bits", "Seed", "mAP", "Precision in radius 2")
-    return [Table(columns, tuple(rows), _data(report), name)] if rows else []
+    note = (
+        f"{_data(report)}{report.get('queries', '?')} other photos of the "
+        f"{report.get('people', '?')} people of training, searched among "
+        f"{report.get('database', '?')}."
+    )
+    columns = ("Bits", "mAP", "Rank 1", "Precision within 2 bits")
+    return [Table(columns, tuple(rows), note, name, "People whom training saw")] if rows else []
 
 
 def _bench(name: str, report: Report) -> list[Table]:
@@ -184,9 +196,85 @@ def _bench(name: str, report: Report) -> list[Table]:
         )
         for r in _rows(report, "rows")
     ]
-    machine = report.get("machine")
-    note = ", ".join(f"{k}: {v}" for k, v in machine.items()) if isinstance(machine, dict) else ""
-    return [Table(("What", "This project", "Peer", ""), tuple(rows), note, name)] if rows else []
+    columns = ("What", "This project", "Peer", "")
+    return [Table(columns, tuple(rows), _machine(report), name)] if rows else []
+
+
+def _detection(name: str, report: Report) -> list[Table]:
+    speed, recall = report.get("speed"), report.get("recall")
+    if not isinstance(speed, dict) or not isinstance(recall, dict):
+        return []
+
+    def pair(label: str, ours: str, peer: str) -> tuple[str, ...]:
+        both = [speed.get(key) for key in (ours, peer)]
+        return (label, *(_milliseconds(times) for times in both))
+
+    rows = [
+        pair(f"Faces of a {report.get('photo', '')} photo", "detect", "package_detect"),
+        pair("The same, from the uploaded file on", "read_and_detect", "package_detect"),
+        pair("The same, to the whole result on the screen", "full_result", "package_detect"),
+        pair("Faces of a 640x480 frame", "detect_640x480", "package_detect_640x480"),
+    ]
+    note = (
+        f"{_data(report)}Medians of alternating calls, {report.get('threads', '?')} thread(s). On "
+        f"composed photos {recall.get('package_faces_found', '?')} of the "
+        f"{recall.get('found_by_package', '?')} faces that the peer finds are found too, at least "
+        "half of each box shared."
+    )
+    columns = ("What", "This project", "facenet-pytorch's MTCNN")
+    shown = tuple(row for row in rows if row[1] != "–")
+    return [Table(columns, shown, note, name, "Finding faces")]
+
+
+def _measured(name: str, report: Report) -> list[Table]:
+    rows = [
+        (str(r.get("what", "")), f"{_number(r.get('value'))} {r.get('unit', '')}".strip(),
+         str(r.get("promise", "")))
+        for r in _rows(report, "rows")
+    ]  # fmt: skip
+    if not rows:
+        return []
+    note = f"{_data(report)}{_machine(report)}"
+    columns = ("What", "Measured", "Promised")
+    return [Table(columns, tuple(rows), note, name, str(report.get("title", "")))]
+
+
+def plain(name: str, report: Report) -> list[Table]:
+    """A report of any other kind: its facts, and each of its lists of rows, as far as they fit."""
+    tables = []
+    facts = _facts(report)
+    if facts:
+        tables.append(Table(("", ""), tuple(facts[:_MOST_ROWS]), "", name, name))
+    for key, value in report.items():
+        found = _rows(report, key) if isinstance(value, list) else []
+        columns = tuple(dict.fromkeys(
+            c for row in found for c, cell in row.items() if not isinstance(cell, dict | list)
+        ))[:_MOST_COLUMNS]  # fmt: skip
+        if columns:
+            cells = tuple(tuple(_text(r.get(c)) for c in columns) for r in found[:_MOST_ROWS])
+            heads = tuple(c.replace("_", " ") for c in columns)
+            tables.append(Table(heads, cells, "", name, key.replace("_", " ")))
+    return tables
+
+
+def markdown_tables(name: str, text: str) -> list[Table]:
+    """The tables of a Markdown report, each under the heading that stands above it."""
+    tables: list[Table] = []
+    title, rows = "", []
+
+    def finish() -> None:
+        if len(rows) > 1:
+            tables.append(Table(rows[0], tuple(rows[2:]), "", name, title))
+        rows.clear()
+
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append(tuple(cell.strip() for cell in line.strip().strip("|").split("|")))
+            continue
+        finish()
+        if line.startswith("#"):
+            title = line.lstrip("#").strip()
+    return tables
 
 
 #: How each kind of report is read, by the end of its file's name.
@@ -196,8 +284,11 @@ READERS: dict[str, Callable[[str, Report], list[Table]]] = {
     "unknown-people": _unknown,
     "attention": _attention,
     "slices": _slices,
-    "compare": _compare,
+    "closed-set": _closed_set,
     "bench": _bench,
+    "detection": _detection,
+    "live": _measured,
+    "start-up": _measured,
 }
 
 
@@ -223,3 +314,36 @@ def _share(value: Any) -> str:
 
 def _number(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, int | float) else "–"
+
+
+def _milliseconds(times: Any) -> str:
+    """Wall clock and processor time of a call, as benchmarks write them."""
+    if not isinstance(times, dict):
+        return "–"
+    return f"{_number(times.get('wall_ms'))} ms ({_number(times.get('processor_ms'))} ms of CPU)"
+
+
+def _machine(report: Report) -> str:
+    machine = report.get("machine")
+    if isinstance(machine, dict):
+        return ", ".join(f"{key}: {value}" for key, value in machine.items())
+    return str(machine or "")
+
+
+def _facts(report: Report, before: str = "") -> list[tuple[str, str]]:
+    rows = []
+    for key, value in report.items():
+        name = f"{before}{str(key).replace('_', ' ')}"
+        if isinstance(value, dict):
+            rows += _facts(value, f"{name}, ")
+        elif not isinstance(value, list):
+            rows.append((name, _text(value)))
+    return rows
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)

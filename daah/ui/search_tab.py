@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 import gradio as gr
@@ -14,7 +14,7 @@ from daah.gallery import SessionGallery
 from daah.retrieval import FaceRetriever
 from daah.ui import handlers, render
 from daah.ui.components import Photo
-from daah.ui.desk import Desk
+from daah.ui.desk import SHIPPED, Desk
 from daah.ui.examples import EXAMPLES
 from daah.ui.guard import share, whole
 from daah.ui.handlers import View
@@ -83,6 +83,8 @@ class SearchTab:
         # Where the slider stands, and the code length that this means.
         self.position = gr.State(retriever.bits)
         self.length = gr.State(retriever.bits)
+        # The model that results are of: what is chosen becomes it once it is ready.
+        self.model = gr.State(SHIPPED)
         with gr.Row(elem_classes="search"):
             with gr.Column(scale=1, min_width=300, elem_classes="left"):
                 self._inputs()
@@ -98,7 +100,14 @@ class SearchTab:
     @property
     def controls(self) -> list[Any]:
         """The inputs that make an `Options`, in its order."""
-        return [self.length, self.count, self.threshold, self.strength, self.attention]
+        return [
+            self.length,
+            self.count,
+            self.threshold,
+            self.strength,
+            self.attention,
+            self.model,
+        ]
 
     @property
     def whole(self) -> list[Any]:
@@ -108,17 +117,7 @@ class SearchTab:
     def options_at_start(self) -> Options:
         """The controls before anybody touched them."""
         bits = self.retriever.bits
-        return Options(bits, self.settings.matches, self._threshold(bits))
-
-    def _threshold(self, bits: int) -> int:
-        calibrated = self.retriever.threshold(bits)
-        # Without a calibration no limit is right; this one leaves the slider in a useful place.
-        return max(0, bits // 4 if calibrated is None else calibrated)
-
-    def _threshold_info(self, bits: int) -> str:
-        if self.retriever.threshold(bits) is None:
-            return "This checkpoint is not calibrated at this length; choose the limit yourself."
-        return "Starts where one in a thousand pairs of different people would pass."
+        return Options(bits, self.settings.matches, _threshold(self.retriever, bits))
 
     def _inputs(self) -> None:
         self.photo = Photo(
@@ -132,15 +131,12 @@ class SearchTab:
         )
         self.examples = part("examples", render.examples(EXAMPLES))
         start = self.options_at_start()
-        lengths = ", ".join(str(n) for n in self.retriever.lengths)
         with gr.Accordion("Options", open=False, elem_id="options"):
             self.bits = gr.Slider(
-                min(self.retriever.lengths),
-                self.retriever.bits,
-                start.bits,
+                **_lengths(self.retriever),
+                value=start.bits,
                 step=8,
                 label="Code length",
-                info=f"Bits that are compared: {lengths}. The photo is not encoded again.",
                 elem_id="bits",
                 buttons=[],
             )
@@ -153,7 +149,7 @@ class SearchTab:
                 start.threshold,
                 step=1,
                 label="Count as a match up to N different bits",
-                info=self._threshold_info(start.bits),
+                info=_threshold_info(self.retriever, start.bits),
                 elem_id="threshold",
                 buttons=[],
             )
@@ -172,6 +168,14 @@ class SearchTab:
                 label="Attention",
                 info="The model's own mask, none, or one that you paint.",
                 elem_id="attention",
+            )
+            self.choice = gr.Radio(
+                [(self.retriever.encoder.name, SHIPPED), *((n, n) for n in self.desk.others)],
+                value=SHIPPED,
+                label="Model",
+                info=_model_info(self.desk),
+                elem_id="model",
+                visible=bool(self.desk.others),
             )
 
     def _outputs(self) -> None:
@@ -215,6 +219,18 @@ class SearchTab:
             **newest,
         )
         self.bits.release(self._settle, self.length, [self.bits, self.position], **QUICK)
+        if self.desk.others:
+            changed = [self.model, self.position, self.length, self.bits, self.threshold]
+            picked = self.choice.input(
+                self._model,
+                [self.choice, *known],
+                [*changed, *result],
+                concurrency_id="coding",
+                concurrency_limit=1,
+                api_visibility="private",
+                **loud,
+            )
+            picked.failure(lambda model: model, self.model, self.choice, **QUICK)
         for control in (self.count, self.threshold):
             control.input(self._rank, known, result, **newest)
         self.strength.input(self._strength, known, result, **newest)
@@ -235,7 +251,11 @@ class SearchTab:
         options = Options(*controls)
         return self._fresh(
             lambda: handlers.search(
-                self.retriever, photo, options, own, lambda done, text: progress(done, desc=text)
+                self.desk.serving(options.model),
+                photo,
+                options,
+                self.desk.additions(own, options.model),
+                lambda done, text: progress(done, desc=text),
             ),
             options,
             own,
@@ -269,7 +289,14 @@ class SearchTab:
         """A new search with the face of a gallery entry."""
         options = Options(*controls)
         drawn = self._fresh(
-            lambda: handlers.search_entry(self.retriever, id, options, own), options, own
+            lambda: handlers.search_entry(
+                self.desk.serving(options.model),
+                id,
+                options,
+                self.desk.additions(own, options.model),
+            ),
+            options,
+            own,
         )
         return {self.photo: drawn[self.session].photo, **drawn}
 
@@ -280,10 +307,47 @@ class SearchTab:
             return self._expired()
         options = Options(*controls)
         return self._fresh(
-            lambda: handlers.with_attention(self.retriever, session, options.attention),
+            lambda: handlers.with_attention(
+                self.desk.serving(session.model), session, options.attention
+            ),
             options,
             own,
         )
+
+    def _model(
+        self,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        model: str = SHIPPED,
+        session: Session | None = None,
+        own: SessionGallery | None = None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        before = Options(*controls)
+        try:
+            retriever = self.desk.serving(model, lambda done, text: progress(done, desc=text))
+        except DaahError as problem:
+            raise Refusal(str(problem), title="This model cannot be used") from None
+        bits, limit = retriever.bits, _threshold(retriever, retriever.bits)
+        changed = {
+            self.model: model,
+            self.position: bits,
+            self.length: bits,
+            self.bits: gr.Slider(**_lengths(retriever), value=bits),
+            self.threshold: gr.Slider(
+                value=limit, maximum=bits // 2, info=_threshold_info(retriever, bits)
+            ),
+        }
+        if not self._here(session):
+            return {**changed, **self._expired()}
+        options = replace(before, bits=bits, threshold=limit, model=model)
+        return {
+            **changed,
+            **self._fresh(
+                lambda: handlers.with_model(retriever, session, model, options.attention),
+                options,
+                own,
+            ),
+        }
 
     def _failed(self) -> dict[Any, Any]:
         text = "That photo gave no result; the message says why. Try again, or choose another one."
@@ -329,7 +393,7 @@ class SearchTab:
             return self._expired()
         options = Options(*controls)
         bit = whole(event, "index")
-        session = handlers.choose_bit(self.retriever, session, options, bit)
+        session = handlers.choose_bit(self._serving(session.model), session, options, bit)
         return self._drawn(session, options, own, "code")
 
     def _length(
@@ -341,12 +405,14 @@ class SearchTab:
         length: int,
         *controls: Any,
     ) -> dict[Any, Any]:
-        bits = handlers.snap(self.retriever.lengths, before, int(wanted))
-        limit = self._threshold(bits)
+        *_, model = controls
+        retriever = self._serving(model)
+        bits = handlers.snap(retriever.lengths, before, int(wanted))
+        limit = _threshold(retriever, bits)
         changed = {self.position: int(wanted), self.length: bits}
         if bits != length:
             changed[self.threshold] = gr.Slider(
-                value=limit, maximum=bits // 2, info=self._threshold_info(bits)
+                value=limit, maximum=bits // 2, info=_threshold_info(retriever, bits)
             )
         else:
             limit = controls[1]
@@ -387,12 +453,20 @@ class SearchTab:
             return {self.session: session}
         painting = str(event._data.get("mask") or "")
         drawn = self._fresh(
-            lambda: handlers.paint(self.retriever, session, handlers.painted_mask(painting)),
+            lambda: handlers.paint(
+                self.desk.serving(session.model), session, handlers.painted_mask(painting)
+            ),
             options,
             own,
         )
         drawn.pop(self.parts.paint)  # the canvas shows its own strokes
         return drawn
+
+    def _serving(self, model: str) -> FaceRetriever:
+        try:
+            return self.desk.serving(model)
+        except DaahError as problem:
+            raise Refusal(str(problem)) from None
 
     def _here(self, session: Session | None) -> TypeGuard[Session]:
         return session is not None and not session.expired(self.settings.keep_seconds)
@@ -411,7 +485,8 @@ class SearchTab:
         self, session: Session, options: Options, own: SessionGallery | None, *names: str
     ) -> dict[Any, Any]:
         """The session, and the parts with these names (default: all) drawn from it."""
-        drawn = draw(handlers.look(self.retriever, session, options, own), names)
+        mine = self.desk.additions(own, session.model)
+        drawn = draw(handlers.look(self._serving(session.model), session, options, mine), names)
         return {self.session: session, **{vars(self.parts)[n]: html for n, html in drawn.items()}}
 
     def _clear(self, sentence: str) -> dict[Any, Any]:
@@ -422,3 +497,36 @@ class SearchTab:
     def _expired(self) -> dict[Any, Any]:
         text = render.EXPIRED.format(after=self.settings.keep_words)
         return self._clear(render.say(text, "bad"))
+
+
+def _threshold(retriever: FaceRetriever, bits: int) -> int:
+    calibrated = retriever.threshold(bits)
+    # Without a calibration no limit is right; this one leaves the slider in a useful place.
+    return max(0, bits // 4 if calibrated is None else calibrated)
+
+
+def _threshold_info(retriever: FaceRetriever, bits: int) -> str:
+    if retriever.threshold(bits) is None:
+        return "This checkpoint is not calibrated at this length; choose the limit yourself."
+    return "Starts where one in a thousand pairs of different people would pass."
+
+
+def _lengths(retriever: FaceRetriever) -> dict[str, Any]:
+    """The slider of code lengths; hidden where there is but one, because it needs two ends."""
+    lengths = ", ".join(str(n) for n in retriever.lengths)
+    return {
+        "minimum": min(retriever.bits - 8, *retriever.lengths),
+        "maximum": retriever.bits,
+        "visible": len(retriever.lengths) > 1,
+        "info": f"Bits that are compared: {lengths}. The photo is not encoded again.",
+    }
+
+
+def _model_info(desk: Desk) -> str:
+    shipped = desk.retriever.encoder.name
+    words = [f"{shipped} is made for people whom training never saw."]
+    if "paper" in desk.others:
+        words.append("paper is the published network: 32x32 pixels, one length, a closed set.")
+    words.append("Another model encodes the same gallery when it is first chosen.")
+    words.append(f"Compare and Live use {shipped}.")
+    return " ".join(words)

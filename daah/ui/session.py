@@ -18,7 +18,8 @@ class Options:
     """The controls of the Search tab as they stand.
 
     threshold: largest distance in bits that counts as a match. strength: of the heatmap, 0 to 1.
-    attention: "on" (the model's mask), "off" (none) or "painted" (the visitor's).
+    attention: "on" (the model's mask), "off" (none) or "painted" (the visitor's). model: by which
+    model to search, "" being the shipped one.
     """
 
     bits: int
@@ -26,6 +27,7 @@ class Options:
     threshold: int
     strength: float = 0.6
     attention: str = MODEL
+    model: str = ""
 
 
 class Expires:
@@ -46,7 +48,7 @@ class Session(Expires):
     and "off" once asked for). painted: the chosen faces under a painted mask, by index.
     regions: `explain.bit_regions` by (attention, index), computed once per face.
     face, match, bit: what is chosen; a match by its gallery id. born: time.monotonic() at upload.
-    example: that the page started with it, and nobody asked for it.
+    example: that the page started with it, and nobody asked for it. model: which one encoded it.
     """
 
     photo: np.ndarray
@@ -59,6 +61,7 @@ class Session(Expires):
     bit: int | None = None
     born: float = field(default_factory=time.monotonic)
     example: bool = False
+    model: str = ""
 
     def __deepcopy__(self, _memo: dict) -> Session:
         """Itself: it never changes, and Gradio copies a State's first value for every visitor."""

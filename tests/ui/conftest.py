@@ -13,12 +13,16 @@ from typing import Any
 import fake_retriever
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 # Gradio reads these when it is imported: uploads of a test run lie in a folder of its own.
 os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="daah-uploads-"))
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+from daah.config import PAPER
+from daah.models.checkpoint import save_checkpoint
+from daah.models.ddah import build_model
 from daah.retrieval import FaceRetriever
 from daah.sources import Photo
 from daah.ui.layout import App, build_app
@@ -47,6 +51,15 @@ def fake(tmp_path: Path) -> Iterator[FaceRetriever]:
     made.gallery.close()
 
 
+@pytest.fixture(scope="session")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The paper's network with weights of chance, in place of a trained one."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("checkpoint") / "paper.safetensors"
+    save_checkpoint(path, build_model(PAPER), PAPER, name="paper", training={}, metrics={})
+    return path
+
+
 def serve(demo: App) -> str:
     """Start an app beside the tests; its address."""
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True)
@@ -63,12 +76,13 @@ def app(retriever: FaceRetriever) -> Iterator[str]:
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Starts an app over painted squares with other settings; its address."""
+    """Starts an app over painted squares with other settings or models; its address."""
     started: list[App] = []
 
-    def start(**settings: Any) -> str:
+    def start(others: dict[str, Path] | None = None, **settings: Any) -> str:
         folder = tmp_path / f"gallery{len(started)}"
-        demo = build_app(fake_retriever.retriever(folder), Settings(**settings))
+        retriever = fake_retriever.retriever(folder)
+        demo = build_app(retriever, Settings(**settings), others or {})
         started.append(demo)
         return serve(demo)
 
@@ -80,8 +94,9 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., str]]:
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory, orl_photos: list[Photo]) -> Iterator[Any]:
     """Headless Chromium whose camera films somebody of ORL."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)  # a machine may have other things to do
     path = shutil.which("chromium") or CHROMIUM
     if not Path(path).exists():
         pytest.fail("Chromium is missing; install it with: apt-get install chromium")

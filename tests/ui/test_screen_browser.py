@@ -36,7 +36,7 @@ GRADIO_FINDINGS = {
     "nested-interactive",
 }
 
-TABS = ("Search", "Compare", "Live", "Gallery", "How good is it", "About")
+TABS = ("Search", "Compare", "Live", "Gallery", "Methods", "How good is it", "About")
 
 
 def upload(page: Page, picture: Path | bytes, name: str = "photo.png") -> None:
@@ -389,10 +389,93 @@ def test_somebody_added_for_a_visit_is_found_by_this_visitor_only(
     expect(page.locator("#people")).not_to_contain_text("yours")
 
 
+def test_methods(app: str, visit: Visit, keep: Keep) -> None:
+    page = visit(app)
+    expect(page.locator("#code .cell").first).to_be_visible()
+    page.get_by_role("tab", name="Methods").click()
+    rows = page.locator("#methods .method")
+    for name in ("demo", "LSH", "ITQ", "SDH", "DSH", "DDQH"):
+        row = rows.filter(has=page.get_by_role("heading", name=re.compile(f"^{name} ")))
+        expect(row.locator(".nearest li")).to_have_count(5)
+        expect(row.locator(".strip")).to_be_visible()
+    expect(page.locator("#methods-sentence")).to_contain_text("put s12 first")
+    measured = page.locator("#methods-measured")
+    expect(measured.locator("table").first).to_contain_text("DDAH")
+    expect(measured.locator("figure img")).to_have_count(3)
+    measured.get_by_text("Ablation of DDAH").click()
+    expect(measured.get_by_text("without spatial attention")).to_be_visible()
+    keep(page)
+    page.locator("#methods-examples").get_by_role("button", name="Three faces").click()
+    expect(page.locator("#methods-sentence")).to_contain_text("The photo has 3 faces")
+    expect(page.locator("#photo-methods img")).to_be_visible()
+    page.locator("#photo-methods").get_by_label("Remove Image").click()
+    page.locator("#photo-methods input[type=file]").set_input_files(FOLDER / "no-face.jpg")
+    expect(page.locator("#methods-sentence")).to_contain_text("No face found.")
+    expect(rows).to_have_count(0)
+    page.get_by_role("tab", name="Search").click()
+    example(page, "Glasses")
+    expect(page.locator("#matches .card b").first).to_have_text("s7")
+    page.get_by_role("tab", name="Methods").click()
+    expect(page.locator("#methods-sentence")).to_contain_text("put s7 first")
+
+
+def test_another_model_is_chosen_and_let_go_again(
+    launch: Callable[..., str], paper: Path, visit: Visit, keep: Keep
+) -> None:
+    page = visit(launch({"paper": paper}))
+    other = visit(page.url)
+    upload(page, png(photo((PEOPLE["red"], 300), (PEOPLE["blue"], 200))))
+    expect(sentence(page)).to_contain_text("2 faces found.")
+    before = page.locator("#code .hex code").inner_text()
+    limit = page.locator("#threshold input[type=number]")
+    open_options(page)
+    was = limit.input_value()
+    page.locator("#model").get_by_label("paper").click()
+    expect(page.locator("#code .cell")).to_have_count(48)
+    expect(page.locator("#matches .card").first).to_contain_text("of 48 bits")
+    expect(page.locator("#matches .card").first).to_contain_text("not calibrated")
+    expect(page.locator("#bits")).to_be_hidden()
+    expect(page.locator("#threshold")).to_contain_text("not calibrated")
+    page.locator("#matches .card").first.click()
+    expect(page.locator("#match .compare")).to_have_count(2)
+    page.locator("#code .cell").nth(3).click()
+    expect(page.locator("#code .bit")).to_contain_text("Bit 4 is")
+    keep(page)
+    page.get_by_role("tab", name="Gallery").click()
+    expect(page.locator("#summary")).to_contain_text("48-bit codes of model paper")
+    expect(page.locator("#map g.query")).to_be_visible()
+    page.get_by_role("tab", name="Search").click()
+    upload(other, png(photo((PEOPLE["red"], 300))))
+    expect(other.locator("#code .cell")).to_have_count(128)
+    page.locator("#model").get_by_label("fake").click()
+    expect(page.locator("#code .cell")).to_have_count(128)
+    expect(page.locator("#code .hex code")).to_have_text(before)
+    expect(limit).to_have_value(was)
+    expect(page.locator("#bits")).to_be_visible()
+
+
+def test_a_model_that_cannot_be_read_is_told_and_not_chosen(
+    launch: Callable[..., str], tmp_path: Path, visit: Visit, keep: Keep
+) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"x" * 100)
+    page = visit(launch({"bad": tmp_path / "bad.safetensors"}))
+    upload(page, png(photo((PEOPLE["red"], 300))))
+    expect(sentence(page)).to_contain_text("1 face found.")
+    open_options(page)
+    page.locator("#model").get_by_label("bad").click()
+    toast = page.get_by_test_id("toast-body")
+    expect(toast).to_contain_text("damaged")
+    assert str(tmp_path) not in toast.inner_text()
+    expect(page.locator("#model").get_by_label("fake")).to_be_checked()
+    expect(page.locator("#code .cell")).to_have_count(128)
+    keep(page)
+
+
 def test_how_good_is_it_and_about(app: str, visit: Visit, keep: Keep) -> None:
     page = visit(app)
     page.get_by_role("tab", name="How good is it").click()
-    expect(page.locator("#quality section")).to_have_count(7)
+    expect(page.locator("#quality section").nth(6)).to_be_visible()
+    expect(page.locator("#quality table").first).to_be_visible()
     keep(page, "quality")
     page.get_by_role("button", name="Model card").first.click()
     expect(page.locator("#about")).to_contain_text("In sixty seconds")

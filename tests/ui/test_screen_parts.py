@@ -33,6 +33,7 @@ from daah.ui import collection, guard, handlers, landing, quality, render_galler
 from daah.ui.components import Photo
 from daah.ui.desk import Desk
 from daah.ui.examples import EXAMPLES, PAIRS
+from daah.ui.forgetting import Forgetter
 from daah.ui.live import Live
 from daah.ui.render import data_uri
 from daah.ui.session import MODEL, Options
@@ -304,9 +305,14 @@ def test_what_is_over_is_forgotten_with_the_page_drawn_from_it() -> None:
         time_last_used={key: used for key, (_, used) in made.items()},
     )
     unread = dict.fromkeys(made, "an answer")
-    queue = SimpleNamespace(pending_messages_per_session=unread)
+    unread["evicted"] = "an answer"
+    queue = SimpleNamespace(
+        pending_messages_per_session=unread,
+        pending_event_ids_session={"idle": {1}},
+        event_ids_to_events={},
+    )
     demo = SimpleNamespace(state_holder=holder, _queue=queue)
-    guard.forget(demo, 600, lambda value: value == "old")
+    Forgetter(demo, 600, lambda value: value == "old")()
     assert holder.session_data["over"].state_data == {1: None, 2: "own"}
     assert holder.session_data["over"].config_values[7]["props"] == {"label": "x"}
     assert holder.session_data["fresh"].config_values[7]["props"]["value"] == "a photo"
@@ -314,6 +320,7 @@ def test_what_is_over_is_forgotten_with_the_page_drawn_from_it() -> None:
     assert holder.session_data["idle"].state_data == {1: "new", 2: "own"}
     assert holder.session_data["closed"].state_data == {}
     assert sorted(unread) == ["fresh", "over"]
+    assert not queue.pending_event_ids_session
 
 
 # ----------------------------------------------------------------------------------- what is known
