@@ -1,25 +1,24 @@
-"""What the web server refuses before Gradio sees it, and what it forgets on time.
+"""What the web server refuses before Gradio sees it.
 
-Gradio's own routes stream any public address (`file=http...`), proxy addresses of Spaces, write a
-visitor's page to the disk for good (`deep_link`), and keep the last page of every session in
-memory. None of that is wanted here.
+Gradio's own routes stream any public address (`file=http...`), proxy addresses of Spaces, and write
+a visitor's page to the disk for good (`deep_link`). None of that is wanted here.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import errno
 import ipaddress
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daah.ui import uploads
 from daah.ui.refusal import Refusal
@@ -37,6 +36,9 @@ _SPARE = 64 * 1024
 #: Bytes of any other body. A frame of Live has a tenth of this; Gradio keeps parts of a body, such
 #: as a session's name, for each of hundreds of sessions.
 _JSON = 2**20
+
+#: What the system says when it takes no more bytes.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 #: Said to a request that no page of this app sends.
 NEVER = "The page sent something that it never offers; load it again."
@@ -70,7 +72,21 @@ class Guard:
             status, text = refused
             await PlainTextResponse(text, status)(scope, receive, send)
             return
-        await self.app(scope, receive, send)
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except RuntimeError as problem:
+            # Gradio raises within a stream of events whose session is not there (any more), after
+            # it has said so in the stream. A page that outlives its server does that.
+            if not begun or not isinstance(problem.__cause__, HTTPException | KeyError):
+                raise
+            await send({"type": "http.response.body", "body": b""})
 
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
@@ -176,62 +192,16 @@ def share(event: gr.EventData, name: str) -> float:
         raise Refusal(NEVER) from None
 
 
+def full(_request: Any, error: Exception) -> PlainTextResponse:
+    """An upload that the disk has no room for. Any other OSError is a failure, and raised again."""
+    if not isinstance(error, OSError) or error.errno not in _NO_ROOM:
+        raise error
+    return PlainTextResponse("The server's disk is full. Try again in a few minutes.", 507)
+
+
 def unknown(_request: Any, _error: Exception) -> PlainTextResponse:
     """Gradio looks up what a request names without asking whether it is there.
 
     Also said to a visitor who left in the middle of an upload, and cannot hear it.
     """
     return PlainTextResponse("Not found.", 404)
-
-
-def forget(demo: gr.Blocks, seconds: float, is_over: Callable[[Any], bool]) -> None:
-    """Drop what Gradio still holds of visitors whose time is over.
-
-    A State for which `is_over` holds becomes None, with the page drawn from it. A session not used
-    for `seconds` loses its page too, and answers that nobody fetched; one whose page was closed
-    loses all its States.
-    """
-    holder = demo.state_holder
-    for key, session in list(holder.session_data.items()):
-        last = holder.time_last_used.get(key)
-        idle = last is None or (type(last).now() - last).total_seconds() > seconds
-        values = list(session.state_data.items())
-        over = [i for i, value in values if is_over(value)]
-        for component in over:
-            session.state_data[component] = None  # without a value it would start anew
-        if idle and session.is_closed:
-            for component, _ in values:
-                if component not in over:
-                    session.state_data.pop(component, None)
-        if over or idle:
-            for config in session.config_values.values():
-                if config and "props" in config:
-                    config["props"].pop("value", None)
-        if idle:
-            demo._queue.pending_messages_per_session.pop(key, None)
-
-
-def forgetting(
-    demo: gr.Blocks, seconds: float, every: float, is_over: Callable[[Any], bool]
-) -> Callable[[Any], contextlib.AbstractAsyncContextManager[None]]:
-    """A lifespan for the web server that forgets, in memory and on disk, every so many seconds."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: Any) -> AsyncIterator[None]:
-        async def work() -> None:
-            folder = Path(gr.utils.get_upload_folder())
-            while True:
-                # First of all: what an earlier server left when it was killed.
-                await asyncio.to_thread(uploads.sweep, folder, seconds)
-                forget(demo, seconds, is_over)
-                await asyncio.sleep(every)
-
-        task = asyncio.create_task(work())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-    return lifespan

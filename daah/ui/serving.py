@@ -20,23 +20,24 @@ def serve(demo: App, load: Callable[[], App]) -> None:
     if threading.current_thread() is threading.main_thread():
         # A container is stopped by SIGTERM, which would end Python without deleting anything.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if not isinstance(demo, Notice):
-        demo.launch()
-        return
+    port = None
     try:
-        demo.launch(prevent_thread_lock=True)
-        port, app = demo.server_port, _loaded(load, demo.settings.retry_seconds)
+        if isinstance(demo, Notice):
+            demo.launch(prevent_thread_lock=True)
+            port, app = demo.server_port, _loaded(load, demo)
+            demo.close()
+            demo = app
+        demo.launch(server_port=port)
     except KeyboardInterrupt:
-        return
+        pass  # told to end before it was quite up
     finally:
-        demo.close()
-    app.launch(server_port=port)
+        demo.close(verbose=False)
 
 
-def _loaded(load: Callable[[], App], every: float) -> App:
+def _loaded(load: Callable[[], App], notice: Notice) -> App:
     while True:
-        time.sleep(every)
+        time.sleep(notice.settings.retry_seconds)
         try:
             return load()
-        except DaahError:
-            continue  # the notice says it
+        except DaahError as problem:
+            notice.say(problem)

@@ -14,6 +14,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from daah.ui.ages import Ages
 
 #: What Gradio reads the folder's path from.
 VARIABLE = "GRADIO_TEMP_DIR"
@@ -29,21 +32,39 @@ def claim_folder() -> None:
         os.environ[VARIABLE] = str(_private_folder())
 
 
-def sweep(folder: Path, seconds: float) -> None:
-    """Delete what has been in the upload folder for longer than `seconds`.
+class Sweeper:
+    """Deletes what has been in the upload folder for longer than `seconds`, at every call.
 
     Empty folders go too: their names are hashes of photos. A new one is left alone, because Gradio
     makes it a moment before its file.
     """
-    born_before = time.time() - seconds
-    for path, status in _files(folder):
-        with contextlib.suppress(OSError):  # Gradio may have been faster
-            if status.st_ctime < born_before:
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self._folder, self._seconds = folder, seconds
+        self._files, self._folders = Ages(), Ages()
+
+    def __call__(self) -> None:
+        """Delete what is too old now."""
+        # A number that the system gives again is told from the old one by the time of the change.
+        files = {
+            (path, status.st_ino, status.st_ctime_ns): status.st_ctime
+            for path, status in _files(self._folder)
+        }
+        for path, *_ in self._old(self._files, files):
+            with contextlib.suppress(OSError):  # Gradio may have been faster
                 path.unlink()
-    for entry in _entries(folder):
-        with contextlib.suppress(OSError):  # not empty
-            if entry.is_dir(follow_symlinks=False) and entry.stat().st_ctime < born_before:
-                Path(entry).rmdir()
+        folders = {}
+        for entry in _entries(self._folder):
+            with contextlib.suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    folders[Path(entry), entry.inode()] = entry.stat().st_ctime
+        for path, *_ in self._old(self._folders, folders):
+            with contextlib.suppress(OSError):  # not empty
+                path.rmdir()
+
+    def _old(self, ages: Ages, changed: dict[tuple[Any, ...], float]) -> list[tuple[Any, ...]]:
+        stated = {key: time.time() - at for key, at in changed.items()}
+        return [key for key, age in ages.of(stated).items() if age > self._seconds]
 
 
 def stored_bytes(folder: Path) -> int:

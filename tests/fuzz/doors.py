@@ -417,15 +417,18 @@ def _arguments(folder: Path) -> Door:
         arguments = [_argument(line, known) for line in data.split(b"\n")[:12]]
         if _LONG & set(arguments) and "--help" not in arguments:
             arguments.append("--help")
-        before = Path.cwd(), retrieval.load_default_encoder, faces.FaceDetector
+        before = Path.cwd()
+        replaced = retrieval.load_default_encoder, retrieval.DEFAULT_GALLERY, faces.FaceDetector
         retrieval.load_default_encoder = lambda checkpoint=None: encoder
+        retrieval.DEFAULT_GALLERY = home / "g"
         faces.FaceDetector = NoFaces
         os.chdir(home)
         try:
             result = CliRunner().invoke(app, arguments)
         finally:
-            os.chdir(before[0])
-            retrieval.load_default_encoder, faces.FaceDetector = before[1:]
+            os.chdir(before)
+            retrieval.load_default_encoder, retrieval.DEFAULT_GALLERY = replaced[:2]
+            faces.FaceDetector = replaced[2]
             shutil.rmtree(home / "g")
             shutil.copytree(whole, home / "g")
         unexpected = not isinstance(result.exception, SystemExit | None)

@@ -52,7 +52,7 @@ class Process:
 
     def visitor(self) -> Visitor:
         """A new visitor; waits for the server to answer."""
-        return eventually(lambda: Visitor(self.url, timeout=30), 60, OSError)
+        return eventually(lambda: Visitor(self.url, timeout=60), 120, OSError)
 
     def stop(self, how: int = signal.SIGTERM) -> int:
         """End the process and return its exit code."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import io
 import json
 import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_retriever
 import numpy as np
@@ -21,10 +24,11 @@ from process import Process, eventually
 
 from benchmarks.visitor import Visitor
 from daah.ui import uploads
+from daah.ui.forgetting import Forgetter
 from daah.ui.layout import App
 from daah.ui.session import Expires
 
-KEEP, SWEEP = 4, 1
+KEEP, SWEEP = 7, 1
 NAME = "unmistakable-7c1f"
 
 
@@ -158,12 +162,70 @@ def test_only_uploads_are_swept(tmp_path: Path) -> None:
         path.write_bytes(b"12345")
     (tmp_path / ("cd" * 32)).symlink_to(tmp_path.parent)
     assert uploads.stored_bytes(tmp_path) == 10
-    uploads.sweep(tmp_path, 60)
+    uploads.Sweeper(tmp_path, 60)()
     assert all(path.exists() for path in swept)
-    uploads.sweep(tmp_path, -1)
+    uploads.Sweeper(tmp_path, -1)()
     assert not any(path.exists() for path in swept)
     assert not swept[0].parent.exists()
     assert all(path.exists() for path in [*kept, outside])
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+def test_uploads_go_on_time_though_the_clock_jumps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    """Neither days later, nor in the middle of being looked at."""
+    steady, ahead = time.monotonic(), 0
+    monkeypatch.setattr(time, "monotonic", lambda: steady)
+    monkeypatch.setattr(time, "time", lambda real=time.time: real() + ahead)
+    sweep = uploads.Sweeper(tmp_path, 500)
+    old, young = tmp_path / "tmpab12_xyz", tmp_path / "tmpab12_new"
+    gone = {}
+    for second in range(0, 1200, 30):
+        sweep()
+        if second == 90:
+            old.write_bytes(b"a photo")
+        elif second == 300:
+            ahead = jump
+            young.write_bytes(b"a photo")
+        for path in (old, young):
+            if second > 300 and path not in gone and not path.exists():
+                gone[path] = second
+        steady, ahead = steady + 30, ahead + 30
+    assert gone[old] in (600, 630)
+    assert gone[young] in (810, 840)
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+def test_sessions_go_on_time_though_the_clock_jumps(
+    monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    steady = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: steady)
+    used = datetime.datetime.now() + datetime.timedelta(seconds=jump)
+    session = SimpleNamespace(state_data={}, is_closed=False)
+    session.config_values = {7: {"props": {"value": "a photo"}}}
+    answers = {"one": "an answer"}
+    demo = SimpleNamespace(
+        state_holder=SimpleNamespace(session_data={}, time_last_used={}),
+        _queue=SimpleNamespace(
+            pending_messages_per_session={}, pending_event_ids_session={}, event_ids_to_events={}
+        ),
+    )
+    forget = Forgetter(demo, 500, lambda value: False)
+    forget()
+    demo.state_holder.session_data["one"], demo.state_holder.time_last_used["one"] = session, used
+    demo._queue.pending_messages_per_session = answers
+    steady += 30
+    forget()
+    steady += 450
+    forget()
+    assert session.config_values[7]["props"]
+    assert answers
+    steady += 60
+    forget()
+    assert not session.config_values[7]["props"]
+    assert not answers
 
 
 def test_the_upload_folder_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +250,7 @@ def test_the_upload_folder_is_private(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_additions_are_one_visitors_and_die_with_the_session(
     serve: Callable[..., str], running: list[App], red: bytes
 ) -> None:
-    url = serve(keep_seconds=3, sweep_seconds=1)
+    url = serve(keep_seconds=7, sweep_seconds=1)
     mine, other = Visitor(url), Visitor(url)
     upload = mine.photo("me.png", red)
     mine.send("own-add", "click", {"own-name": "Zoe", "own-photo": upload})
@@ -204,7 +266,7 @@ def test_additions_are_one_visitors_and_die_with_the_session(
         assert not held.is_closed
         # The photo goes on time, page open or not; what was added stays.
         over = lambda: not any(isinstance(v, Expires) for v in held.state_data.values())  # noqa: E731
-        assert eventually(over, 6)
+        assert eventually(over, 15)
         assert "Zoe" in mine.send("name", "change", {"name": "zoe"}).values["people"]
     assert eventually(lambda: held.is_closed, 30)
     assert eventually(lambda: not held.state_data, 6)

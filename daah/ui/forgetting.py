@@ -1,0 +1,94 @@
+"""What the server still holds of visitors whose time is over, in memory and on disk, and drops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.routes import file_upload_statuses
+
+from daah.ui.ages import Ages
+from daah.ui.uploads import Sweeper
+
+
+class Forgetter:
+    """Drops, at every call, what Gradio holds of visitors for longer than `seconds`.
+
+    A State for which `is_over` holds becomes None, with the page drawn from it. A session not used
+    for `seconds` loses its page too, and answers that nobody fetched; one whose page was closed
+    loses all its States. So do notes of uploads: their progress, and names of deleted files.
+    """
+
+    def __init__(self, demo: gr.Blocks, seconds: float, is_over: Callable[[Any], bool]) -> None:
+        self._demo, self._seconds, self._is_over = demo, seconds, is_over
+        self._sessions, self._uploads = Ages(), Ages()
+
+    def __call__(self) -> None:
+        """Drop what is over now."""
+        holder, queue = self._demo.state_holder, self._demo._queue
+        answers, asked = queue.pending_messages_per_session, queue.pending_event_ids_session
+        awaited = queue.event_ids_to_events  # what is not worked on yet needs its answer's place
+        used = {}
+        for key in {*holder.session_data, *answers, *asked}:  # answers outlast their session
+            last = holder.time_last_used.get(key)
+            used[key, last] = (type(last).now() - last).total_seconds() if last else float("inf")
+        for (key, _), age in self._sessions.of(used).items():
+            idle = age > self._seconds
+            session = holder.session_data.get(key)
+            if session is not None:
+                self._forget(session, idle)
+            if idle and not any(event in awaited for event in asked.get(key, ())):
+                answers.pop(key, None)
+                asked.pop(key, None)
+        for files in getattr(self._demo, "temp_file_sets", ()):
+            files -= {file for file in list(files) if not Path(file).exists()}
+        tracked = {*file_upload_statuses._statuses, *file_upload_statuses._signals}
+        for key, age in self._uploads.of(dict.fromkeys(tracked, 0.0)).items():
+            if age > self._seconds:
+                file_upload_statuses._statuses.pop(key, None)
+                file_upload_statuses._signals.pop(key, None)
+
+    def _forget(self, session: Any, idle: bool) -> None:
+        values = list(session.state_data.items())
+        over = [i for i, value in values if self._is_over(value)]
+        for component in over:
+            session.state_data[component] = None  # without a value it would start anew
+        if idle and session.is_closed:
+            for component, _ in values:
+                if component not in over:
+                    session.state_data.pop(component, None)
+        if over or idle:
+            for config in session.config_values.values():
+                if config and "props" in config:
+                    config["props"].pop("value", None)
+
+
+def forgetting(
+    demo: gr.Blocks, seconds: float, every: float, is_over: Callable[[Any], bool]
+) -> Callable[[Any], contextlib.AbstractAsyncContextManager[None]]:
+    """A lifespan for the web server that forgets, in memory and on disk, every so many seconds."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        async def work() -> None:
+            sweep = Sweeper(Path(gr.utils.get_upload_folder()), seconds)
+            forget = Forgetter(demo, seconds, is_over)
+            while True:
+                # First of all: what an earlier server left when it was killed.
+                await asyncio.to_thread(sweep)
+                forget()
+                await asyncio.sleep(every)
+
+        task = asyncio.create_task(work())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    return lifespan
