@@ -23,6 +23,7 @@ _NEIGHBOURS = 50
 class Verification:
     """What `verify` found. Ids of entries, ascending.
 
+    store: what is wrong with the store itself (counts, checksums, indexes), "" if nothing.
     missing, damaged: entries whose face is not there, or cannot be read.
     orphans: faces without an entry. leftovers: files that a stopped process left half written.
     changed: entries whose code is not the one that their face gives now; None if not looked at.
@@ -30,6 +31,7 @@ class Verification:
     """
 
     entries: int
+    store: str
     missing: tuple[int, ...]
     damaged: tuple[int, ...]
     orphans: tuple[int, ...]
@@ -42,7 +44,8 @@ class Verification:
     def ok(self) -> bool:
         """Whether nothing is wrong, or all of it was repaired."""
         strays = (self.orphans or self.leftovers) and not self.repaired
-        return self.complete and not (self.missing or self.damaged or self.changed or strays)
+        wrong = self.store or self.missing or self.damaged or self.changed or strays
+        return self.complete and not wrong
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,15 @@ def verify(
     repair: bool = False,
     progress: Progress | None = None,
 ) -> Verification:
-    """Compare rows and faces; with an encoder also compute every code again.
+    """Check the store, compare rows and faces; with an encoder also compute every code again.
 
     repair: delete faces without an entry and half-written files, which nothing needs.
     """
+    store = ""
+    try:
+        gallery.store.check(progress and (lambda done, total: progress(done, total, "Rows")))
+    except GalleryError as error:
+        store = str(error)
     faces = Thumbnails(gallery.folder / "faces")
     total, done = gallery.count(), 0
     known, missing, damaged, changed = [np.empty(0, np.int64)], [], [], []
@@ -117,6 +125,7 @@ def verify(
             path.unlink(missing_ok=True)
     return Verification(
         entries=len(ids),
+        store=store,
         missing=tuple(missing),
         damaged=tuple(damaged),
         orphans=tuple(orphans),
