@@ -250,7 +250,13 @@ def load_retriever(
     if gallery is None:
         opened = _builtin_gallery(DEFAULT_GALLERY, detector, encoder, report, read_only)
     else:
-        opened = Gallery.open(gallery, encoder, read_only=read_only, folder=folder)
+        opened = Gallery.open(
+            gallery,
+            encoder,
+            read_only=read_only,
+            folder=folder,
+            progress=lambda done, total, text: report(done / total, text),
+        )
         try:
             opened.require_complete()
         except GalleryError:

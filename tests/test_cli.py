@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from daah import retrieval
 from daah.cli import app
-from daah.gallery import Gallery, verify
+from daah.errors import DataError
+from daah.gallery import Gallery, read_list, verify
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,8 +33,9 @@ COMMANDS = {
     "bench": ["--repeats"],
     "gallery build": ["SRC", "--gallery"],
     "gallery add": ["SRC", "--gallery", "--person", "--workers", "--refused"],
-    "gallery remove": ["NAME", "--gallery"],
-    "gallery list": ["--gallery", "--person"],
+    "gallery remove": ["NAME", "--id", "--list", "--gallery"],
+    "gallery compact": ["--gallery"],
+    "gallery list": ["--gallery", "--person", "--id"],
     "gallery export": ["FILE", "--gallery"],
     "gallery copy": ["TO", "--gallery"],
     "gallery verify": ["--gallery", "--codes", "--repair"],
@@ -173,6 +175,55 @@ def test_add_list_and_remove(built: str, portrait: str, tmp_path: Path, tree: Pa
     error = _run("gallery", "list", "--gallery", built, "--person", "Eileen", code=1).stderr
     assert error == "error: Nobody named 'Eileen' is in the gallery built.\n"
     assert "Nobody" in _run("gallery", "remove", "Eileen", "--gallery", built, code=1).stderr
+
+
+def test_entries_are_listed_and_removed_by_id_and_by_list(built: str, tmp_path: Path) -> None:
+    exported = _run("gallery", "export", "-", "--gallery", built).stdout.splitlines()
+    first, _, third = (json.loads(line) for line in exported[:3])
+    (shown,) = _json("gallery", "list", "--id", str(first["id"]), "--gallery", built)["entries"]
+    assert (shown["person"], shown["photo"]) == (first["person"], first["photo"])
+    removed = _json("gallery", "remove", "--id", str(first["id"]), "--gallery", built)
+    assert (removed["removed"], removed["entries"]) == (1, 8)
+    (tmp_path / "out.jsonl").write_text("\n".join(exported[:3]) + "\n\n")
+    by_ids = ("gallery", "remove", "--list", str(tmp_path / "out.jsonl"), "--gallery", built)
+    assert _json(*by_ids)["removed"] == 2  # the first is gone already, and passed over
+    assert _json(*by_ids)["removed"] == 0
+    left = _json("gallery", "list", "--gallery", built)["people"]
+    (tmp_path / "out.csv").write_text("person,id\ns2,\nnobody,\n")
+    by_people = ("gallery", "remove", "--list", str(tmp_path / "out.csv"), "--gallery", built)
+    assert _json(*by_people)["removed"] == left.pop("s2")
+    compacted = _json("gallery", "compact", "--gallery", built)
+    assert compacted["entries"] == sum(left.values())
+    assert _json("gallery", "list", "--gallery", built)["people"] == left
+    verified = _json("gallery", "verify", "--codes", "--gallery", built)
+    assert (verified["ok"], verified["store"], verified["orphans"]) == (True, "", [])
+    for wrong in (["--id", str(first["id"])], ["--id", str(2**70)], ["--id", str(third["id"])]):
+        assert (
+            "There is no entry"
+            in _run("gallery", "remove", *wrong, "--gallery", built, code=1).stderr
+        )
+    assert _run("gallery", "remove", "--gallery", built, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.txt", "s1", r"ends in \.jsonl or \.csv"),
+        ("a.csv", "person,id\n,\n", "line 2: there is neither an id nor a person"),
+        ("a.csv", "person,id\n,x7\n", "line 2: 'x7' is no id"),
+        ("a.jsonl", '{"id": 1}\n[2]\n', "line 2: expected a JSON object"),
+        ("a.jsonl", '{"id": true}\n', "line 1: 'True' is no id"),
+        ("a.jsonl", '{"id": 1e400}\n', "line 1: 'inf' is no id"),
+        ("none.csv", None, "cannot be read"),
+    ],
+)
+def test_lists_that_cannot_be_read_are_named(
+    name: str, content: str | None, says: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=says):
+        read_list(tmp_path / name)
 
 
 def test_export_copy_verify_and_stats(built: str, tmp_path: Path) -> None:

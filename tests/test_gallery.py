@@ -15,7 +15,7 @@ from daah import codes
 from daah import gallery as galleries
 from daah.errors import ConfigError, DataError, GalleryError
 from daah.faces import FaceDetector
-from daah.gallery import Gallery, SessionGallery, build, building
+from daah.gallery import Gallery, SessionGallery, build, building, folder
 from daah.gallery.folder import checked_name, entry_id
 
 PEOPLE = ("Ada", "Björn", "Chandra", "Дарья")
@@ -231,6 +231,28 @@ def test_verify_finds_each_kind_of_damage(filled: Gallery, fake_encoder: FakeEnc
     galleries.verify(filled, repair=True)
     assert not stray.exists()
     assert not half.exists()
+
+
+def test_verify_tells_what_is_wrong_with_the_store(
+    filled: Gallery, fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.store._rows.newer.codes[0, 0] ^= 1
+    found = galleries.verify(filled, fake_encoder)
+    assert not found.ok
+    assert "other codes than those that are searched" in found.store
+
+
+def test_reading_a_large_gallery_shows_progress(
+    filled: Gallery, fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int, str]] = []
+    for large, expected in ((12, [(12, 12, "Reading the gallery")]), (13, [])):
+        monkeypatch.setattr(folder, "_LARGE", large)
+        told.clear()
+        with Gallery.open(
+            filled.folder, fake_encoder, read_only=True, progress=lambda *step: told.append(step)
+        ):
+            assert told == expected
 
 
 def test_statistics_count_bits_collisions_and_near_pairs(

@@ -24,6 +24,7 @@ from daah.errors import ConfigError, DataError, GalleryError
 
 if TYPE_CHECKING:
     from daah.gallery import Gallery
+    from daah.models.encoder import FaceEncoder
 
 app = application(
     """Build, fill, check and move galleries: the people that can be found.
@@ -116,14 +117,16 @@ def add(
     from contextlib import ExitStack
 
     from daah import bulk
-    from daah.gallery import Gallery
 
     encoder = load_model(checkpoint)
     processes = bulk.processes()
     with ExitStack() as stack:
         progress = stack.enter_context(Progress())
         with processes.first():  # it makes the gallery when there is none
-            opened = stack.enter_context(Gallery.open(_uri(gallery), encoder, folder=folder))
+            reading = None if processes.index else progress
+            opened = stack.enter_context(
+                _opened(gallery, folder, reading, read_only=False, model=encoder)
+            )
         if refused and processes.index:
             refused = refused.with_name(f"{refused.name}.{processes.index}")
         log = stack.enter_context(_written(refused)) if refused else None
@@ -152,21 +155,68 @@ def add(
 
 @app.command()
 def remove(
-    person: Annotated[str, typer.Argument(metavar="NAME", help="Whom to remove.")],
+    people: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Whom to remove.")
+    ] = None,
+    ids: Annotated[
+        list[int] | None,
+        typer.Option("--id", metavar="ID", min=0, help="Remove this entry; may be repeated."),
+    ] = None,
+    list_: Annotated[
+        Path | None,
+        typer.Option(
+            "--list",
+            metavar="FILE",
+            help="Remove the entries that a .jsonl or .csv file names by id, and all entries of "
+            "those that it names by person only; unknown ones are passed over.",
+        ),
+    ] = None,
     gallery: GalleryUri = None,
     folder: FacesFolder = None,
     json: JsonFile = None,
 ) -> None:
-    """Delete a person for good: faces, codes and rows.
+    """Delete people or single entries for good: faces, codes and rows.
+
+    \b
+    Examples:
+      python -m daah gallery remove "Eileen Collins" --gallery my-gallery
+      python -m daah gallery remove --id 4217 --gallery my-gallery
+      python -m daah gallery remove --list withdrawn.csv --gallery my-gallery
+    """
+    from daah.gallery import Named, read_list
+
+    if not (people or ids or list_):
+        raise typer.BadParameter("give a NAME, an --id or a --list")
+    named = read_list(list_) if list_ else Named(frozenset(), frozenset())
+    with Progress() as progress, _opened(gallery, folder, progress, read_only=False) as opened:
+        for person in people or ():  # what is asked for by name is a mistake when it is not there
+            if next(opened.entries(person), None) is None:
+                raise GalleryError(f"Nobody named {person!r} is in the gallery {opened.name}.")
+        for id_ in ids or ():
+            opened.entry(id_)
+        removed = opened.remove_many(
+            named.people.union(people or ()), named.ids.union(ids or ()), progress
+        )
+        emit(_facts(opened) | {"removed": removed}, json)
+
+
+@app.command()
+def compact(
+    gallery: GalleryUri = None,
+    folder: FacesFolder = None,
+    json: JsonFile = None,
+) -> None:
+    """Give the space of removed entries back to the disk.
+
+    What was removed is gone without it; this makes the file smaller, or has a server do so.
 
     \b
     Example:
-      python -m daah gallery remove "Eileen Collins" --gallery my-gallery
+      python -m daah gallery compact --gallery my-gallery
     """
-    from daah.gallery import Gallery
-
-    with Gallery.open(_uri(gallery), None, folder=folder) as opened:
-        emit({"gallery": opened.name, "person": person, "removed": opened.remove(person)}, json)
+    with Progress() as progress, _opened(gallery, folder, progress, read_only=False) as opened:
+        opened.compact()
+        emit(_facts(opened), json)
 
 
 @app.command("list")
@@ -174,6 +224,10 @@ def list_(
     gallery: GalleryUri = None,
     person: Annotated[
         str | None, typer.Option(metavar="NAME", help="List the entries of this person instead.")
+    ] = None,
+    ids: Annotated[
+        list[int] | None,
+        typer.Option("--id", metavar="ID", min=0, help="List this entry instead; may be repeated."),
     ] = None,
     find: Annotated[
         str, typer.Option(metavar="TEXT", help="Only people in whose name this stands.")
@@ -188,11 +242,12 @@ def list_(
       python -m daah gallery list
       python -m daah gallery list --find ann --gallery my-gallery
       python -m daah gallery list --person s1
+      python -m daah gallery list --id 4217
     """
-    from daah.gallery import Gallery
-
-    with Gallery.open(_uri(gallery), None, read_only=True, folder=folder) as opened:
-        if person is None:
+    with Progress() as progress, _opened(gallery, folder, progress) as opened:
+        if ids:
+            found = {"entries": [dataclasses.asdict(opened.entry(id_)) for id_ in ids]}
+        elif person is None:
             found = {"people": opened.find_people(find)}
         else:
             found = {"entries": [dataclasses.asdict(e) for e in opened.entries(person)]}
@@ -218,9 +273,9 @@ def export(
       python -m daah gallery export codes.jsonl
       python -m daah gallery export codes.parquet --gallery my-gallery
     """
-    from daah.gallery import Gallery, export_jsonl, export_parquet
+    from daah.gallery import export_jsonl, export_parquet
 
-    with Gallery.open(_uri(gallery), None, read_only=True, folder=folder) as opened:
+    with Progress() as progress, _opened(gallery, folder, progress) as opened:
         if str(target) == "-":
             export_jsonl(opened, sys.stdout)
             return
@@ -256,9 +311,9 @@ def copy(
     from daah.gallery import copy as copy_gallery
 
     with (
-        Gallery.open(_uri(gallery), None, read_only=True, folder=folder) as opened,
-        Gallery.open(target, opened.model, folder=to_folder) as other,
         Progress() as progress,
+        _opened(gallery, folder, progress) as opened,
+        Gallery.open(target, opened.model, folder=to_folder, progress=progress) as other,
     ):
         count = copy_gallery(opened, other, progress)
         emit(_facts(other) | {"copied": count, "from": opened.name}, json)
@@ -277,20 +332,19 @@ def verify(
     checkpoint: CheckpointFile = None,
     json: JsonFile = None,
 ) -> None:
-    """Check that every entry has its face and its right code. The exit code is 1 if not.
+    """Check counts, checksums, faces and, with --codes, every code. The exit code is 1 if not so.
 
     \b
     Examples:
       python -m daah gallery verify
       python -m daah gallery verify --codes --gallery my-gallery
     """
-    from daah.gallery import Gallery
     from daah.gallery import verify as verify_gallery
 
     encoder = load_model(checkpoint) if codes else None
     with (
-        Gallery.open(_uri(gallery), encoder, read_only=not repair, folder=folder) as opened,
         Progress() as progress,
+        _opened(gallery, folder, progress, read_only=not repair, model=encoder) as opened,
     ):
         found = verify_gallery(opened, encoder, repair, progress)
         emit(_facts(opened) | dataclasses.asdict(found) | {"ok": found.ok}, json)
@@ -313,12 +367,9 @@ def stats(
     Example:
       python -m daah gallery stats --pairs 5
     """
-    from daah.gallery import Gallery, statistics
+    from daah.gallery import statistics
 
-    with (
-        Gallery.open(_uri(gallery), None, read_only=True, folder=folder) as opened,
-        Progress() as progress,
-    ):
+    with Progress() as progress, _opened(gallery, folder, progress) as opened:
         found = statistics(opened, pairs, progress)
         emit(_facts(opened) | dataclasses.asdict(found), json)
 
@@ -352,6 +403,20 @@ def _uri(gallery: str | None) -> str:
     from daah.retrieval import DEFAULT_GALLERY
 
     return gallery or str(DEFAULT_GALLERY)
+
+
+def _opened(
+    gallery: str | None,
+    folder: Path | None,
+    progress: Progress | None,
+    *,
+    read_only: bool = True,
+    model: FaceEncoder | None = None,
+) -> Gallery:
+    """The gallery that was named, telling how far its reading is when that takes long."""
+    from daah.gallery import Gallery
+
+    return Gallery.open(_uri(gallery), model, read_only=read_only, folder=folder, progress=progress)
 
 
 def _facts(gallery: Gallery) -> dict[str, object]:

@@ -274,7 +274,7 @@ class Gallery:
         """
         self.require_writable()
         named = frozenset(checked_name("person", person) for person in people)
-        wanted = np.array(sorted(set(ids)), np.int64)
+        wanted = np.array(sorted({id_ for id_ in ids if 0 <= id_ < 2**63}), np.int64)
         parts = [wanted[self.store.contains(wanted)]] if len(wanted) else []
         if named:
             parts += [rows.ids for rows in self.store.scan(Filter(people=named))]
