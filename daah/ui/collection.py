@@ -154,6 +154,7 @@ def import_folder(desk: Desk, folder: str, progress: Progress) -> tuple[int, int
         bulk.listing(Path(folder.strip()).expanduser()),
         now.encoder,
         workers=0,  # worker processes would start this server once more each
+        make_detector=lambda: now.detector,
         progress=lambda done, total, who: progress(
             done / max(total, 1), f"{done:,} of {total:,}: {who}"
         ),

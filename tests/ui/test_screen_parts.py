@@ -24,7 +24,6 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from daah import bulk
 from daah.errors import ConfigError, DataError, GalleryError, ImageError
 from daah.gallery import SessionGallery
 from daah.models.encoder import FaceEncoder
@@ -150,10 +149,7 @@ def test_additions_of_a_visit_leave_the_gallery_as_it_is(fake: FaceRetriever) ->
         collection.add_for_visit(fake, own, "  ", photo((RED, 200)))
 
 
-def test_a_local_run_adds_removes_imports_and_chooses(
-    fake: FaceRetriever, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bulk, "FaceDetector", fake_retriever.FakeDetector)
+def test_a_local_run_adds_removes_imports_and_chooses(fake: FaceRetriever, tmp_path: Path) -> None:
     desk = Desk(fake, LOCAL)
     files = [saved(tmp_path / "a.png", photo((RED, 200))), saved(tmp_path / "b.png", photo())]
     added, skipped = collection.add_person(desk, "Ann", files, lambda *_: None)
