@@ -112,7 +112,8 @@ def add(
       python -m daah gallery add PHOTOS --gallery my-gallery
       python -m daah gallery add eileen.jpg --person "Eileen Collins" --gallery my-gallery
       python -m daah gallery add people.csv --gallery my-gallery --refused refused.jsonl
-      accelerate launch -m daah gallery add people.parquet --gallery milvus://host:19530/faces
+      accelerate launch --multi_gpu --num_processes 4 \\
+        -m daah gallery add people.parquet --gallery milvus://host:19530/faces
     """
     from contextlib import ExitStack
 

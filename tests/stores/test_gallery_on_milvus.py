@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +14,7 @@ import numpy as np
 import pytest
 from fakes import FakeEncoder, encoded
 from milvus_server import TOKEN, MilvusServer
+from PIL import Image
 
 from daah import gallery as galleries
 from daah.errors import GalleryError
@@ -81,6 +86,42 @@ def test_another_model_is_refused(
         Gallery.open(uri, FakeEncoder(1), folder=tmp_path / "new")
     with pytest.raises(GalleryError, match="lies on a server"):
         Gallery.renew(pair[1].folder, FakeEncoder(1))
+
+
+def test_several_processes_fill_one_gallery(
+    milvus_server: MilvusServer, tmp_path: Path, orl_photos: list
+) -> None:
+    """As `accelerate launch` starts them: each a share, one report, nothing twice or left out."""
+    photos = tmp_path / "photos"
+    for photo in orl_photos[:6]:
+        (photos / photo.person).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo.rgb).save(photos / f"{photo.name}.png")
+    for name in ("cut.png", "empty.png"):
+        (photos / "s1" / name).touch()
+    tests = Path(__file__).parent.parent
+    command = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    command += [str(tests / "launched_add.py"), str(photos), "--workers", "0"]
+    uri = milvus_server.uri("launched", consistency="strong")
+    command += ["--gallery", uri, "--folder", str(tmp_path / "home")]
+    command += ["--refused", str(tmp_path / "refused.jsonl"), "--json", str(tmp_path / "report")]
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    report = json.loads((tmp_path / "report").read_text())
+    assert (report["seen"], report["added"], report["refused"]) == (8, 6, 2)
+    assert report["entries"] == 6
+    logs = [(tmp_path / name).read_text() for name in ("refused.jsonl", "refused.jsonl.1")]
+    refused = [json.loads(line)["photo"] for log in logs for line in log.splitlines()]
+    assert sorted(refused) == ["s1/cut.png", "s1/empty.png"]
+    with Gallery.open(uri, FakeEncoder(), read_only=True, folder=tmp_path / "home") as filled:
+        assert filled.people() == {"s1": 6}
+        assert galleries.verify(filled, FakeEncoder()).ok
 
 
 def test_removing_a_person_leaves_nothing(pair: tuple[Gallery, Gallery]) -> None:
