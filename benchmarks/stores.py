@@ -1,7 +1,8 @@
 """Code stores next to bare faiss, numpy and float vectors, on one machine in one run.
 
-    python -m benchmarks.stores --json docs/results/stores.json --plot docs/results/stores.png
+    python -m benchmarks.stores --out docs/results/stores
     python -m benchmarks.stores --sizes 1e4 --bits 64 --milvus 1e4
+    python -m benchmarks.stores --again docs/results/stores.json --out docs/results/stores
 
 Codes are like a hashing network's: a tenth as many people as codes, each code its person's with one
 bit in eight flipped. Every size is measured in a process of its own, so that memory is its own.
@@ -31,11 +32,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import faiss
-import matplotlib as mpl
 import numpy as np
 import psutil
-from matplotlib.figure import Figure
 
+from benchmarks.stores_report import plot, tables
 from daah.stores.base import CodeSpec, Filter, Meta
 from daah.stores.sqlite import SQLiteStore
 
@@ -422,43 +422,6 @@ def machine() -> dict[str, object]:
     }
 
 
-def plot(report: dict[str, object], path: Path) -> None:
-    """Time of one query by size of the gallery."""
-    styles = {
-        "search, re-ranked": ("daah, SQLite store, re-ranked", "#0072B2", "o", "-"),
-        "faiss": ("bare faiss IndexBinaryFlat", "#D55E00", "s", "-"),
-        "reading every byte once": ("reading every byte once", "#666666", "", ":"),
-        "numpy": ("numpy", "#009E73", "^", "-"),
-        "face_recognition's floats": ("128 floats a face by numpy", "#CC79A7", "D", "-"),
-    }
-    widths = sorted({row["bits"] for row in report["sqlite"]})
-    with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(5.2 * len(widths), 4.4), layout="constrained")
-        panels = figure.subplots(1, len(widths), sharey=True, squeeze=False)[0]
-        for axes, bits in zip(panels, widths, strict=True):
-            rows = [row for row in report["sqlite"] if row["bits"] == bits]
-            for name, (label, colour, marker, line) in styles.items():
-                points = [(r["size"], r["single_ms"][name]) for r in rows if name in r["single_ms"]]
-                if points:
-                    axes.plot(
-                        *zip(*points, strict=True), line, label=label, color=colour, marker=marker
-                    )
-            for name, marker in (("search", "P"), ("search, re-ranked", "X")):
-                rows_ = [r for r in report.get("milvus", []) if r["bits"] == bits]
-                points = [(r["size"], r["single_ms"][name]) for r in rows_]
-                if points:
-                    label = f"Milvus {rows_[0]['version']}, {name}"
-                    x, y = zip(*points, strict=True)
-                    axes.plot(x, y, "--", label=label, color="#56B4E9", marker=marker)
-            axes.set(xscale="log", yscale="log", xlabel="faces in the gallery")
-            axes.set_title(f"{bits} bits", loc="left")
-            axes.grid(color="#D9D9D3", linewidth=0.8)
-        panels[0].set_ylabel("one query, milliseconds")
-        lines = panels[0].get_legend_handles_labels()
-        figure.legend(*lines, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-        figure.savefig(path, dpi=130)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sizes", type=float, nargs="*", default=[1e4, 1e5, 1e6, 1e7])
@@ -466,8 +429,10 @@ def main() -> None:
     parser.add_argument("--milvus", type=float, nargs="*", default=[1e4, 1e5, 1e6])
     parser.add_argument("--seconds", type=float, default=8.0, help="for each kind of measurement")
     parser.add_argument("--folder", type=Path, help="for the galleries; a temporary one by default")
-    parser.add_argument("--json", type=Path, help="write the report here, not to stdout")
-    parser.add_argument("--plot", type=Path, help="draw the times of single queries here")
+    parser.add_argument(
+        "--out", type=Path, help="write OUT.json, OUT.md and OUT.png; without it JSON to stdout"
+    )
+    parser.add_argument("--again", type=Path, help="take this report instead of measuring")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)  # in a fresh process
     given = parser.parse_args()
     if given.folder is not None:
@@ -475,6 +440,19 @@ def main() -> None:
     if given.measure:
         json.dump(measure(given.measure, given.bits[0], given.seconds), sys.stdout)
         return
+    report = json.loads(given.again.read_text()) if given.again else measured(given)
+    text = json.dumps(report, indent=1) + "\n"
+    if given.out is None:
+        sys.stdout.write(text)
+        return
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.with_suffix(".json").write_text(text)
+    given.out.with_suffix(".md").write_text(tables(report))
+    plot(report, given.out.with_suffix(".png"))
+
+
+def measured(given: argparse.Namespace) -> dict[str, object]:
+    """All of it."""
     report: dict[str, object] = {"machine": machine(), "matches": K, "batch": BATCH}
     report |= {"sqlite": [], "milvus": []}
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
@@ -493,15 +471,7 @@ def main() -> None:
             row = measure_milvus(Path(folder), given.bits[0], size, given.seconds / 2)
             report["milvus"].append(row)
             print(json.dumps(row), file=sys.stderr)
-    text = json.dumps(report, indent=1) + "\n"
-    if given.json is None:
-        sys.stdout.write(text)
-    else:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(text)
-    if given.plot is not None:
-        given.plot.parent.mkdir(parents=True, exist_ok=True)
-        plot(report, given.plot)
+    return report
 
 
 if __name__ == "__main__":
