@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from daah.images import MAX_BYTES
 
@@ -313,3 +313,58 @@ def _with_jpeg_size(jpeg: bytes, width: int, height: int) -> bytes:
     """The same file with another size in its frame header (marker FFC0)."""
     at = jpeg.index(b"\xff\xc0") + 5
     return jpeg[:at] + struct.pack(">HH", height, width) + jpeg[at + 4 :]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A photo that is read. least, most: how many faces are found on it."""
+
+    name: str
+    data: bytes
+    least: int
+    most: int
+
+
+def scenes(portrait: np.ndarray, faces: list[np.ndarray]) -> list[Scene]:
+    """Photos that are odd by what is on them.
+
+    portrait: (512, 512, 3) uint8, one face in its upper middle. faces: fifty small photos of one
+    size, each of a face.
+    """
+    photo = Image.fromarray(portrait)
+    tiny = Image.new("RGB", (800, 600), (90, 110, 130))
+    tiny.paste(photo.resize((64, 64), Image.Resampling.BOX), (360, 280))
+    height, width = faces[0].shape[:2]
+    crowd = Image.new("RGB", (10 * width, 5 * height))
+    for i, face in enumerate(faces):
+        crowd.paste(Image.fromarray(face), (i % 10 * width, i // 10 * height))
+    noise = np.random.default_rng(3).integers(0, 256, (300, 300, 3), np.uint8)
+    everyone = encoded(crowd, "PNG")
+    return [
+        Scene("portrait.png", encoded(photo, "PNG"), 1, 1),
+        Scene("grey-face.jpg", encoded(photo.convert("L"), "JPEG"), 1, 1),
+        Scene("one-bit-face.png", encoded(photo.convert("1"), "PNG"), 0, 1),
+        Scene("upside-down.png", encoded(photo.transpose(Image.Transpose.ROTATE_180), "PNG"), 0, 1),
+        Scene("half-at-the-border.png", encoded(photo.crop((222, 0, 512, 300)), "PNG"), 0, 1),
+        Scene("quarter-at-the-border.png", encoded(photo.crop((222, 120, 512, 400)), "PNG"), 0, 1),
+        Scene("nothing-but-a-face.png", encoded(photo.crop((170, 70, 280, 190)), "PNG"), 1, 1),
+        Scene("face-under-20-pixels.png", encoded(tiny, "PNG"), 0, 0),
+        Scene("fifty-faces.png", everyone, 40, 50),
+        Scene("cartoon.png", encoded(_cartoon(), "PNG"), 0, 1),
+        Scene("noise.png", encoded(noise, "PNG"), 0, 0),
+        Scene("black.png", encoded(np.zeros((400, 400, 3), np.uint8), "PNG"), 0, 0),
+        Scene("one-pixel.png", encoded(picture(1, 1), "PNG"), 0, 0),
+        Scene("tall.png", encoded(np.full((20000, 1, 3), 90, np.uint8), "PNG"), 0, 0),
+        Scene("wide.png", encoded(np.full((1, 20000, 3), 90, np.uint8), "PNG"), 0, 0),
+    ]
+
+
+def _cartoon() -> Image.Image:
+    """A round yellow face with two dots and a smile."""
+    image = Image.new("RGB", (300, 300), "white")
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((40, 40, 260, 260), "yellow", "black", 5)
+    for left in (100, 180):
+        draw.ellipse((left, 110, left + 22, 140), "black")
+    draw.arc((100, 130, 200, 210), 20, 160, "black", 5)
+    return image
