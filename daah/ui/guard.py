@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,8 +27,11 @@ from daah.ui.refusal import Refusal
 _REFUSED = ("/file=http:", "/file=https:", "/proxy=")
 
 #: Gradio's routes that the page never uses, and what they would do: write a session to the disk,
-#: keep and convert videos, edit the app, poll for each connection twenty times a second.
-_CLOSED = ("/deep_link", "/process_recording", "/vibe-", "/undo-vibe-", "/dev/reload")
+#: keep and convert videos, edit the app, poll for each connection twenty times a second, list all
+#: routes there are.
+_CLOSED = (
+    "/deep_link", "/process_recording", "/vibe-", "/undo-vibe-", "/dev/reload", "/openapi.json",
+)  # fmt: skip
 
 #: Bytes of a request's body: an upload of the largest photo, and its form around it.
 _SPARE = 64 * 1024
@@ -76,7 +79,10 @@ class Guard:
 
         async def noting(message: Message) -> None:
             nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                begun = True
+                # A browser must not find a page in what a visitor uploaded as a picture.
+                MutableHeaders(scope=message)["X-Content-Type-Options"] = "nosniff"
             await send(message)
 
         try:
@@ -87,6 +93,11 @@ class Guard:
             if not begun or not isinstance(problem.__cause__, HTTPException | KeyError):
                 raise
             await send({"type": "http.response.body", "body": b""})
+        except AttributeError:
+            # Gradio takes every part of an upload that reports its progress for a file.
+            if begun or "/upload" not in scope.get("path", ""):
+                raise
+            await PlainTextResponse("Only files are taken here.", 400)(scope, receive, send)
 
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)

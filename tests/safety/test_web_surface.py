@@ -68,7 +68,7 @@ def test_search_itself_is_called_in_both_ways(visitor: Visitor, red: bytes) -> N
     [
         "deep_link?session_hash={session}", "process_recording", "vibe-code", "vibe-edit/",
         "undo-vibe-edit", "vibe-starter-queries", "dev/reload", "run-history/buckets",
-        "profiling/traces",
+        "profiling/traces", "openapi.json", "../openapi.json",
     ],
 )  # fmt: skip
 def test_routes_that_the_page_never_uses_are_closed(visitor: Visitor, path: str) -> None:
@@ -186,6 +186,44 @@ def test_an_upload_is_kept_in_its_folder_whatever_its_name(
     folder = Path(os.environ["GRADIO_TEMP_DIR"]).resolve()
     assert Path(path).resolve().parent.parent == folder
     assert kept in (None, Path(path).name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.html", b"<script>alert(1)</script>"), ("x.svg", b"<svg><script/></svg>"), ("x", b"<p>"),
+        ("x.js", b"alert(1)"), ("x.xhtml", b"<html/>"), ("x.png", b"<script>alert(1)</script>"),
+    ],
+)  # fmt: skip
+def test_an_upload_is_never_shown_as_a_page(visitor: Visitor, name: str, content: bytes) -> None:
+    (path,) = json.loads(visitor.upload(name, content).body)
+    reply = visitor.request("GET", f"/gradio_api/file={path}")
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    picture = reply.headers["content-type"].startswith("image/png")
+    assert picture or reply.headers["content-disposition"].startswith("attachment")
+
+
+def test_an_upload_that_is_no_file(visitor: Visitor) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="files"%s\r\n\r\nx\r\n'
+    kind = "multipart/form-data; boundary=b"
+    for body, status in (
+        (part % b"" + b"--b--", 400),
+        (part % b'; filename="a"' * 1100 + b"--b--", 400),
+        (b"x" * 100, 400),
+        (b"", 200),
+    ):
+        path = "/gradio_api/upload?upload_id=" + "a" * 50
+        assert visitor.request("POST", path, body, Content_Type=kind).status == status
+    assert visitor.request("POST", "/gradio_api/upload", b"x", Content_Type="a/b").status == 400
+
+
+@pytest.mark.parametrize(
+    "path", ["queue/data?session_hash=nobody", "call/search/nobody", "call/v2/search/nobody"]
+)
+def test_a_stream_for_nobody_ends(visitor: Visitor, path: str) -> None:
+    """As that of a page that outlived its server; it is told so."""
+    reply = visitor.request("GET", f"/gradio_api/{path}")
+    assert "404" in reply.text or "session_not_found" in reply.text
 
 
 def test_names_that_are_folders_are_refused(visitor: Visitor) -> None:
