@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--teacher", type=Path, metavar="NPZ", help="cache for the peers' rows")
     parser.add_argument("--sample", type=int, default=200, help="faces for the attention curves")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument("--fold", type=int, choices=range(5), help="only people of this fold")
     chosen = parser.parse_args(arguments)
     encoder = load_encoder(chosen.checkpoint)
     rival = peers(chosen.teacher) if chosen.teacher else None
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             images, name, prefix = write_orl(Path(folder)), "ORL, 400 photos of 40 people", "orl-"
         else:
             images, name, prefix = chosen.images, chosen.name, ""
-        faces = detect_faces(images, progress=on_stderr)
+        faces = detect_faces(images, progress=on_stderr, fold=chosen.fold)
         measure(encoder, faces, name, chosen.out, prefix, chosen.sample, rival)
         if chosen.orl:
             draw_examples(encoder, faces, chosen.out / "retrieval.png")

@@ -142,6 +142,7 @@ def evaluate_attention(
     sample: int = 200,
     seed: int = 0,
     progress: Progress | None = None,
+    fold: int | None = None,
 ) -> AttentionReport:
     """Measure the masks on a folder-per-person tree of photos with background.
 
@@ -149,7 +150,7 @@ def evaluate_attention(
     ConfigError for a hasher without 64-bit codes, DataError for a tree with nothing to measure.
     """
     _check(encoder)
-    faces = detect_faces(images_dir, detector, progress)
+    faces = detect_faces(images_dir, detector, progress, fold)
     return evaluate_attention_on(encoder, faces, sample, seed, progress)
 
 

@@ -21,17 +21,19 @@ def calibrate(
     far: float = 1e-3,
     detector: FaceDetector | None = None,
     progress: Progress | None = None,
+    fold: int | None = None,
 ) -> Calibration:
     """Fit distance to probability and the threshold of every code length on all pairs of a tree.
 
+    fold: 0 to 4 takes the people of that fold alone.
     far: share of different-person pairs that the threshold lets pass. The tree's people must be
     neither those of training nor those whose figures are reported. Raises DataError for a tree
     without two people, or without two photos of somebody.
     """
     if aligned:
-        faces = read_aligned(images_dir, progress)
+        faces = read_aligned(images_dir, progress, fold)
     else:
-        faces = detect_faces(images_dir, detector, progress)
+        faces = detect_faces(images_dir, detector, progress, fold)
     count_queries(faces.labels)
     logits = encode_faces(encoder, faces.aligned, progress)
     return Calibration.fit(

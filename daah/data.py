@@ -180,33 +180,6 @@ def shuffled_batches(
             yield part
 
 
-class PairDraw:
-    """Batches of same-person pairs and strangers, so that every batch has positives to learn from.
-
-    A person with n images is drawn with weight sqrt(n - 1): hundreds of photos of few people must
-    not outweigh few photos of many.
-    """
-
-    def __init__(self, labels: np.ndarray, pairs: int, strangers: int) -> None:
-        self.pairs, self.strangers, self.count = pairs, strangers, len(labels)
-        order = np.argsort(labels, kind="stable")
-        groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
-        self.groups = [g for g in groups if len(g) > 1]
-        if not self.groups:
-            raise DataError("nobody has two images or more: there are no pairs to learn from")
-        weight = np.sqrt([len(g) - 1.0 for g in self.groups])
-        self.weight = weight / weight.sum()
-
-    def batch(self, generator: np.random.Generator) -> np.ndarray:
-        """(2 pairs + strangers,) int64; pairs stand next to each other, people are distinct."""
-        chosen = generator.choice(
-            len(self.groups), min(self.pairs, len(self.groups)), replace=False, p=self.weight
-        )
-        pairs = [generator.choice(self.groups[g], 2, replace=False) for g in chosen]
-        strangers = generator.integers(0, self.count, self.strangers)
-        return np.concatenate([*pairs, strangers])
-
-
 class Augmentation:
     """What uploads look like: mirrored, tilted, off colour, grey, blurred, small, partly hidden.
 

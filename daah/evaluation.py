@@ -84,18 +84,19 @@ def evaluate(
     bits: Sequence[int] = (),
     detector: FaceDetector | None = None,
     progress: Progress | None = None,
+    fold: int | None = None,
 ) -> Report:
     """Measure a hasher on a folder-per-person tree of people that training never saw.
 
     aligned: the tree holds 150x150 crops, not photos. bits: code lengths, default all of the
-    hasher's. Raises ConfigError for a length that it does not have, DataError for a tree that
-    holds nothing to measure.
+    hasher's. fold: 0 to 4 takes the people of that fold alone. Raises ConfigError for a length that
+    it does not have, DataError for a tree that holds nothing to measure.
     """
     _check_lengths(encoder, bits)  # before minutes of detection
     if aligned:
-        faces = read_aligned(images_dir, progress)
+        faces = read_aligned(images_dir, progress, fold)
     else:
-        faces = detect_faces(images_dir, detector, progress)
+        faces = detect_faces(images_dir, detector, progress, fold)
     return evaluate_faces(encoder, faces, bits, progress)
 
 

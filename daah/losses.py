@@ -70,19 +70,12 @@ def contrastive_loss(similarity: Tensor, positive: Tensor, usable: Tensor) -> Te
     return per_row.sum() / (count > 0).sum().clamp(min=1)
 
 
-def listwise_loss(
-    similarity: Tensor, teacher: Tensor, usable: Tensor, sharpness: float = 14.0
-) -> Tensor:
-    """Cross-entropy to the teacher's softmax over the same list (ListNet, Cao et al., 2007).
+def distillation_loss(embeddings: Tensor, teacher: Tensor, centre: Tensor) -> Tensor:
+    """1 - cosine of centred embeddings, mean over the batch: (B, D), (B, D), (D,) to a scalar.
 
-    similarity: (B, M) scaled student similarities. teacher: (B, M) cosine similarities of centred
-    teacher embeddings. usable: (B, M) bool. The teacher's own entropy is subtracted, so that a
-    perfect student reaches 0.
+    Centred, because the teacher's embeddings share a large mean that tells nobody apart.
     """
-    target = F.softmax((sharpness * teacher).masked_fill(~usable, _NEVER), dim=1)
-    logs = F.log_softmax(similarity.masked_fill(~usable, _NEVER), dim=1)
-    entropy = torch.special.entr(target).sum(1)
-    return (-(target * logs).sum(1) - entropy).mean()
+    return 1 - F.cosine_similarity(embeddings - centre, teacher - centre, dim=1).mean()
 
 
 def correlation_loss(signs: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from daah import sources
+from daah import data, sources
 from daah.errors import DataError, ImageError
 from daah.faces import TEMPLATE, FaceDetector, principal_face
 from daah.images import read_image
@@ -56,14 +56,18 @@ class LabelledFaces:
 
 
 def detect_faces(
-    folder: Path, detector: FaceDetector | None = None, progress: Progress | None = None
+    folder: Path,
+    detector: FaceDetector | None = None,
+    progress: Progress | None = None,
+    fold: int | None = None,
 ) -> LabelledFaces:
     """Read every photo of a tree and take its principal face.
 
     A photo without a face, or one that cannot be read, is skipped and named in the result.
+    fold: 0 to 4 reads the people of that fold alone (`data.fold`).
     Raises DataError for a tree without photos, or without faces.
     """
-    listed = list(sources.folder(folder))
+    listed = _photos(folder, fold)
     detector = detector or FaceDetector()
 
     def find(entry: tuple[str, Path]) -> Face | str:
@@ -91,13 +95,15 @@ def detect_faces(
     )
 
 
-def read_aligned(folder: Path, progress: Progress | None = None) -> LabelledFaces:
+def read_aligned(
+    folder: Path, progress: Progress | None = None, fold: int | None = None
+) -> LabelledFaces:
     """Read a tree of aligned crops, 150x150, as `prepare` writes them.
 
     Landmarks are the template's, and the width of the box is unknown: NaN. Raises DataError for
     a crop of another size or one that cannot be read: in a prepared tree that is damage.
     """
-    listed = list(sources.folder(folder))
+    listed = _photos(folder, fold)
 
     def read(entry: tuple[str, Path]) -> np.ndarray:
         try:
@@ -123,3 +129,14 @@ def read_aligned(folder: Path, progress: Progress | None = None) -> LabelledFace
         skipped=(),
         people=len({person for person, _ in listed}),
     )
+
+
+def _photos(folder: Path, fold: int | None) -> list[tuple[str, Path]]:
+    """Person and path of every photo, or of those of one fold."""
+    listed = list(sources.folder(folder))
+    if fold is None:
+        return listed
+    chosen = [(person, path) for person, path in listed if data.fold(person) == fold]
+    if not chosen:
+        raise DataError(f"{folder}: none of its people is in fold {fold}")
+    return chosen

@@ -8,7 +8,6 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from daah.data import closed_split, load_faces, open_split
-from daah.models.checkpoint import load_checkpoint, save_checkpoint
 from daah.models.trunk_import import load_trunk
 from daah.recipes.demo import DemoRecipe, DemoSettings
 from daah.recipes.paper import PaperRecipe, PaperSettings
@@ -50,33 +49,9 @@ def train_demo(
         config.seed,
     )
     if not resume:
-        recipe.fit_hash_layer(attended=False)
+        recipe.fit_hash_layer()
         recipe.fit_spatial_network()
-        recipe.fit_hash_layer(attended=True)
-    report = train(recipe, out, config, "demo", accelerator, resume)
-    if accelerator.is_main_process and config.epochs:
-        _refit(recipe, report)
-    return report
-
-
-def _refit(recipe: DemoRecipe, report: TrainingReport) -> None:
-    """Fit the hash layer of the best epoch once more, on clean faces; keep it where it is better.
-
-    The steps before it saw small batches of augmented faces, whose noise the layer has taken in.
-    """
-    best = load_checkpoint(report.checkpoint)
-    recipe.model.load_state_dict(best.model.state_dict())
-    recipe.fit_hash_layer(attended=True)
-    figures = recipe.validate(recipe.model)
-    if figures[recipe.score] > best.metrics[recipe.score]:
-        save_checkpoint(
-            report.checkpoint,
-            recipe.model,
-            recipe.config,
-            name=best.name,
-            training=best.training | {"refitted": True},
-            metrics=best.metrics | figures,
-        )
+    return train(recipe, out, config, "demo", accelerator, resume)
 
 
 def train_paper(

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from daah import data
-from daah.data import Augmentation, FaceSet, PairDraw
+from daah.data import Augmentation, FaceSet
 from daah.errors import DataError
 
 #: A few names of every fold, so that splits have something to split.
@@ -103,19 +103,6 @@ def test_closed_split_follows_protocol_2() -> None:
     assert not np.array_equal(other.query, split.query)
     with pytest.raises(DataError, match="nobody has 20"):
         data.closed_split(fake_set([0, 0, 1]))
-
-
-def test_pairs_are_of_one_person_and_people_are_distinct() -> None:
-    labels = np.array([0, 0, 1, 2, 2, 2, 3, 3])
-    draw = PairDraw(labels, pairs=2, strangers=3)
-    for seed in range(20):
-        batch = draw.batch(np.random.default_rng(seed))
-        assert len(batch) == 7
-        first, second = labels[batch[:2]], labels[batch[2:4]]
-        assert first[0] == first[1] != second[0] == second[1]
-        assert batch[0] != batch[1]
-    with pytest.raises(DataError, match="two images"):
-        PairDraw(np.array([0, 1, 2]), 1, 1)
 
 
 def test_batches_cover_everything_once_and_never_hold_one_image() -> None:

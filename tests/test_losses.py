@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
 from daah import losses
 
@@ -67,18 +66,12 @@ def test_contrastive_loss_without_positives_is_zero() -> None:
     assert losses.contrastive_loss(torch.zeros(2, 2), positive, usable) == 0
 
 
-def test_listwise_loss_is_the_divergence_from_the_teachers_list() -> None:
-    torch.manual_seed(0)
-    teacher, student = torch.rand(4, 6), torch.rand(4, 6)
-    usable = torch.ones(4, 6, dtype=torch.bool)
-    usable[:, 0] = False
-    got = losses.listwise_loss(student, teacher, usable, sharpness=3.0)
-    target = F.softmax(3 * teacher[:, 1:], 1)
-    expected = F.kl_div(F.log_softmax(student[:, 1:], 1), target, reduction="batchmean")
-    assert got.item() == pytest.approx(expected.item(), abs=1e-6)
-    assert losses.listwise_loss(3 * teacher, teacher, usable, 3.0).item() == pytest.approx(
-        0, abs=1e-6
-    )
+def test_distillation_loss_is_the_centred_cosine_distance() -> None:
+    centre = torch.tensor([10.0, 0.0])
+    teacher = torch.tensor([[11.0, 0.0], [10.0, 2.0]])
+    student = torch.tensor([[13.0, 0.0], [12.0, 0.0]])  # the same direction; at right angles
+    assert losses.distillation_loss(student[:1], teacher[:1], centre).item() == pytest.approx(0)
+    assert losses.distillation_loss(student, teacher, centre).item() == pytest.approx(0.5)
 
 
 def test_correlation_loss_is_zero_for_balanced_independent_bits_and_one_for_copies() -> None:

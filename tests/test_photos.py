@@ -8,6 +8,7 @@ import torch
 from fake_faces import FakeDetector, person_face, write_tree
 from PIL import Image
 
+from daah.data import fold
 from daah.errors import DataError
 from daah.faces import TEMPLATE
 from daah.photos import detect_faces, read_aligned
@@ -68,3 +69,16 @@ def test_torch_keeps_its_threads_for_the_caller(tmp_path):
     before = torch.get_num_threads()
     detect_faces(tmp_path, FakeDetector())
     assert torch.get_num_threads() == before
+
+
+def test_one_fold_of_the_people_can_be_read_alone(tmp_path):
+    write_tree(tmp_path, [1] * 12)
+    people = sorted(folder.name for folder in tmp_path.iterdir())
+    parts = [sorted(person for person in people if fold(person) == part) for part in range(5)]
+    present = next(part for part in range(5) if parts[part])
+    assert detect_faces(tmp_path, FakeDetector(), fold=present).labels.tolist() == parts[present]
+    (tmp_path / "lonely").mkdir()
+    write_tree(tmp_path / "lonely", [1])
+    absent = next(part for part in range(5) if part != fold("p00"))
+    with pytest.raises(DataError, match=f"in fold {absent}"):
+        read_aligned(tmp_path / "lonely", fold=absent)

@@ -41,6 +41,18 @@ FacesFolder = Annotated[
 ]
 
 
+Fold = Annotated[
+    int | None,
+    typer.Option(
+        metavar="0-4",
+        min=0,
+        max=4,
+        help="Only the people of this fold, md5(name) mod 5. Training leaves out 0 and 1, and"
+        " chooses on 1.",
+    ),
+]
+
+
 class _Commands(TyperGroup):
     """Commands whose named errors are one line on stderr and exit code 1."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from daah.cli.console import JsonFile, Progress, about, emit, load_model
+from daah.cli.console import Fold, JsonFile, Progress, about, emit, load_model
 from daah.errors import ConfigError
 
 
@@ -87,8 +87,8 @@ def train(
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Default: 1000 for paper, as published; 0 for demo, whose networks are fitted in"
-            " turn before any epoch of training them together."
+            help="Default: 1000 for paper, as published; 8 for demo, before which the spatial"
+            " network, and after which the hash layer, are fitted alone."
         ),
     ] = None,
     trunk: Annotated[
@@ -143,7 +143,7 @@ def train(
             trunk,
             out,
             from_text(DemoSettings, settings),
-            TrainingConfig(epochs or 0, average=0.99, seed=seed),
+            TrainingConfig(8 if epochs is None else epochs, average=0.99, seed=seed),
             resume,
         )
     best = report.history[report.best_epoch]
@@ -168,6 +168,7 @@ def calibrate(
         float,
         typer.Option(metavar="RATE", help="Different-person pairs that the threshold lets pass."),
     ] = 1e-3,
+    fold: Fold = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the calibration and change nothing.")
     ] = False,
@@ -180,6 +181,7 @@ def calibrate(
     \b
     Examples:
       python -m daah calibrate --images PHOTOS --checkpoint runs/demo/demo.safetensors
+      python -m daah calibrate --images LFW --fold 1 --checkpoint runs/demo/demo.safetensors
       python -m daah calibrate --images CROPS --aligned --checkpoint my.safetensors --dry-run
     """
     from daah.calibrating import calibrate as fit
@@ -187,7 +189,7 @@ def calibrate(
 
     encoder = load_model(checkpoint)
     with Progress() as progress:
-        fitted = fit(encoder, images, aligned, far, progress=progress).to_dict()
+        fitted = fit(encoder, images, aligned, far, progress=progress, fold=fold).to_dict()
     if not dry_run:
         set_calibration(checkpoint, fitted)
     emit({"checkpoint": about(encoder), "written": not dry_run, "calibration": fitted}, json)

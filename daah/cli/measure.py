@@ -9,6 +9,7 @@ import typer
 
 from daah.cli.console import (
     CheckpointFile,
+    Fold,
     JsonFile,
     Progress,
     emit,
@@ -32,6 +33,7 @@ def evaluate(
         str | None,
         typer.Option(metavar="LIST", help="Code lengths, as 16,24,32. Default: all of the model."),
     ] = None,
+    fold: Fold = None,
     json: JsonFile = None,
 ) -> None:
     """Measure a model on people that it never saw (protocol 1).
@@ -43,13 +45,16 @@ def evaluate(
     \b
     Examples:
       python -m daah evaluate --images PHOTOS
+      python -m daah evaluate --images LFW --fold 0
       python -m daah evaluate --images CROPS --aligned --bits 64,128 --json report.json
     """
     from daah.evaluation import evaluate as evaluate_images
 
     encoder = load_model(checkpoint)
     with Progress() as progress:
-        report = evaluate_images(encoder, images, aligned, numbers(bits), progress=progress)
+        report = evaluate_images(
+            encoder, images, aligned, numbers(bits), progress=progress, fold=fold
+        )
     for path, reason in report.skipped:
         typer.echo(f"skipped {path}: {reason}", err=True)
     emit(report.to_dict(), json)
@@ -62,6 +67,7 @@ def evaluate_attention(
         int, typer.Option(metavar="N", min=1, help="Faces that deletion and insertion run on.")
     ] = 200,
     seed: Annotated[int, typer.Option(help="Draws the sample.")] = 0,
+    fold: Fold = None,
     json: JsonFile = None,
 ) -> None:
     """Measure whether the heatmaps tell the truth, on photos with background.
@@ -77,7 +83,9 @@ def evaluate_attention(
 
     encoder = load_model(checkpoint)
     with Progress() as progress:
-        report = evaluate_masks(encoder, images, sample=sample, seed=seed, progress=progress)
+        report = evaluate_masks(
+            encoder, images, sample=sample, seed=seed, progress=progress, fold=fold
+        )
     emit(report.to_dict(), json)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from daah.models.trunk import DlibTrunk
+from daah.models.trunk import EMBEDDING, DlibTrunk
 
 
 def min_max(x: Tensor) -> Tensor:
@@ -112,10 +112,11 @@ class PaperHashNetwork(nn.Module):
 class DemoHashNetwork(nn.Module):
     """The same parts around a transferred trunk: (B, 3, 150, 150), normalised, to logits (B, K).
 
-    Both stages are pooled before they are fused, and the hash layer is linear: with thousands of
-    identities and not millions, every wider or deeper head tried memorised the training people.
+    Both stages are pooled and fused into an embedding of 128 numbers, which the hash layer reads.
+    Fusing and hash layer are linear: with thousands of identities and not millions, every wider or
+    deeper head tried memorised the training people.
 
-    Features are standardised by frozen figures of the training faces. They are far from zero and
+    Embeddings are standardised by frozen figures of the training faces. They are far from zero and
     alike in every face, so without it a step of the hash layer moves all faces over a bit's
     threshold at once.
     """
@@ -125,20 +126,28 @@ class DemoHashNetwork(nn.Module):
         self.trunk = DlibTrunk()
         self.attention3 = PooledChannelAttention(128, hidden=32)
         self.attention4 = PooledChannelAttention(256, hidden=64)
-        self.hash = nn.Linear(128 + 256, bits)
-        self.register_buffer("feature_mean", torch.zeros(128 + 256))
-        self.register_buffer("feature_std", torch.ones(128 + 256))
+        self.fuse = nn.Linear(128 + 256, EMBEDDING, bias=False)
+        self.hash = nn.Linear(EMBEDDING, bits)
+        self.register_buffer("embedding_mean", torch.zeros(EMBEDDING))
+        self.register_buffer("embedding_std", torch.ones(()))
+
+    def transfer(self, trunk: DlibTrunk, linear: Tensor) -> None:
+        """Take over a trunk and its linear layer (128, 256); f3 joins from zero."""
+        self.trunk.load_state_dict(trunk.state_dict())
+        with torch.no_grad():
+            self.fuse.weight.zero_()
+            self.fuse.weight[:, 128:] = linear
 
     def features(self, x: Tensor) -> Tensor:
-        """Fused features (B, 384): f3 and f4, each weighed by channel attention and pooled."""
+        """Features (B, 384): f3 and f4, each weighed by channel attention and pooled."""
         f3 = self.trunk.stem(x)
         f4 = self.trunk.top(f3)
         pooled = [self.attention3(f3).mean((2, 3)), self.attention4(f4).mean((2, 3))]
         return torch.cat(pooled, 1)
 
-    def code(self, features: Tensor) -> Tensor:
-        """Features (B, 384) to hash logits (B, K)."""
-        return self.hash((features - self.feature_mean) / self.feature_std)
+    def standardise(self, embeddings: Tensor) -> Tensor:
+        """Embeddings (..., 128) with the training faces' mean 0 and mean square 1."""
+        return (embeddings - self.embedding_mean) / self.embedding_std
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.code(self.features(x))
+        return self.hash(self.standardise(self.fuse(self.features(x))))

@@ -50,17 +50,20 @@ def plain_mask(logits: Tensor) -> Tensor:
     return min_max(logits)
 
 
-def coarse_mask(logits: Tensor, size: int, grid: int = 16, sharpness: float = 2.0) -> Tensor:
+def coarse_mask(
+    logits: Tensor, size: int, grid: int = 16, sharpness: float = 3.0, level: float = 0.5
+) -> Tensor:
     """The demo's mask: logits (B, 1, S, S) to (B, 1, size, size) in (0, 1).
 
     Pooled to a coarse grid, standardised per image, squashed, enlarged smoothly. Min-max lets one
     outlier pixel set the whole range, and a fine mask can be flat with a few dots; here a constant
     shift of the logits changes nothing, every image spends the same spread, and no pattern finer
-    than a grid cell can be painted.
+    than a grid cell can be painted. A cell is half open `level` standard deviations over the mean:
+    what stands out is shown, not half of every image.
     """
     pooled = F.adaptive_avg_pool2d(logits.float(), grid)
     flat = pooled.flatten(1)
     centred = flat - flat.mean(1, keepdim=True)
     spread = centred.square().mean(1, keepdim=True).add(1e-6).sqrt()
-    coarse = (sharpness * centred / spread).sigmoid().view_as(pooled)
+    coarse = (sharpness * (centred / spread - level)).sigmoid().view_as(pooled)
     return F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=False).clamp(0, 1)
