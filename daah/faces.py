@@ -37,6 +37,16 @@ TEMPLATE = np.array(
     [(47.7, 47.1), (100.3, 47.1), (74.2, 77.2), (52.6, 107.9), (96.1, 107.7)], np.float32
 )
 
+#: The template that most published sets of face crops are aligned by, as parts of their side.
+ARCFACE_TEMPLATE = (
+    np.array(
+        [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
+         (70.7299, 92.2041)],
+        np.float32,
+    )
+    / 112
+)  # fmt: skip
+
 _WEIGHTS = {
     "pnet.pt": "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f",
     "rnet.pt": "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86",
@@ -58,6 +68,18 @@ def align(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     matrix = _similarity(np.asarray(landmarks, np.float64), TEMPLATE.astype(np.float64))
     return _warp(rgb, matrix), matrix.astype(np.float32)
+
+
+class CroppedFaces:
+    """Stands in for the detector where every image is a face already, aligned as ArcFace does."""
+
+    def detect(self, rgb: np.ndarray) -> list[Face]:
+        """The whole square image (S, S, 3) uint8 as one face, in our own frame."""
+        height, width = rgb.shape[:2]
+        landmarks = ARCFACE_TEMPLATE * width
+        aligned, matrix = align(rgb, landmarks)
+        box = np.array([0, 0, width, height], np.float32)
+        return [Face(box=box, landmarks=landmarks, score=1.0, aligned=aligned, matrix=matrix)]
 
 
 def principal_face(faces: Sequence[Face], shape: tuple[int, ...]) -> Face | None:

@@ -26,7 +26,7 @@ from PIL import Image
 
 from daah import sources
 from daah.errors import ConfigError, DataError, ImageError
-from daah.faces import TEMPLATE, FaceDetector, principal_face
+from daah.faces import TEMPLATE, CroppedFaces, FaceDetector, principal_face
 from daah.images import read_image
 from daah.parallel import Progress, begin_worker, one_thread
 from daah.types import ALIGNMENT
@@ -99,14 +99,16 @@ def prepare(
     file_format: str = "jpg",
     min_face: float | None = None,
     progress: Progress | None = None,
+    cropped: bool = False,
 ) -> PrepareReport:
     """Align the principal face of every photo of the tree src into the tree dst.
 
     workers: processes that detect; 0 works in this one. They are spawned, so a script that calls
     this needs the usual `if __name__ == "__main__"`. file_format: "jpg" (quality 95) or "png".
-    min_face: as of FaceDetector. progress: called with photos done, of how many, and what.
-    What an earlier run did is kept unless the photo has changed since. Raises DataError for a tree
-    without photos, one that holds dst, or a dst that was prepared in another way.
+    min_face: as of FaceDetector. cropped: the images are faces already, square and aligned as
+    ArcFace does, and only change their frame. progress: called with photos done, of how many, and
+    what. What an earlier run did is kept unless the photo has changed since. Raises DataError for a
+    tree without photos, one that holds dst, or a dst that was prepared in another way.
     """
     src, dst = Path(src), Path(dst)
     if file_format not in _ENCODINGS:
@@ -122,6 +124,7 @@ def prepare(
         "template": _plain(TEMPLATE),
         "format": file_format,
         "min_face": min_face,
+        "cropped": cropped,
     }
     index = _open(dst, settings)
     jobs = [
@@ -135,7 +138,7 @@ def prepare(
     saved = 0
     try:
         with (dst / INDEX).open("a", encoding="utf-8") as journal:
-            for entry in _entries(jobs, workers, min_face):
+            for entry in _entries(jobs, workers, min_face, cropped):
                 index[entry.photo] = entry
                 journal.write(_line(entry))
                 journal.flush()
@@ -239,10 +242,12 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _entries(jobs: list[_Job], workers: int, min_face: float | None) -> Iterator[PreparedPhoto]:
+def _entries(
+    jobs: list[_Job], workers: int, min_face: float | None, cropped: bool
+) -> Iterator[PreparedPhoto]:
     """Deal with every job, in order, a few chunks ahead."""
     if not workers or len(jobs) <= _CHUNK:
-        detector = FaceDetector(min_face)
+        detector = _finder(min_face, cropped)
         for job in jobs:
             # Sums over several threads round differently; the outcome must not depend on `workers`.
             with one_thread():
@@ -252,7 +257,7 @@ def _entries(jobs: list[_Job], workers: int, min_face: float | None) -> Iterator
     context = multiprocessing.get_context("spawn")
     pending: collections.deque = collections.deque()
     try:
-        with ProcessPoolExecutor(workers, context, _start_worker, (min_face,)) as pool:
+        with ProcessPoolExecutor(workers, context, _start_worker, (min_face, cropped)) as pool:
             for start in range(0, len(jobs), _CHUNK):
                 pending.append(pool.submit(_prepare_chunk, jobs[start : start + _CHUNK]))
                 if len(pending) > 3 * workers:
@@ -266,20 +271,24 @@ def _entries(jobs: list[_Job], workers: int, min_face: float | None) -> Iterator
         ) from error
 
 
-_detector: FaceDetector  # of a worker process, which holds one for its whole life
+_detector: FaceDetector | CroppedFaces  # of a worker process, which holds one for its whole life
 
 
-def _start_worker(min_face: float | None) -> None:
+def _start_worker(min_face: float | None, cropped: bool) -> None:
     global _detector
     begin_worker()
-    _detector = FaceDetector(min_face)
+    _detector = _finder(min_face, cropped)
+
+
+def _finder(min_face: float | None, cropped: bool) -> FaceDetector | CroppedFaces:
+    return CroppedFaces() if cropped else FaceDetector(min_face)
 
 
 def _prepare_chunk(jobs: list[_Job]) -> list[PreparedPhoto]:
     return [_prepare_one(_detector, job) for job in jobs]
 
 
-def _prepare_one(detector: FaceDetector, job: _Job) -> PreparedPhoto:
+def _prepare_one(detector: FaceDetector | CroppedFaces, job: _Job) -> PreparedPhoto:
     size, modified = _stamp(job.path)
     seen: dict[str, Any] = {"photo": job.photo, "bytes": size, "modified_ns": modified}
     try:

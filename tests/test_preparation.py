@@ -14,7 +14,7 @@ from PIL import Image
 
 from daah import preparation
 from daah.errors import ConfigError, DataError
-from daah.faces import FaceDetector, align
+from daah.faces import ARCFACE_TEMPLATE, TEMPLATE, FaceDetector, align
 from daah.images import read_image
 from daah.parallel import one_thread
 from daah.preparation import INDEX, NO_FACE, REPORT, prepare, read_index
@@ -255,3 +255,23 @@ def test_a_full_disk_is_a_named_error(tree: Path, tmp_path: Path, monkeypatch) -
     with pytest.raises(DataError, match="No space left"):
         prepare(tree, faces, workers=0)
     assert len(read_index(faces)) == 9
+
+
+def test_crops_aligned_as_arcface_does_change_their_frame_alone(tmp_path: Path) -> None:
+    """Landmarks painted where ArcFace has them end up where our template has them."""
+    crop = np.full((112, 112, 3), 40, np.uint8)
+    for x, y in ARCFACE_TEMPLATE * 112:
+        rows, columns = np.ogrid[:112, :112]
+        crop[(rows + 0.5 - y) ** 2 + (columns + 0.5 - x) ** 2 < 9] = 250
+    (tmp_path / "crops" / "somebody").mkdir(parents=True)
+    path = tmp_path / "crops" / "somebody" / "face.png"
+    path.write_bytes(encoded(crop, "PNG"))
+    prepare(tmp_path / "crops", tmp_path / "faces", workers=0, file_format="png", cropped=True)
+    aligned = read_image(tmp_path / "faces" / "somebody" / "face.png")
+    for x, y in TEMPLATE:
+        rows, columns = np.mgrid[int(y) - 8 : int(y) + 9, int(x) - 8 : int(x) + 9]
+        light = aligned[rows, columns, 0].astype(float) - 40
+        assert (light * (rows + 0.5)).sum() / light.sum() == pytest.approx(y, abs=0.7)
+        assert (light * (columns + 0.5)).sum() / light.sum() == pytest.approx(x, abs=0.7)
+    with pytest.raises(DataError, match="another way"):
+        prepare(tmp_path / "crops", tmp_path / "faces", workers=0, file_format="png")

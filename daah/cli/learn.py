@@ -25,6 +25,13 @@ def prepare(
         float | None,
         typer.Option(metavar="PIXELS", help="Smallest face. Default: by the size of the photo."),
     ] = None,
+    cropped: Annotated[
+        bool,
+        typer.Option(
+            "--cropped",
+            help="The images are faces already, square and aligned as ArcFace does (112x112).",
+        ),
+    ] = False,
     json: JsonFile = None,
 ) -> None:
     """Find, align and save the face of every photo of a tree.
@@ -35,12 +42,13 @@ def prepare(
     \b
     Examples:
       python -m daah prepare PHOTOS FACES
+      python -m daah prepare CROPS FACES --cropped
       python -m daah prepare PHOTOS FACES --format png --workers 8 --json report.json
     """
     from daah.preparation import prepare as prepare_faces
 
     with Progress() as progress:
-        report = prepare_faces(src, dst, workers, file_format, min_face, progress)
+        report = prepare_faces(src, dst, workers, file_format, min_face, progress, cropped)
     emit(report.to_dict(), json)
 
 
