@@ -29,8 +29,6 @@ Progress = Callable[[float, str], None]
 
 #: Longest side of a photo as it is searched; more pixels cost time and find no more faces.
 WORKING_SIDE = 1600
-#: Longest side of a photo as it is drawn: a page of a megabyte is slow on a phone.
-SHOWN_SIDE = 960
 #: Cells on a side of the per-bit view.
 GRID = 10
 #: Matches of one face that the endpoint gives at most.
@@ -189,7 +187,7 @@ def choose_match(session: Session, id: int) -> Session:
 
 def choose_bit(retriever: FaceRetriever, session: Session, options: Options, bit: int) -> Session:
     """Show what decides this bit. The per-bit view of a face is computed on its first bit."""
-    if session.bit == bit or not 0 <= bit < retriever.bits:
+    if session.bit == bit or not 0 <= bit < retriever.bits or not session.encoded[MODEL]:
         return replace(session, bit=None)
     key = (options.attention, session.face)
     regions = session.regions
@@ -259,7 +257,7 @@ def _recall_shared(retriever: FaceRetriever, id: int, generation: int) -> Encode
 
 def shown_photo(session: Session, faces: tuple[EncodedFace, ...]) -> tuple[np.ndarray, tuple]:
     """The photo at the size it is drawn, and the faces in its pixels."""
-    small = shrink(session.photo, SHOWN_SIDE)
+    small = session.photo if session.shown is None else session.shown
     scale = small.shape[1] / session.photo.shape[1]
     if scale == 1:
         return small, faces

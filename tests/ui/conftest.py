@@ -101,27 +101,32 @@ def browser(tmp_path_factory: pytest.TempPathFactory, orl_photos: list[Photo]) -
     if not Path(path).exists():
         pytest.fail("Chromium is missing; install it with: apt-get install chromium")
     SCREENSHOTS.mkdir(exist_ok=True)
-    film = tmp_path_factory.mktemp("camera") / "film.mjpeg"
+    camera = tmp_path_factory.mktemp("camera") / "film.mjpeg"
     shown = next(photo.rgb for photo in orl_photos if photo.name == "s12/9")
-    film.write_bytes(_film(shown))
-    arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={film}"]
+    camera.write_bytes(_motion_jpeg(film(shown)))
+    arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={camera}"]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=arguments)
         yield chromium
         chromium.close()
 
 
-def _film(rgb: np.ndarray) -> bytes:
-    """A face that moves a little, as motion JPEG of 640x480."""
+def film(rgb: np.ndarray) -> list[np.ndarray]:
+    """A face that moves a little, as frames (480, 640, 3) uint8."""
     face = Image.fromarray(rgb).resize((330, 402), Image.Resampling.BICUBIC)
     frames = []
     for i in range(12):
         frame = Image.new("RGB", (640, 480), (96, 96, 96))
         frame.paste(face, (150 + 2 * abs(6 - i), 40))
-        buffer = io.BytesIO()
-        frame.save(buffer, "JPEG", quality=85)
-        frames.append(buffer.getvalue())
-    return b"".join(frames)
+        frames.append(np.array(frame))
+    return frames
+
+
+def _motion_jpeg(frames: list[np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    for frame in frames:
+        Image.fromarray(frame).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
 
 
 @pytest.fixture

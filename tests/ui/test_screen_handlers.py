@@ -17,7 +17,7 @@ from daah.gallery import SessionGallery
 from daah.retrieval import FaceRetriever
 from daah.ui import handlers
 from daah.ui.render import data_uri
-from daah.ui.session import MODEL, OFF, PAINTED, Options, Session
+from daah.ui.session import MODEL, OFF, PAINTED, SHOWN_SIDE, Options, Session
 
 RED, GREEN, BLUE = PEOPLE["red"], PEOPLE["green"], PEOPLE["blue"]
 OPTIONS = Options(bits=64, count=6, threshold=12)
@@ -169,7 +169,7 @@ def test_a_visitors_own_faces_are_searched_beside_the_gallery(
 def test_a_large_photo_is_drawn_smaller_with_its_faces_in_place(fake: FaceRetriever) -> None:
     session = handlers.search(fake, photo((RED, 900), size=1500), OPTIONS)
     shown, faces = handlers.shown_photo(session, session.faces(MODEL))
-    assert max(shown.shape) == handlers.SHOWN_SIDE
+    assert max(shown.shape) == SHOWN_SIDE
     x0, y0, x1, y1 = (int(v) for v in faces[0].face.box)
     assert (np.abs(shown[y0 + 4 : y1 - 4, x0 + 4 : x1 - 4].astype(int) - RED).max()) < 12
     corner = faces[0].face.matrix @ np.array([x0, y0, 1], np.float32)
@@ -228,3 +228,8 @@ def test_a_pair_is_compared_by_its_largest_faces(fake: FaceRetriever) -> None:
     assert handlers.with_regions(fake, more) is more
     with pytest.raises(ImageError, match="second photo"):
         handlers.pair(fake, photo((RED, 200)), photo(), lambda *_: None)
+
+
+def test_without_a_face_there_is_no_bit_to_choose(fake: FaceRetriever) -> None:
+    session = handlers.search(fake, photo(), OPTIONS)
+    assert handlers.choose_bit(fake, session, OPTIONS, 3).bit is None

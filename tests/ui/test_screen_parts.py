@@ -355,13 +355,14 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
     (tmp_path / "unknown-people.json").write_text(
         json.dumps({"lengths": [{"bits": 64, "fpir": 0.0123, "fnir": 0.1}]})
     )
-    (tmp_path / "compare.json").write_text(json.dumps({"rows": [{"method": "ITQ", "map": 0.5}]}))
+    table = "## mAP\n\n| method | 48 bits |\n|---|---|\n| ITQ | 0.512 |\n\n## Other\n"
+    (tmp_path / "compare.md").write_text(table)
     (tmp_path / "bench.json").write_text("{")
     saved(tmp_path / "accuracy.png", photo())
     saved(tmp_path / "old-roc.png", photo())
     saved(tmp_path / "compare-map.png", photo())
     html = "".join(
-        render_quality.section(section) for section in quality.sections(fake.encoder, tmp_path)
+        render_quality.section(section) for section in quality.sections([fake.encoder], tmp_path)
     )
     for shown in (
         "0.777 (0.100 to 0.900)",
@@ -385,7 +386,7 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
 
 def test_without_any_report_every_question_says_so(fake: FaceRetriever, tmp_path: Path) -> None:
     fake.encoder.calibration = None
-    found = quality.sections(fake.encoder, tmp_path / "nothing")
+    found = quality.sections([fake.encoder], tmp_path / "nothing")
     assert all("Not measured yet" in render_quality.section(section) for section in found)
     assert ("Name", "fake") in quality.about_checkpoint(fake.encoder).rows
 
