@@ -78,7 +78,7 @@ class DemoSettings:
     warmup: float = 0.02
     keep_until: float = 0.1
     augment: float = 0.3
-    hash_steps: int = 1500
+    hash_steps: int = 600
     hash_people: int = 512
     lr_hash: float = 2e-3
     correlation: float = 0.1
