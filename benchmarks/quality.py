@@ -1,7 +1,7 @@
 """Run every protocol on one folder-per-person tree of photos, and write figures and plots.
 
-    python benchmarks/quality.py --images PHOTOS --name "LFW, validation people" --out docs/results
-    python benchmarks/quality.py --orl --out docs/results
+    python -m benchmarks.quality --images PHOTOS --name "LFW, validation people" --out docs/results
+    python -m benchmarks.quality --orl --out docs/results
 
 One detection serves all protocols. `--orl` measures the 400 public photos of the built-in
 collection instead, which anybody can repeat, and draws a page of searches from them.

@@ -342,6 +342,27 @@ def retrieval_page(examples: Sequence[RetrievalExample], title: str = "") -> Fig
     return figure
 
 
+def mask_page(rows: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+    """Pictures (S, S, 3) uint8 of the same faces in rows of equal length, each row with its name.
+
+    Raises ValueError for no rows, or rows of different lengths.
+    """
+    lengths = {len(pictures) for pictures in rows.values()}
+    if len(lengths) != 1:
+        raise ValueError(f"mask_page: expected rows of one length, got {sorted(lengths)}")
+    (columns,) = lengths
+    figure = Figure(figsize=(1.2 * columns + 1.2, 1.25 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for axes, (name, pictures) in zip(grid, rows.items(), strict=True):
+        for place, picture in zip(axes, pictures, strict=True):
+            place.imshow(picture)
+            place.set_xticks([])
+            place.set_yticks([])
+            place.spines[:].set_visible(False)
+        axes[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    return figure
+
+
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1):
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns)

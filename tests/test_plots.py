@@ -136,3 +136,13 @@ def test_svg_files_are_the_same_every_time(tmp_path):
     for name in ("a.svg", "b.svg"):
         plots.save_figure(FIGURES["reliability"](), tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_a_page_of_masks_has_a_named_row_a_network() -> None:
+    faces = [np.zeros((8, 8, 3), np.uint8)] * 3
+    figure = plots.mask_page({"face": faces, "mask": faces})
+    assert len(figure.axes) == 6
+    assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == ["face", "mask"]
+    assert all(len(axes.images) == 1 for axes in figure.axes)
+    with pytest.raises(ValueError, match="one length"):
+        plots.mask_page({"face": faces, "mask": faces[:2]})
