@@ -48,7 +48,7 @@ _QUESTIONS = (
         "How often is the right person found?",
         ("open-set", "peers", "closed-set"),
         ("accuracy", "precision-recall", "retrieval"),
-        "python benchmarks/quality.py",
+        "python -m benchmarks.quality",
     ),
     (
         "The limit for the same person",
@@ -62,7 +62,7 @@ _QUESTIONS = (
         "How often does a stranger get a name?",
         ("unknown-people",),
         ("unknown-people",),
-        "python benchmarks/quality.py",
+        "python -m benchmarks.quality",
     ),
     (
         "Can the heatmap be trusted?",
@@ -76,7 +76,7 @@ _QUESTIONS = (
         "What makes it worse?",
         ("slices",),
         ("slices-damage", "slices-groups"),
-        "python benchmarks/quality.py",
+        "python -m benchmarks.quality",
     ),
     (
         "Other hashing methods",
