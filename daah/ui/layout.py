@@ -36,6 +36,8 @@ from daah.ui.settings import Settings
 from daah.ui.theme import theme
 
 TITLE = "Face hash search"
+#: The only event that other programs may call by its name.
+ENDPOINT = "search"
 _FOLDERS = re.compile(r"(?<![\w:/\\])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:]+[/\\])+")
 HOME = Path(__file__).resolve().parent.parent.parent
 PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
@@ -88,6 +90,11 @@ class App(gr.Blocks):
             return await super().process_api(*args, event_data=event_data, **more)
         except DaahError as problem:
             raise Refusal(str(problem)) from None
+        finally:
+            if getattr(more.get("block_fn"), "api_name", None) == ENDPOINT:
+                # It has no state, and would push visitors' sessions out of those that are kept.
+                self.state_holder.session_data.pop(more.get("session_hash"), None)
+                self.state_holder.time_last_used.pop(more.get("session_hash"), None)
 
     def launch(self, **overrides: Any) -> Any:
         """`gr.Blocks.launch` with the project's settings; what is given here goes before them."""
@@ -119,7 +126,7 @@ class App(gr.Blocks):
                         max_bytes=body,
                         max_stored=settings.max_stored_mb * 2**20,
                         local=not settings.public,
-                        endpoints=("search",),
+                        endpoints=(ENDPOINT,),
                     )
                 ],
                 # Not failures of the server, so nothing for its log.
@@ -242,4 +249,4 @@ def _endpoints(desk: Desk) -> None:
         except (KeyError, TypeError, OSError):
             raise Refusal("photo: expected an uploaded file.") from None
 
-    gr.api(search, api_name="search", concurrency_id="model", concurrency_limit=1)
+    gr.api(search, api_name=ENDPOINT, concurrency_id="model", concurrency_limit=1)

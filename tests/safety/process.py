@@ -19,11 +19,19 @@ HERE = Path(__file__).resolve().parent
 class Process:
     """`painted_app.py` over a gallery, with temporary, home and working folders under `root`.
 
-    settings: as in the environment, such as keep_seconds=4.
+    command: another script of this folder and its arguments. settings: as in the environment, such
+    as keep_seconds=4.
     """
 
-    def __init__(self, root: Path, gallery: Path, **settings: object) -> None:
+    def __init__(
+        self,
+        root: Path,
+        gallery: Path | None = None,
+        command: tuple[str | Path, ...] = (),
+        **settings: object,
+    ) -> None:
         self.root = root
+        script, *arguments = command or ("painted_app.py", gallery)
         for name in ("tmp", "home", "work"):
             (root / name).mkdir(parents=True, exist_ok=True)
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -43,7 +51,7 @@ class Process:
         }
         with self.log.open("wb") as log:
             self.popen = subprocess.Popen(
-                [sys.executable, "-W", "ignore", str(HERE / "painted_app.py"), str(gallery)],
+                [sys.executable, "-W", "ignore", str(HERE / script), *map(str, arguments)],
                 cwd=root / "work",
                 env=environment,
                 stdout=log,

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 import fake_retriever
 import numpy as np
+import psutil
 import pytest
 from fake_retriever import PEOPLE, photo
 from PIL import Image
@@ -42,7 +43,8 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory, gallery: Path) -> Iterator[Process]:
     root = tmp_path_factory.mktemp("server")
-    with Process(root, gallery, keep_seconds=KEEP, sweep_seconds=SWEEP) as started:
+    settings = {"keep_seconds": KEEP, "sweep_seconds": SWEEP, "max_sessions": 100}
+    with Process(root, gallery, **settings) as started:
         yield started
 
 
@@ -133,6 +135,34 @@ def test_the_log_tells_nothing_of_visitors(process: Process) -> None:
         line.startswith(("* Running on local URL", "* To create a public")) for line in lines
     )
     assert NAME not in log
+
+
+def test_thousands_of_sessions_leave_memory_flat(process: Process) -> None:
+    """Of visitors who come, ask something, and leave in the middle of something else."""
+    visitor = process.visitor()
+    server = psutil.Process(process.popen.pid)
+
+    def come(number: int) -> None:
+        visitor.session = f"visitor{number}"
+        assert visitor.send("header", "select", event_data={}).error == ""
+        for path in (
+            f"heartbeat/{visitor.session}",
+            f"queue/data?session_hash={visitor.session}",
+            f"upload_progress?upload_id={visitor.session}",
+        ):
+            with socket.create_connection((visitor.host, visitor.port)) as left:
+                left.sendall(f"GET /gradio_api/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    def megabytes() -> float:
+        return server.memory_info().rss / 2**20
+
+    for number in range(400):
+        come(number)
+    before, files = megabytes(), server.num_fds()
+    for number in range(400, 2000):
+        come(number)
+    assert eventually(lambda: megabytes() - before < 25, 10), megabytes() - before
+    assert eventually(lambda: server.num_fds() < files + 60, 10), server.num_fds()
 
 
 def test_a_kill_is_made_up_for_at_the_next_start_and_a_stop_deletes(

@@ -378,6 +378,18 @@ def test_sessions_are_as_many_as_is_set(serve: Callable[..., str], running: list
     assert sorted(held) == [f"visitor{number}" for number in range(35, 40)]
 
 
+def test_the_endpoint_pushes_nobodys_session_out(
+    serve: Callable[..., str], running: list[App], red: bytes
+) -> None:
+    visitor, program = Visitor(url := serve(max_sessions=3)), Visitor(url)
+    visitor.send("photo", values={"photo": visitor.photo("a.png", red)})
+    for _ in range(6):
+        assert "event: complete" in program.search(program.photo("a.png", red)).text
+    assert list(running[-1].state_holder.session_data) == [visitor.session]
+    assert list(running[-1].state_holder.time_last_used) == [visitor.session]
+    assert "red" in visitor.send("count").values["matches"]
+
+
 def test_uploads_end_before_the_disk_does(
     serve: Callable[..., str], red: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
