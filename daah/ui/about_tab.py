@@ -8,6 +8,7 @@ from string import Template
 
 import gradio as gr
 
+from daah.retrieval import DEFAULT_CHECKPOINT
 from daah.ui import quality
 from daah.ui.desk import Desk
 from daah.ui.parts import part, static
@@ -32,16 +33,21 @@ class AboutTab:
             upload=settings.max_upload_mb,
         )
         gr.Markdown(text, elem_id="about")
-        card = _model_card()
         with gr.Accordion("Model card", open=False, elem_id="card"):
-            if card:
+            if card := _card(DOCS / "MODEL_CARD.md"):
                 gr.Markdown(card)
             part("checkpoint", table(quality.about_checkpoint(desk.retriever.encoder)))
+        for name in (desk.retriever.encoder.name, *desk.others):
+            if card := _card(DEFAULT_CHECKPOINT.parent / f"{Path(name).name}.md"):
+                with gr.Accordion(f"Checkpoint {name}", open=False, elem_id=f"card-{name}"):
+                    gr.Markdown(card)
 
 
-def _model_card() -> str:
-    """The committed card without its front matter, or nothing."""
-    for path in sorted(DOCS.glob("*.md")):
-        if re.sub(r"[^a-z]", "", path.stem.lower()) == "modelcard":
-            return re.sub(r"\A---\n.*?\n---\n", "", path.read_text("utf-8"), flags=re.DOTALL)
-    return ""
+def _card(path: Path) -> str:
+    """A committed card as part of this page, or nothing: links to other files lead nowhere here."""
+    if not path.is_file():
+        return ""
+    text = re.sub(r"\A---\n.*?\n---\n", "", path.read_text("utf-8"), flags=re.DOTALL)
+    text = re.sub(r"!\[[^\]]*\]\((?!https?:)[^)]*\)", "", text)
+    text = re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", text)
+    return re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE)

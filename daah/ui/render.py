@@ -85,7 +85,25 @@ def _verdict(match: Match) -> str:
     """What a match within the limit is worth; without a calibration the limit is only a choice."""
     if match.probability is None:
         return "within the limit that is set, which this checkpoint is not calibrated for"
-    return "likely the same person" if match.same_person else "probably different people"
+    return verdict_words(bool(match.same_person), match.probability)
+
+
+def verdict_words(within: bool, probability: float) -> str:
+    """A pair within the limit or over it, in words.
+
+    The limit is set where strangers hardly ever pass, so one person may well be over it: then
+    neither answer is given.
+    """
+    if within:
+        return "likely the same person"
+    return (
+        "over the limit, yet undecided" if _undecided(probability) else "probably different people"
+    )
+
+
+def _undecided(probability: float | None) -> bool:
+    """Whether a pair over the limit is more likely one person than two."""
+    return probability is not None and probability >= 0.5
 
 
 def say(text: str, tone: str = "") -> str:
@@ -354,11 +372,17 @@ def matches(view: View) -> str:
     calibrated = all(m.probability is not None for m in found)
     within = "Likely the same person" if calibrated else "Within the limit"
     beyond = "Probably different people" if calibrated else "Over the limit"
+    unsure = [m for m in far if _undecided(m.probability)]
+    far = far[len(unsure) :]  # nearest first, and less likely with every bit
     if near:
         out.append(f'<h3 class="line good">{within}: up to {limit}</h3>')
         out.append(_cards(view, near, ""))
+    if unsure:
+        out.append(f'<h3 class="line far">Over the limit, undecided: over {limit}</h3>')
+        out.append(_cards(view, unsure, " dim"))
     if far:
-        out.append(f'<h3 class="line far">{beyond}: over {limit}</h3>')
+        over = "" if unsure else f": over {limit}"
+        out.append(f'<h3 class="line far">{beyond}{over}</h3>')
         out.append(_cards(view, far, " dim"))
     return "".join(out)
 

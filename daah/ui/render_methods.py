@@ -8,7 +8,7 @@ import numpy as np
 
 from daah.types import Match
 from daah.ui.methods import Lineup, Row
-from daah.ui.render import data_uri, plural, say
+from daah.ui.render import data_uri, heading, plural, say
 
 WAITING = "Choose a face on the Search tab, or add a photo here."
 
@@ -54,6 +54,7 @@ def rows(lineup: Lineup) -> str:
     )
     made = "".join(_row(lineup, row, person) for row in lineup.rows)
     return (
+        f"{heading('What each method finds', 'h-methods')}"
         f'<div class="lineup"><figure class="asked">'
         f'<img alt="The aligned face that every method receives" '
         f'src="{data_uri(lineup.face.aligned, 92)}">'

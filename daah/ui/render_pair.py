@@ -9,7 +9,17 @@ import numpy as np
 from daah import explain
 from daah.retrieval import Comparison
 from daah.types import EncodedFace
-from daah.ui.render import colour_key, data_uri, heading, percent, plural, say, slider, two_codes
+from daah.ui.render import (
+    colour_key,
+    data_uri,
+    heading,
+    percent,
+    plural,
+    say,
+    slider,
+    two_codes,
+    verdict_words,
+)
 from daah.ui.session import Pair
 
 WAITING = "Add two photos, or choose a pair. The largest face of each is compared."
@@ -23,7 +33,7 @@ def verdict(found: Comparison) -> str:
             f"{found.distance} of {found.bits} bits differ. This checkpoint is not calibrated at "
             "this length, so there is no verdict.",
         )
-    word = "likely the same person" if found.same_person else "probably different people"
+    word = verdict_words(found.same_person, found.probability or 0.0)
     return say(
         f"{found.distance} of {found.bits} bits differ, {word}.",
         "good" if found.same_person else "far",

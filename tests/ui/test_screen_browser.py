@@ -512,22 +512,39 @@ def test_a_phone_has_one_column_in_order_and_nothing_sticks_out(
         assert page.evaluate(wide) <= 390, tab
 
 
-def test_axe_finds_nothing_of_ours(app: str, visit: Visit) -> None:
-    page = visit(app)
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_of_ours(app: str, visit: Visit, dark: bool) -> None:
+    page = visit(app, dark=dark)
     page.locator("#matches .card").first.click()
     expect(page.locator("#match .compare")).to_have_count(2)
     page.locator("#code .cell").first.click()
     expect(page.locator("#code .bit")).to_be_visible()
+    finished = {
+        "Gallery": "#map circle",
+        "Methods": "#methods .method",
+        "How good is it": "#quality table",
+    }
     found = {}
     for tab in TABS:
         page.get_by_role("tab", name=tab, exact=True).click()
         expect(page.get_by_role("tab", name=tab, exact=True)).to_have_attribute(
             "aria-selected", "true"
         )
+        expect(page.locator(finished.get(tab, "#header")).first).to_be_visible()
         for violation in Axe().run(page).response["violations"]:
-            if violation["id"] not in GRADIO_FINDINGS:
-                found[tab, violation["id"]] = [n["html"][:200] for n in violation["nodes"][:3]]
+            nodes = [
+                node["html"][:200]
+                for node in violation["nodes"]
+                if violation["id"] not in GRADIO_FINDINGS or is_ours(page, node["target"][0])
+            ]
+            if nodes:
+                found[tab, violation["id"]] = nodes[:3]
     assert not found
+
+
+def is_ours(page: Page, selector: str) -> bool:
+    """Whether an element is in a part that this project draws, and not in Gradio's own."""
+    return page.evaluate("(s) => Boolean(document.querySelector(s)?.closest('.part'))", selector)
 
 
 def test_a_result_that_is_over_says_so(launch: Callable[..., str], visit: Visit) -> None:

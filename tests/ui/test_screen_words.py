@@ -101,6 +101,21 @@ def test_the_limit_is_drawn_between_the_matches(fake: FaceRetriever) -> None:
     assert "% same person" in html
 
 
+def test_over_the_limit_but_more_likely_one_person_is_no_verdict(fake: FaceRetriever) -> None:
+    options = replace(OPTIONS, threshold=0)
+    view = seen(fake, ((250, 130, 120), 300), options=options)
+    chances = [m.probability for m in view.matches[0]]
+    assert chances[0] > 0.5 > chances[-1]
+    html = render.matches(view)
+    _, unsure, far = re.split("Over the limit, undecided: over 0|Probably different people", html)
+    assert unsure.count('class="card dim"') == sum(chance >= 0.5 for chance in chances)
+    assert far.count('class="card dim"') == sum(chance < 0.5 for chance in chances)
+    session = handlers.choose_match(view.session, view.matches[0][0].id)
+    detail = render.detail(handlers.look(fake, session, options))
+    assert "over the limit, yet undecided" in detail
+    assert "different people" not in detail
+
+
 def test_cells_show_the_bits_and_outline_those_that_differ(fake: FaceRetriever) -> None:
     view = seen(fake, (RED, 300))
     farthest = view.matches[0][-1]
