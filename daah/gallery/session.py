@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,10 +29,12 @@ class _Row:
 class SessionGallery:
     """Faces that one visitor added. Never changed: `add` and `remove` return another one.
 
-    Ids are negative, so that they never meet those of a stored gallery.
+    Ids are negative, so that they never meet those of a stored gallery. born: time.monotonic() of
+    the last change.
     """
 
     rows: tuple[_Row, ...] = ()
+    born: float = field(default_factory=time.monotonic)
 
     def add(self, person: str, photo: str, encoded: EncodedFace) -> SessionGallery:
         """With one more face; the same person and photo again replaces the entry.

@@ -18,13 +18,14 @@ from daah.ui.uploads import Sweeper
 class Forgetter:
     """Drops, at every call, what Gradio holds of visitors for longer than `seconds`.
 
-    A State for which `is_over` holds becomes None, with the page drawn from it. A session not used
-    for `seconds` loses its page too, and answers that nobody fetched; one whose page was closed
-    loses all its States. So do notes of uploads: their progress, and names of deleted files.
+    A State becomes what `kept` makes of it; if that is something else, the page drawn from it goes.
+    A session not used for `seconds` loses its page too, and answers that nobody fetched; one whose
+    page was closed loses all its States. So do notes of uploads: their progress, and names of
+    deleted files.
     """
 
-    def __init__(self, demo: gr.Blocks, seconds: float, is_over: Callable[[Any], bool]) -> None:
-        self._demo, self._seconds, self._is_over = demo, seconds, is_over
+    def __init__(self, demo: gr.Blocks, seconds: float, kept: Callable[[Any], Any]) -> None:
+        self._demo, self._seconds, self._kept = demo, seconds, kept
         self._sessions, self._uploads = Ages(), Ages()
 
     def __call__(self) -> None:
@@ -54,9 +55,9 @@ class Forgetter:
 
     def _forget(self, session: Any, idle: bool) -> None:
         values = list(session.state_data.items())
-        over = [i for i, value in values if self._is_over(value)]
+        over = [i for i, value in values if self._kept(value) is not value]
         for component in over:
-            session.state_data[component] = None  # without a value it would start anew
+            session.state_data[component] = self._kept(session.state_data[component])
         if idle and session.is_closed:
             for component, _ in values:
                 if component not in over:
@@ -68,7 +69,7 @@ class Forgetter:
 
 
 def forgetting(
-    demo: gr.Blocks, seconds: float, every: float, is_over: Callable[[Any], bool]
+    demo: gr.Blocks, seconds: float, every: float, kept: Callable[[Any], Any]
 ) -> Callable[[Any], contextlib.AbstractAsyncContextManager[None]]:
     """A lifespan for the web server that forgets, in memory and on disk, every so many seconds."""
 
@@ -76,7 +77,7 @@ def forgetting(
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         async def work() -> None:
             sweep = Sweeper(Path(gr.utils.get_upload_folder()), seconds)
-            forget = Forgetter(demo, seconds, is_over)
+            forget = Forgetter(demo, seconds, kept)
             while True:
                 # First of all: what an earlier server left when it was killed.
                 await asyncio.to_thread(sweep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -135,12 +136,19 @@ class App(gr.Blocks):
                     ClientDisconnect: unknown,
                     OSError: full,
                 },
-                "lifespan": forgetting(self, settings.file_age, settings.sweep_seconds, self._over),
+                "lifespan": forgetting(self, settings.file_age, settings.sweep_seconds, self._kept),
             },
         }
 
-    def _over(self, value: Any) -> bool:
-        return isinstance(value, Expires) and value.expired(self.settings.file_age)
+    def _kept(self, value: Any) -> Any:
+        """What is kept of a visitor's State: itself, or nothing once its time is over."""
+        if isinstance(value, Expires) and value.expired(self.settings.file_age):
+            return None
+        if isinstance(value, SessionGallery) and len(value):
+            # Gradio's own limit goes by the wall clock, which may be set back.
+            old = time.monotonic() - value.born > 60 * self.settings.additions_minutes
+            return SessionGallery() if old else value
+        return value
 
 
 def build_app(

@@ -24,6 +24,7 @@ from PIL import Image
 from process import Process, eventually
 
 from benchmarks.visitor import Visitor
+from daah.gallery import SessionGallery
 from daah.ui import uploads
 from daah.ui.forgetting import Forgetter
 from daah.ui.layout import App
@@ -242,7 +243,7 @@ def test_sessions_go_on_time_though_the_clock_jumps(
             pending_messages_per_session={}, pending_event_ids_session={}, event_ids_to_events={}
         ),
     )
-    forget = Forgetter(demo, 500, lambda value: False)
+    forget = Forgetter(demo, 500, lambda value: value)
     forget()
     demo.state_holder.session_data["one"], demo.state_holder.time_last_used["one"] = session, used
     demo._queue.pending_messages_per_session = answers
@@ -302,6 +303,23 @@ def test_additions_are_one_visitors_and_die_with_the_session(
     assert eventually(lambda: not held.state_data, 6)
     drawn = [str(config["props"].get("value")) for config in held.components if "props" in config]
     assert not any("Zoe" in value or "data:image" in value for value in drawn)
+
+
+def test_additions_end_on_time_though_the_clock_is_set_back(
+    serve: Callable[..., str], running: list[App], red: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = Visitor(serve(additions_minutes=60))
+    own = {"own-name": "Zoe", "own-photo": visitor.photo("me.png", red)}
+    visitor.send("own-add", "click", own)
+    demo = running[-1]
+    forget = Forgetter(demo, 500, demo._kept)
+    (held,) = (v for v in demo.state_holder.session_data[visitor.session].state_data.values()
+               if isinstance(v, SessionGallery))  # fmt: skip
+    forget()
+    assert "Zoe" in visitor.send("name", "change", {"name": "zoe"}).values["people"]
+    object.__setattr__(held, "born", held.born - 3601)
+    forget()
+    assert "Nobody named" in visitor.send("name", "change", {"name": "zoe"}).values["people"]
 
 
 def test_an_answer_that_nobody_fetches_is_forgotten(

@@ -308,7 +308,7 @@ def test_what_is_over_is_forgotten_with_the_page_drawn_from_it() -> None:
         event_ids_to_events={},
     )
     demo = SimpleNamespace(state_holder=holder, _queue=queue)
-    Forgetter(demo, 600, lambda value: value == "old")()
+    Forgetter(demo, 600, lambda value: None if value == "old" else value)()
     assert holder.session_data["over"].state_data == {1: None, 2: "own"}
     assert holder.session_data["over"].config_values[7]["props"] == {"label": "x"}
     assert holder.session_data["fresh"].config_values[7]["props"]["value"] == "a photo"
