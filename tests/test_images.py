@@ -24,7 +24,7 @@ pytestmark = [
 
 CORPUS = {case.name: case for case in corpus()}
 
-#: What one photo may take, as docs/security.md promises.
+#: What one photo may take, as SECURITY.md promises.
 SECONDS, MEGABYTES = 2.0, 300
 
 
