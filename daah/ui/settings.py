@@ -43,8 +43,8 @@ class Settings:
     matches: int = 8
     #: A gallery page that draws more faces than this is slow on a phone.
     people_per_page: int = 40
-    #: Sessions kept by Gradio; each holds the page as last drawn and its photo: a megabyte mostly, ten
-    #: at most.
+    #: Sessions kept by Gradio; each holds the page as last drawn and its photo: a megabyte mostly,
+    #: ten at most.
     max_sessions: int = 500
 
     #: Where the code can be read; shown in the header when it is set.
