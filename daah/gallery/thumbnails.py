@@ -32,8 +32,16 @@ class Thumbnails:
 
     def write(self, id: int, aligned: np.ndarray) -> None:
         """Save an aligned face (150, 150, 3) uint8, replacing the old one in one step."""
+        self._replace(id, _encode(aligned))
+
+    def copy(self, id: int, source: Thumbnails) -> None:
+        """Take over the face of `id` from another gallery as it is, after the checks of `read`."""
+        data = source._bytes(id)
+        source._decoded(id, data)
+        self._replace(id, data)
+
+    def _replace(self, id: int, data: bytes) -> None:
         path = self.path(id)
-        data = _encode(aligned)
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,10 +53,15 @@ class Thumbnails:
 
     def read(self, id: int) -> np.ndarray:
         """The aligned face (150, 150, 3) uint8 of an entry; GalleryError when it is not there."""
+        return self._decoded(id, self._bytes(id))
+
+    def _bytes(self, id: int) -> bytes:
         try:
-            data = self.path(id).read_bytes()
+            return self.path(id).read_bytes()
         except OSError:
             raise GalleryError(f"The gallery has no picture of entry {id}.") from None
+
+    def _decoded(self, id: int, data: bytes) -> np.ndarray:
         try:
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
                 image.verify()  # the decoder itself stops before the last checksums

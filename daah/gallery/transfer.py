@@ -39,11 +39,11 @@ def copy(source: Gallery, target: Gallery, progress: Progress | None = None) -> 
             credit=_joined(target.provenance.credit, held.credit),
         )
     target.describe(complete=False)
-    faces = Thumbnails(target.folder / "faces")
+    faces, theirs = Thumbnails(target.folder / "faces"), Thumbnails(source.folder / "faces")
     total, done = source.count(), 0
     for rows in source.store.scan(batch=_BATCH):
         for id_ in rows.ids.tolist():
-            faces.write(id_, source.thumbnail(id_))
+            faces.copy(id_, theirs)
         target.store.upsert(rows.ids, rows.codes, rows.meta)
         done += len(rows.ids)
         if progress:
