@@ -38,7 +38,7 @@ from daah import sources
 from daah.ui.examples import EXAMPLES
 
 SIZE = (640, 480)
-PROMISE = "at least 8"
+PROMISE = "at least 8, on a free machine"
 
 
 def film(rgb: np.ndarray) -> bytes:

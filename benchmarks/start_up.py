@@ -131,8 +131,13 @@ def measure(gallery: Path | None = None) -> list[dict[str, object]]:
         after_start = app.peak_megabytes()
         use_everything(app.url)
         rows = [
-            ("From the start to the first answer", app.seconds, "s", "under 20 s"),
-            ("Processor time until then", app.processor_seconds, "s", ""),
+            (
+                "From the start to the first answer",
+                app.seconds,
+                "s",
+                "under 20 s, on a free machine",
+            ),
+            ("Processor time until then", app.processor_seconds, "s", "under 20 s"),
             ("Memory at the most until then", after_start, "MB", "under 2,000 MB"),
             ("Memory at the most, all tabs used", app.peak_megabytes(), "MB", "under 2,000 MB"),
         ]

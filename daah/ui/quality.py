@@ -24,10 +24,11 @@ _LARGEST = 20 * 2**20
 
 @dataclass(frozen=True)
 class Picture:
-    """A committed figure: its file and the words that stand for it."""
+    """A committed figure: its file and the words that stand for it. wide: needs the whole width."""
 
     path: Path
     alt: str
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ _QUESTIONS = (
     ),
 )
 
-#: Reports that say of which checkpoint everything of their run is.
-_RUNS = ("open-set", "closed-set")
+#: The report that says of which checkpoint everything of its run is.
+_RUN = "open-set"
 
 #: Reports that name no checkpoint because their run's own does.
 _OF_A_RUN = ("unknown-people", "attention", "slices")
@@ -118,7 +119,13 @@ _ALT = {
     "compare-precision-recall": "Precision and recall of each method at the longest code",
     "compare-precision-at-k": "Share of right faces among the first k, for each method",
     "bench": "Time and memory against peers",
+    "learning": "Losses and validation figures of a training, epoch by epoch",
+    "stores": "Time of a search by the number of faces in the gallery",
 }
+
+
+#: Figures made of many small pictures.
+_WIDE = ("masks", "attention-masks", "retrieval")
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,7 @@ def sections(encoders: Sequence[FaceEncoder], folder: Path = RESULTS) -> list[Se
     owners = {
         report.prefix: names.get(report.checkpoint)
         for report in reports
-        if report.kind in _RUNS and report.checkpoint
+        if report.kind == _RUN and report.checkpoint
     }
 
     def owner(report: _Report) -> str | None:
@@ -181,10 +188,12 @@ def sections(encoders: Sequence[FaceEncoder], folder: Path = RESULTS) -> list[Se
         if owner(report) is not None
         for table in plain(report.path.name, report.values)
     ]
+    asked = {figure for *_, figures, _ in _QUESTIONS for figure in figures}
     pictures = tuple(
-        Picture(path, path.stem.replace("-", " ").capitalize())
+        Picture(path, _ALT.get(kind) or path.stem.replace("-", " ").capitalize())
         for path in _figures(folder)
-        if not _named(path, _ALT)[0]
+        for kind in [_named(path, _ALT)[0]]
+        if kind not in asked and not kind.startswith("compare")
     )
     if unknown or pictures:
         words = "What else was measured?"
@@ -236,9 +245,9 @@ def _pictures(
     for path in _figures(folder):
         named, prefix = _named(path, _ALT)
         if named in figures and owners.get(prefix, "") is not None:
-            found.append(
-                (tuple(figures).index(named), Picture(path, f"{_ALT[named]}{_of(prefix)}"))
-            )
+            order = tuple(figures).index(named), prefix  # those of a prefix after the main ones
+            words = f"{_ALT[named]}{_of(prefix)}"
+            found.append((order, Picture(path, words, wide=named in _WIDE)))
     return tuple(picture for _, picture in sorted(found, key=lambda item: item[0]))
 
 

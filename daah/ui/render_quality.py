@@ -50,8 +50,9 @@ def comparison(found: Section) -> str:
 def _picture(picture: Picture) -> str:
     data = base64.b64encode(picture.path.read_bytes()).decode("ascii")
     kind = _TYPES[picture.path.suffix]
+    wide = ' class="wide"' if picture.wide else ""
     return (
-        f'<figure><img alt="{escape(picture.alt)}" src="data:{kind};base64,{data}">'
+        f'<figure{wide}><img alt="{escape(picture.alt)}" src="data:{kind};base64,{data}">'
         f"<figcaption>{escape(picture.alt)}</figcaption></figure>"
     )
 
