@@ -411,9 +411,8 @@ class SearchTab:
         limit = _threshold(retriever, bits)
         changed = {self.position: int(wanted), self.length: bits}
         if bits != length:
-            changed[self.threshold] = gr.Slider(
-                value=limit, maximum=bits // 2, info=_threshold_info(retriever, bits)
-            )
+            # The range stays: what is on its way may still hold the longer code's limit.
+            changed[self.threshold] = gr.Slider(value=limit, info=_threshold_info(retriever, bits))
         else:
             limit = controls[1]
         if not self._here(session):
