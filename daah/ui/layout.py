@@ -92,6 +92,8 @@ class App(gr.Blocks):
         except DaahError as problem:
             raise Refusal(str(problem)) from None
         finally:
+            if more.get("state") is not None:
+                _renumber(more["state"])
             if getattr(more.get("block_fn"), "api_name", None) == ENDPOINT:
                 # It has no state, and would push visitors' sessions out of those that are kept.
                 self.state_holder.session_data.pop(more.get("session_hash"), None)
@@ -193,6 +195,16 @@ def build_app(
         api_open=False,
     )
     return demo
+
+
+def _renumber(state: Any) -> None:
+    """Give what Gradio made anew in a session the number of what it stands for.
+
+    It makes a component, under a number of its own, for each output that an event leaves as it is;
+    the next values of that output would be kept under ever new numbers, as long as the session.
+    """
+    for number, block in state.blocks_config.blocks.items():
+        block._id = number
 
 
 class Notice(App):

@@ -378,6 +378,24 @@ def test_sessions_are_as_many_as_is_set(serve: Callable[..., str], running: list
     assert sorted(held) == [f"visitor{number}" for number in range(35, 40)]
 
 
+def test_a_session_does_not_grow_with_what_is_asked_of_it(
+    public: str, running: list[App], red: bytes
+) -> None:
+    visitor = Visitor(public)
+    photo = visitor.photo("a.png", red)
+    sizes = []
+    for _ in range(4):
+        for element in ("photo", "count", "strength", "threshold"):
+            assert visitor.send(element, values={"photo": photo}).error == ""
+        (held,) = (
+            app.state_holder.session_data[visitor.session]
+            for app in running
+            if visitor.session in app.state_holder.session_data
+        )
+        sizes.append((len(held.blocks_config.blocks), len(held.config_values)))
+    assert len(set(sizes)) == 1
+
+
 def test_the_endpoint_pushes_nobodys_session_out(
     serve: Callable[..., str], running: list[App], red: bytes
 ) -> None:
