@@ -24,6 +24,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from benchmarks.visitor import Visitor
 from daah.errors import ConfigError, DataError, GalleryError, ImageError
 from daah.gallery import SessionGallery
 from daah.models.encoder import FaceEncoder
@@ -33,6 +34,7 @@ from daah.ui.components import Photo
 from daah.ui.desk import Desk
 from daah.ui.examples import EXAMPLES, PAIRS
 from daah.ui.forgetting import Forgetter
+from daah.ui.layout import build_app
 from daah.ui.live import Live
 from daah.ui.render import data_uri
 from daah.ui.session import MODEL, Options
@@ -47,6 +49,13 @@ def saved(path: Path, rgb: np.ndarray) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(rgb).save(path)
     return str(path)
+
+
+def png(rgb: np.ndarray) -> bytes:
+    """Pixels as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 # ------------------------------------------------------------------------------------------ live
@@ -91,6 +100,38 @@ def test_a_frame_is_dropped_while_another_is_at_work(fake: FaceRetriever) -> Non
     leave.set()
     worker.join()
     assert live.frame(data_uri(photo()))["faces"] == []
+
+
+def test_a_frame_does_not_wait_behind_a_search(fake: FaceRetriever) -> None:
+    entered, leave = threading.Event(), threading.Event()
+    detect = fake.detector.detect
+
+    def slow(rgb: np.ndarray, min_face: float | None = None) -> list:
+        if min_face is None:  # a search; Live says how small a face may be
+            entered.set()
+            leave.wait(20)
+        return detect(rgb)
+
+    fake.detector.detect = slow
+    demo = build_app(fake, Settings(), {})
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True)
+    try:
+        visitor, other = Visitor(url), Visitor(url)
+        value = visitor.photo("red.png", png(photo((RED, 300))))
+        searching = threading.Thread(target=visitor.send, args=("photo", "input", {"photo": value}))
+        searching.start()
+        assert entered.wait(20)
+        (live,) = (c["id"] for c in other.config["components"]
+                   if c["props"].get("elem_id") == "live")  # fmt: skip
+        asked = {"data": data_uri(photo((BLUE, 300))), "component_id": live, "fn_name": "frame"}
+        reply = other.post("/gradio_api/component_server", asked | {"session_hash": other.session})
+        assert json.loads(reply.body)["faces"][0]["name"] == "blue"
+        assert searching.is_alive()
+        leave.set()
+        searching.join(30)
+    finally:
+        leave.set()
+        demo.close()
 
 
 # --------------------------------------------------------------------------------------- gallery
