@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import tempfile
@@ -11,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import fake_retriever
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 # Gradio reads these when it is imported: uploads of a test run lie in a folder of its own.
 os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="daah-uploads-"))
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from staging import film, motion_jpeg, serve
 
 from daah.config import PAPER
 from daah.models.checkpoint import save_checkpoint
@@ -60,12 +59,6 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def serve(demo: App) -> str:
-    """Start an app beside the tests; its address."""
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True)
-    return url
-
-
 @pytest.fixture(scope="session")
 def app(retriever: FaceRetriever) -> Iterator[str]:
     """The address of the real app: shipped model, ORL's gallery, settings of a public host."""
@@ -103,30 +96,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory, orl_photos: list[Photo]) -
     SCREENSHOTS.mkdir(exist_ok=True)
     camera = tmp_path_factory.mktemp("camera") / "film.mjpeg"
     shown = next(photo.rgb for photo in orl_photos if photo.name == "s12/9")
-    camera.write_bytes(_motion_jpeg(film(shown)))
+    camera.write_bytes(motion_jpeg(film(shown)))
     arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={camera}"]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=arguments)
         yield chromium
         chromium.close()
-
-
-def film(rgb: np.ndarray) -> list[np.ndarray]:
-    """A face that moves a little, as frames (480, 640, 3) uint8."""
-    face = Image.fromarray(rgb).resize((330, 402), Image.Resampling.BICUBIC)
-    frames = []
-    for i in range(12):
-        frame = Image.new("RGB", (640, 480), (96, 96, 96))
-        frame.paste(face, (150 + 2 * abs(6 - i), 40))
-        frames.append(np.array(frame))
-    return frames
-
-
-def _motion_jpeg(frames: list[np.ndarray]) -> bytes:
-    buffer = io.BytesIO()
-    for frame in frames:
-        Image.fromarray(frame).save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
 
 
 @pytest.fixture

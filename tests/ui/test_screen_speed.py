@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conftest import film
+from staging import film
 
 from benchmarks.visitor import Visitor
 from daah.retrieval import FaceRetriever

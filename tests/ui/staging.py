@@ -1,0 +1,35 @@
+"""What a visit needs besides a page: an app that serves, and somebody in front of the camera."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from daah.ui.layout import App
+
+
+def serve(demo: App) -> str:
+    """Start an app beside the tests; its address."""
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True)
+    return url
+
+
+def film(rgb: np.ndarray) -> list[np.ndarray]:
+    """A face that moves a little, as frames (480, 640, 3) uint8."""
+    face = Image.fromarray(rgb).resize((330, 402), Image.Resampling.BICUBIC)
+    frames = []
+    for i in range(12):
+        frame = Image.new("RGB", (640, 480), (96, 96, 96))
+        frame.paste(face, (150 + 2 * abs(6 - i), 40))
+        frames.append(np.array(frame))
+    return frames
+
+
+def motion_jpeg(frames: list[np.ndarray]) -> bytes:
+    """Frames (H, W, 3) uint8 as the file that Chromium takes for a camera."""
+    buffer = io.BytesIO()
+    for frame in frames:
+        Image.fromarray(frame).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
