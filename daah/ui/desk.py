@@ -192,10 +192,10 @@ class Desk:
 
 
 def shipped_others(retriever: FaceRetriever) -> dict[str, Path]:
-    """Checkpoints that stand beside the shipped one, by name."""
+    """Shipped checkpoints other than the one at hand, by name."""
     folder = retrieval.DEFAULT_CHECKPOINT.parent
     return {
         path.stem: path
         for path in sorted(folder.glob("*.safetensors"))
-        if path.stem != retriever.encoder.name and path != retrieval.DEFAULT_CHECKPOINT
+        if path.stem != retriever.encoder.name
     }

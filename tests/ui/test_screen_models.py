@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from fake_retriever import PEOPLE, photo
 
+from daah import codes
 from daah.errors import CheckpointError, GalleryError
 from daah.gallery import SessionGallery
 from daah.retrieval import FaceRetriever
 from daah.ui import collection, desk, handlers, methods
 from daah.ui.desk import Desk
+from daah.ui.layout import build_app
 from daah.ui.session import MODEL, PAINTED, Options
 from daah.ui.settings import Settings
 
@@ -128,3 +130,33 @@ def test_checkpoints_beside_the_shipped_one_are_offered(
 ) -> None:
     monkeypatch.setattr(desk.retrieval, "DEFAULT_CHECKPOINT", paper.parent / "demo.safetensors")
     assert desk.shipped_others(fake) == {"paper": paper}
+    fake.encoder.name = "paper"
+    assert desk.shipped_others(fake) == {}
+
+
+def test_a_page_over_a_model_of_one_length_hides_the_slider(both: Desk) -> None:
+    demo = build_app(both.serving("paper"), Settings(), {})
+    parts = {block.elem_id: block for block in demo.blocks.values()}
+    assert parts["bits"].visible is False
+    assert parts["threshold"].maximum == 24
+    assert parts["model"].visible is False
+    assert "48 bits" in parts["code"].value
+
+
+def test_the_shipped_models_are_chosen_between_and_agree_with_their_cards(
+    retriever: FaceRetriever,
+) -> None:
+    """The paper's network is a closed set's, so it does worse on strangers, but far from chance."""
+    both = Desk(retriever, Settings(), desk.shipped_others(retriever))
+    assert list(both.others) == ["paper"]
+    encoder = both.encoder("paper")
+    assert (encoder.recipe, encoder.bits) == ("paper", 48)
+    entries = list(retriever.gallery.entries())[::4]
+    faces = np.stack([retriever.gallery.thumbnail(entry.id) for entry in entries])
+    packed = codes.pack(codes.sign(encoder.encode(faces)[0]))
+    distance = codes.hamming(packed, packed).astype(float)
+    np.fill_diagonal(distance, np.inf)
+    people = np.array([entry.person for entry in entries])
+    alone = np.array([(people == person).sum() == 1 for person in people])
+    right = people[distance.argmin(1)] == people
+    assert right[~alone].mean() > 0.3  # chance is one in forty
