@@ -59,7 +59,8 @@ def _picture(picture: Picture) -> str:
 
 def table(given: Table) -> str:
     """A table that scrolls sideways on a phone, its note and its source below."""
-    head = "".join(f'<th scope="col">{escape(c)}</th>' for c in given.columns)
+    # A header without words is no header to a screen reader.
+    head = "".join(f'<th scope="col">{escape(c)}</th>' if c else "<td></td>" for c in given.columns)
     rows = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'
         + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
@@ -69,8 +70,9 @@ def table(given: Table) -> str:
     title = f"<h3>{escape(given.title)}</h3>" if given.title else ""
     head = f"<thead><tr>{head}</tr></thead>" if any(given.columns) else ""
     source = f" Source: {escape(given.source)}." if given.source else ""
-    # Regions need names of their own.
-    name = escape(" ".join(f"Table. {given.title} {given.note} {given.source}".split()))
+    # Regions need names of their own, and one report may fill several tables.
+    span = f"{given.rows[0][0]} to {given.rows[-1][0]}." if given.rows else ""
+    name = escape(" ".join(f"Table. {given.title} {span} {given.note} {given.source}".split()))
     return (
         f'{title}<div class="scroll" tabindex="0" role="region" aria-label="{name}">'
         f"<table>{head}<tbody>{rows}</tbody></table></div>"
