@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import time
 from dataclasses import replace
 
 import fake_retriever
@@ -10,12 +12,14 @@ import numpy as np
 import pytest
 from fake_retriever import PEOPLE, photo
 
+from benchmarks.visitor import Visitor
 from daah.comparison_models import SHIPPED, load_models
 from daah.errors import CheckpointError, ImageError
 from daah.gallery import SessionGallery
 from daah.retrieval import FaceRetriever
 from daah.ui import methods, quality, render_methods, render_quality
 from daah.ui.desk import Desk
+from daah.ui.layout import build_app
 from daah.ui.methods import Lineup
 from daah.ui.settings import Settings
 
@@ -142,3 +146,24 @@ def test_a_gallery_too_large_to_encode_says_which_part_was_searched(lineup: Line
     part = replace(lineup, searched=5000, total=123456)
     assert "5,000 of 123,456 gallery faces" in render_methods.rows(part)
     assert np.array_equal(part.face.aligned, lineup.face.aligned)
+
+
+def test_a_lineup_is_forgotten_on_time(fake: FaceRetriever) -> None:
+    demo = build_app(fake, Settings(keep_seconds=3, sweep_seconds=1), {})
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True)
+
+    def held() -> int:
+        gc.collect()
+        return sum(type(one) is Lineup for one in gc.get_objects())
+
+    try:
+        before = held()
+        found = Visitor(url).send("methods-examples", "select", event_data={"do": "e", "index": 0})
+        assert "methods at 48 bits" in found.values["methods-sentence"]
+        assert held() == before + 1
+        deadline = time.monotonic() + 30
+        while held() > before and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert held() == before
+    finally:
+        demo.close()
