@@ -4,9 +4,9 @@
     python -m benchmarks.soak --visitors 5 --requests 10 --rounds 1 --out /tmp/soak
 
 Each visitor has a photo of another person of ORL, and first does alone everything it will do later:
-those are the answers it must get again while the others ask too. Then, twice: every visitor sends
-its requests one after another, all visitors at once. A tenth of the requests are searches of the
-page, a tenth calls of the endpoint, the rest controls of the page (matches to show, limit, code
+those are the answers it must get again while the others ask too. Then, five times: every visitor
+sends its requests one after another, all visitors at once. A tenth of the requests are searches of
+the page, a tenth calls of the endpoint, the rest controls of the page (matches to show, limit, code
 length, heatmap), which answer from what the visitor's session holds. Then the same visitors send
 frames to Live, which follows one camera at a time and drops the frames of others. At last more
 searches come at once than the queue takes. Nothing is repeated; the number of requests is fixed.
@@ -416,7 +416,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--visitors", type=int, default=20, help="at most 40")
     parser.add_argument("--requests", type=int, default=50, help="of each visitor in a round")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, required=True, help="OUT.json and OUT.png are written")
     asked = parser.parse_args()
     report = soak(asked.visitors, asked.requests, asked.rounds)

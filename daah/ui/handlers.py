@@ -189,10 +189,11 @@ def choose_bit(retriever: FaceRetriever, session: Session, options: Options, bit
     """Show what decides this bit. The per-bit view of a face is computed on its first bit."""
     if session.bit == bit or not 0 <= bit < retriever.bits or not session.encoded[MODEL]:
         return replace(session, bit=None)
-    key = (options.attention, session.face)
+    attention = session.attention(options.attention)
+    key = (attention, session.face)
     regions = session.regions
     if key not in regions:
-        encoded = session.faces(options.attention)[session.face]
+        encoded = session.faces(attention)[session.face]
         regions = {**regions, key: explain.bit_regions(retriever.encoder, encoded, grid=GRID)}
     return replace(session, bit=bit, regions=regions)
 
@@ -217,6 +218,9 @@ def look(
     own: SessionGallery | None = None,
 ) -> View:
     """Rank the gallery for every face, as the options say. Encodes no face of the visitor."""
+    options = replace(options, attention=session.attention(options.attention))
+    if session.bit is not None and (options.attention, session.face) not in session.regions:
+        session = replace(session, bit=None)  # chosen under another attention
     faces = session.faces(options.attention)
     matches = tuple(rank(retriever, face, options, own) for face in faces)
     shown = matches[session.face] if faces else ()

@@ -77,6 +77,13 @@ class Session(Expires):
         """Itself: it never changes, and Gradio copies a State's first value for every visitor."""
         return self
 
+    def attention(self, wanted: str) -> str:
+        """`wanted`, or the model's own while nothing was encoded without attention yet.
+
+        A control may be moved while that is still waiting for its turn.
+        """
+        return MODEL if wanted == OFF and OFF not in self.encoded else wanted
+
     def faces(self, attention: str) -> tuple[EncodedFace, ...]:
         """The faces under `attention`; those not painted yet keep the model's own mask."""
         if attention == OFF:

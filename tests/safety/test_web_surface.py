@@ -378,6 +378,20 @@ def test_sessions_are_as_many_as_is_set(serve: Callable[..., str], running: list
     assert sorted(held) == [f"visitor{number}" for number in range(35, 40)]
 
 
+def test_controls_in_another_order_than_the_page_has_them(visitor: Visitor, red: bytes) -> None:
+    """A slider is moved while a change of attention still waits for its turn."""
+    visitor.send("photo", values={"photo": visitor.photo("a.png", red)})
+    chosen = visitor.send("code", "select", event_data={"index": 3})
+    assert chosen.values["code"]
+    for attention in ("off", "painted", "on", "off"):
+        for element in ("strength", "count", "threshold", "bits"):
+            outcome = visitor.send(element, values={"attention": attention})
+            assert outcome.error == ""
+            assert "code" in outcome.values
+        outcome = visitor.send("code", "select", {"attention": attention}, {"index": 5})
+        assert outcome.error == ""
+
+
 def test_a_session_does_not_grow_with_what_is_asked_of_it(
     public: str, running: list[App], red: bytes
 ) -> None:
