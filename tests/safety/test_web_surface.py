@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -301,6 +302,44 @@ def test_events_without_their_data_or_with_other_data(
         outcome = visitor.send(element, trigger, {"attention": "painted"}, data)
         assert outcome.error == "" or outcome.error.endswith(".")
         assert outcome.error != "None"
+
+
+def test_random_events_after_a_search(visitor: Visitor, red: bytes) -> None:
+    """Any event with any values that its inputs may have, and any data, in any order."""
+    rng = random.Random(19)
+    photo = visitor.photo("a.png", red)
+    known = {c["id"]: (c["type"], c["props"]) for c in visitor.config["components"]}
+    events = [d for d in visitor.config["dependencies"] if d["targets"] and d["targets"][0][0]]
+    events = [d for d in events if d["queue"] is False]
+
+    def value(id_: int) -> Any:
+        kind, props = known[id_]
+        if kind in ("radio", "dropdown"):
+            return rng.choice([choice[1] for choice in props["choices"]])
+        if kind == "slider":
+            return rng.choice([props["value"], props["minimum"], props["maximum"]])
+        return {"image": photo, "textbox": "red", "state": None}.get(kind, props.get("value"))
+
+    def data() -> dict[str, Any]:
+        does = ["face", "map", "search", "code", "remove", "open", "bit", "match", "undo"]
+        values = [0, 1, 127, -1, 0.5, "1", "x", None, [], 2**63]
+        drawn = {key: rng.choice(values) for key in ("index", "id", "x", "y", "mask", "name")}
+        return {"do": rng.choice(does), **drawn}
+
+    for number in range(150):
+        if number % 30 == 0:
+            visitor.send("photo", values={"photo": photo})
+        event = rng.choice(events)
+        body = {
+            "data": [value(id_) for id_ in event["inputs"]],
+            "event_data": data(),
+            "fn_index": event["id"],
+            "trigger_id": event["targets"][0][0],
+            "session_hash": visitor.session,
+        }
+        reply = visitor.post("/gradio_api/run/predict", body)
+        assert reply.status in (200, 500)
+        assert reply.status == 200 or json.loads(reply.body)["error"].endswith(".")
 
 
 def test_text_boxes_without_text(visitor: Visitor) -> None:
