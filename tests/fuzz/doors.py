@@ -126,7 +126,7 @@ def _checkpoints(folder: Path) -> Door:
         )  # fmt: skip
 
     header = content[: int.from_bytes(content[:8], "little") + 8]
-    return Door(check, [b"", *edits(header, 40), *edits(content, 40), b"\x01", b"\xff\xff\x70"])
+    return Door(check, [b"", *edits(header, 20), *edits(content, 10), b"\x01", b"\xff\xff\x70"])
 
 
 def _containers(folder: Path) -> Door:

@@ -49,7 +49,7 @@ def main() -> None:
                 traceback.print_exc()
                 raise
 
-        limits = [f"-max_total_time={asked.seconds}", f"-max_len={asked.longest}", "-timeout=30"]
+        limits = [f"-max_total_time={asked.seconds}", f"-max_len={asked.longest}", "-timeout=120"]
         limits += ["-rss_limit_mb=3000", f"-artifact_prefix={scratch}/"]
         atheris.Setup([sys.argv[0], *limits, str(seeds)], once)
         atheris.Fuzz()

@@ -13,9 +13,9 @@ CORPUS = Path(__file__).parent / "corpus"
 #: Random changes of seeds that each door is tried with, as time allows.
 CHANGES = {
     "images": 300,
-    "checkpoints": 20,
+    "checkpoints": 15,
     "containers": 100,
-    "descriptions": 80,
+    "descriptions": 40,
     "galleries": 60,
     "gallery-json": 200,
     "maps": 100,
@@ -70,7 +70,7 @@ def test_whatever_comes_in_is_read_or_refused(name: str, doors: dict) -> None:
             door.check(data)
         except Exception as error:
             raise AssertionError(f"{name}: {data[:300]!r} ({len(data)} bytes)") from error
-    assert len(tried) > 100
+    assert len(tried) > 60
 
 
 def test_every_door_is_tried(doors: dict) -> None:
