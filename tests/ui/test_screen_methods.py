@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+import weakref
 from dataclasses import replace
 
 import fake_retriever
@@ -152,18 +153,19 @@ def test_a_lineup_is_forgotten_on_time(fake: FaceRetriever) -> None:
     demo = build_app(fake, Settings(keep_seconds=3, sweep_seconds=1), {})
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True)
 
-    def held() -> int:
+    def held() -> list[weakref.ref]:
+        """Line-ups over the six faces of this gallery."""
         gc.collect()
-        return sum(type(one) is Lineup for one in gc.get_objects())
+        every = (one for one in gc.get_objects() if type(one) is Lineup)
+        return [weakref.ref(one) for one in every if one.total == 6]
 
     try:
-        before = held()
         found = Visitor(url).send("methods-examples", "select", event_data={"do": "e", "index": 0})
         assert "methods at 48 bits" in found.values["methods-sentence"]
-        assert held() == before + 1
+        assert held()
         deadline = time.monotonic() + 30
-        while held() > before and time.monotonic() < deadline:
+        while held() and time.monotonic() < deadline:
             time.sleep(0.5)
-        assert held() == before
+        assert held() == []
     finally:
         demo.close()

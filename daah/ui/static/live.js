@@ -35,8 +35,9 @@ const load = (source) => new Promise((done) => {
   image.src = source;
 });
 
-const draw = async (answer) => {
+const draw = async (answer, mine) => {
   const heats = await Promise.all(answer.faces.map((face) => load(face.heat)));
+  if (stream !== mine) return; // stopped meanwhile
   canvas.width = answer.width;
   canvas.height = answer.height;
   const pen = canvas.getContext("2d");
@@ -118,7 +119,8 @@ const loop = async (mine) => {
       await new Promise((done) => setTimeout(done, 250));
       continue;
     }
-    await draw(answer);
+    await draw(answer, mine);
+    if (stream !== mine) return;
     const now = performance.now();
     times = [...times.filter((t) => now - t < 2000), now];
     if (times.length > 1) {
