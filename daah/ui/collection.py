@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -86,11 +88,18 @@ def find_people(
     ]
     found = gallery.find_people(text) if wanted else gallery.people()
     others = []
-    for name, photos in islice(found.items(), max(0, limit - len(mine))):
+    shown = heapq.nsmallest(max(0, limit - len(mine)), found, key=_counted)
+    for name, photos in ((name, found[name]) for name in shown):
         first = next(gallery.entries(name), None)
         if first is not None:  # removed a moment ago
             others.append(Person(name, photos, first.id, False))
     return mine + others, len(mine) + len(found)
+
+
+def _counted(name: str) -> list[tuple[int, int, str]]:
+    """Sorts names as people count: s2 before s10."""
+    pieces = re.findall(r"[0-9]{1,18}|[^0-9]+", name.casefold())
+    return [(0, int(p), "") if "0" <= p[0] <= "9" else (1, 0, p) for p in pieces]
 
 
 def photos_of(gallery: Gallery, own: SessionGallery, id: int) -> list[Entry]:

@@ -367,7 +367,13 @@ def matches(view: View) -> str:
     near = [m for m in found if m.same_person]
     far = [m for m in found if not m.same_person]
     limit = plural(view.options.threshold, "different bit")
-    searched = f'<p class="hint">{plural(view.gallery, "code")} searched.</p>'
+    searched = f'<p class="hint">{plural(view.gallery, "code")} searched.'
+    if found:
+        searched += (
+            " Choose one to see which bits differ and where the model looked. "
+            f"The mark on a bar is the limit: {limit}."
+        )
+    searched += "</p>"
     out = [heading("Closest in the gallery", "h-matches"), searched]
     calibrated = all(m.probability is not None for m in found)
     within = "Likely the same person" if calibrated else "Within the limit"

@@ -51,12 +51,12 @@ def map_picture(drawn: Map, chosen: str | None) -> str:
         x, y = _place(drawn.query[None])[0]
         query = (
             f'<g class="query" transform="translate({x:.0f} {y:.0f})">'
-            '<path d="M0-22 L22 0 L0 22 L-22 0Z"/><text x="30" y="10">your face</text></g>'
+            '<path d="M0-22 L22 0 L0 22 L-22 0Z"/><text x="30" y="10">this face</text></g>'
         )
     legend = (
         '<span class="dot"></span>a photo'
         + (f' <span class="dot chosen"></span>{escape(chosen)}' if chosen else "")
-        + (' <span class="dot query"></span>your face' if query else "")
+        + (' <span class="dot query"></span>the face of Search' if query else "")
     )
     return (
         '<figure data-point="map"><div class="stage map" style="aspect-ratio:1;--ratio:1">'

@@ -148,7 +148,7 @@ def test_the_map_has_a_point_for_each_photo_and_the_visitors_face(fake: FaceRetr
     html = render_gallery.map_picture(drawn, "red")
     assert html.count("<circle") == 6
     assert html.count('class="chosen"') == 2
-    assert "your face" in html
+    assert "the face of Search" in html
 
 
 def test_a_point_of_the_picture_is_a_point_of_the_map() -> None:
@@ -165,6 +165,14 @@ def test_people_are_found_by_name_and_the_visitors_own_come_first(fake: FaceRetr
     assert (len(found), total) == (2, 4)
     assert "2 more" in render_gallery.people(found, total, lambda _: photo(), "")
     assert "Nobody named" in render_gallery.people([], 0, lambda _: photo(), "zoe")
+
+
+def test_people_are_sorted_as_people_count() -> None:
+    names = ["s10", "s2", "Zoe", "s1", "7up", "٣", "", "anna", "s" + "9" * 5000]
+    ordered = sorted(names, key=collection._counted)
+    assert ordered[:3] == ["", "7up", "anna"]
+    assert [name for name in ordered if name in ("s1", "s2", "s10")] == ["s1", "s2", "s10"]
+    assert set(ordered) == set(names)
 
 
 def test_a_photo_opens_with_others_of_the_person(fake: FaceRetriever) -> None:
