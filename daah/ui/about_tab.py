@@ -16,6 +16,12 @@ from daah.ui.render_quality import table
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 
+#: Who the people of the built-in gallery are; of another one nothing is known.
+ORL = (
+    " The photos exist to try face search on, and show volunteers of the early nineties, so your "
+    "own face is most likely not among them. They have numbers for names, s1 to s40."
+)
+
 
 class AboutTab:
     """Builds the tab inside the current Blocks."""
@@ -24,6 +30,7 @@ class AboutTab:
         gallery, settings = desk.retriever.gallery, desk.settings
         text = Template(static("about.md")).substitute(
             credit=gallery.provenance.credit or "added by hand",
+            who=ORL if gallery.provenance.source == "orl" else "",
             photos=f"{gallery.count():,}",
             people=f"{len(gallery.people()):,}",
             bits=desk.retriever.bits,

@@ -56,7 +56,7 @@ def map_picture(drawn: Map, chosen: str | None) -> str:
     legend = (
         '<span class="dot"></span>a photo'
         + (f' <span class="dot chosen"></span>{escape(chosen)}' if chosen else "")
-        + (' <span class="dot query"></span>the face of Search' if query else "")
+        + (' <span class="dot query"></span>this face, as searched for' if query else "")
     )
     return (
         '<figure data-point="map"><div class="stage map" style="aspect-ratio:1;--ratio:1">'

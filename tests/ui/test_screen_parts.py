@@ -148,7 +148,7 @@ def test_the_map_has_a_point_for_each_photo_and_the_visitors_face(fake: FaceRetr
     html = render_gallery.map_picture(drawn, "red")
     assert html.count("<circle") == 6
     assert html.count('class="chosen"') == 2
-    assert "the face of Search" in html
+    assert "this face, as searched for" in html
 
 
 def test_a_point_of_the_picture_is_a_point_of_the_map() -> None:
@@ -165,6 +165,15 @@ def test_people_are_found_by_name_and_the_visitors_own_come_first(fake: FaceRetr
     assert (len(found), total) == (2, 4)
     assert "2 more" in render_gallery.people(found, total, lambda _: photo(), "")
     assert "Nobody named" in render_gallery.people([], 0, lambda _: photo(), "zoe")
+
+
+def test_another_gallery_is_not_described_as_the_built_in_one(fake: FaceRetriever) -> None:
+    demo = build_app(fake, Settings(), {})
+    about = next(b.value for b in demo.blocks.values() if b.elem_id == "about")
+    assert "Source: " in about
+    assert "nineties" not in about
+    assert "$" not in about.split("##")[2]
+    demo.close()
 
 
 def test_people_are_sorted_as_people_count() -> None:
