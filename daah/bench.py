@@ -29,6 +29,8 @@ from skimage.data import astronaut
 from daah import codes
 from daah.errors import ConfigError
 from daah.faces import FaceDetector, principal_face
+from daah.models.encoder import load_encoder
+from daah.models.precision import bfloat16_is_fast
 from daah.parallel import Progress
 
 #: Faces a batch.
@@ -108,7 +110,19 @@ def bench(
         lambda: stored,
     ]
     if checkpoint is not None:
-        steps += [lambda: _weights(checkpoint), lambda: _memory(checkpoint)]
+        steps += [
+            # What a processor without bfloat16 pays.
+            lambda: _encoding(
+                load_encoder(checkpoint, bfloat16=False),
+                network,
+                face.aligned,
+                1,
+                repeats,
+                "float32, ",
+            ),
+            lambda: _weights(checkpoint),
+            lambda: _memory(checkpoint),
+        ]
     rows = []
     with one_thread():
         for done, step in enumerate(steps, 1):
@@ -129,6 +143,7 @@ def machine() -> dict[str, str | int]:
         "threads": 1,
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "bfloat16": "fast" if bfloat16_is_fast() else "slow, not used",
         "numpy": np.__version__,
         "facenet_pytorch": version("facenet-pytorch"),
         "dlib": version("dlib-bin"),
@@ -161,14 +176,21 @@ def alternate(
     return statistics.median(spent[0]), statistics.median(spent[1])
 
 
-def _encoding(encoder: Encoder, network: object, face: np.ndarray, batch: int, repeats: int) -> Row:
+def _encoding(
+    encoder: Encoder,
+    network: object,
+    face: np.ndarray,
+    batch: int,
+    repeats: int,
+    how: str = "",
+) -> Row:
     faces = np.repeat(face[None], batch, axis=0)
     chips = list(faces)
     ours, peer = alternate(
         lambda: encoder.encode(faces), lambda: network.compute_face_descriptor(chips), repeats
     )
     return Row(
-        f"encode one face, batch {batch}",
+        f"encode one face, {how}batch {batch}",
         "ms",
         1000 * ours / batch,
         1000 * peer / batch,

@@ -137,7 +137,7 @@ def test_the_demo_recipe_trains_resumes_and_ships_a_nested_code(faces, tmp_path:
     for person, name in zip(sorted(faces.iterdir()), names[0] + names[1], strict=True):
         (root / name).symlink_to(person)
     settings = DemoSettings(
-        batch=16, hash_steps=3, hash_people=16, spatial_steps=2, spatial_batch=4
+        batch=16, hash_starts=2, hash_steps=3, hash_people=16, spatial_steps=2, spatial_batch=4
     )
 
     def go(epochs: int, resume: bool):

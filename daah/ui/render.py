@@ -232,8 +232,8 @@ def _attention_words(view: View) -> str:
     if view.options.attention == PAINTED:
         if view.session.face in view.session.painted:
             return (
-                "This is your own mask: the model sees what you painted and nothing else. "
-                "Undo all strokes to return to the model's mask."
+                "This is your own mask: the model sees what you painted in full and the rest "
+                "dimmed. Undo all strokes to return to the model's mask."
             )
         return (
             "Paint on the face below to choose where the model may look. Until then its own mask "
@@ -241,7 +241,7 @@ def _attention_words(view: View) -> str:
         )
     return (
         "The network computes this mask and multiplies the picture by it before it makes the "
-        "code: bright regions count, dark ones are held back. It is evidence of where the model "
+        "code: bright regions count fully, dark ones are dimmed. It is evidence of where the model "
         "looked, not proof of why it decided."
     )
 
@@ -291,7 +291,7 @@ def colour_key() -> str:
     """The scale of the heatmap."""
     strip = data_uri(explain.colour_key(256, 8), 95)
     return (
-        f'<div class="key"><span>held back</span><img alt="" src="{strip}">'
+        f'<div class="key"><span>dimmed</span><img alt="" src="{strip}">'
         "<span>counts fully</span></div>"
     )
 

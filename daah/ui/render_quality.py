@@ -17,7 +17,7 @@ def section(found: Section) -> str:
     """A question with its figures and tables, or with the sentence that there are none."""
     body = "".join(_picture(p) for p in found.pictures)
     body = f'<div class="figures">{body}</div>' if body else ""
-    body += "".join(table(t) for t in found.tables)
+    body += _tables(found.tables)
     if not found.tables and not found.pictures:
         body = (
             f'<p class="missing">Not measured yet for this checkpoint '
@@ -31,19 +31,28 @@ def section(found: Section) -> str:
 
 
 def comparison(found: Section) -> str:
-    """The comparison of methods: curves first, then one table after another, the first open."""
+    """The comparison of methods: the first table, the curves, then the other tables, folded."""
     if not found.tables:
         return section(found)
     pictures = "".join(_picture(p) for p in found.pictures)
     first, *rest = found.tables
-    folded = "".join(
-        f"<details><summary>{escape(t.title)}</summary>{table(replace(t, title=''))}</details>"
-        for t in rest
-    )
+    folded = "".join(_folded(t) for t in rest)
     return (
         f"<section>{heading(found.title, 'm-measured')}"
         f'<p class="hint">{escape(found.question)}</p>{table(first)}'
         f'<div class="figures">{pictures}</div>{folded}</section>'
+    )
+
+
+def _tables(tables: tuple[Table, ...]) -> str:
+    """Tables below each other; after the first, those with a title to fold them by are folded."""
+    return "".join(table(t) if i == 0 or not t.title else _folded(t) for i, t in enumerate(tables))
+
+
+def _folded(given: Table) -> str:
+    return (
+        f"<details><summary>{escape(given.title)}</summary>"
+        f"{table(replace(given, title=''))}</details>"
     )
 
 

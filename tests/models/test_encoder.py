@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from daah import codes
-from daah.models.encoder import FaceEncoder
+from daah.models.encoder import FaceEncoder, load_encoder
+from daah.retrieval import DEFAULT_CHECKPOINT
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,24 @@ def test_a_face_alone_and_in_a_batch_has_the_same_logits_to_the_bit(
         np.testing.assert_array_equal(mask[0], masks[i])
     backwards, _ = encoder.encode(faces[::-1])
     np.testing.assert_array_equal(backwards[::-1], logits)
+
+
+def test_codes_in_bfloat16_are_those_in_float32(orl_photos, detector) -> None:
+    faces = np.stack([detector.detect(photo.rgb)[0].aligned for photo in orl_photos[::8]])
+    exact, quick = (
+        load_encoder(DEFAULT_CHECKPOINT, bfloat16=fast).encode(faces)[0] for fast in (False, True)
+    )
+    assert not np.array_equal(exact, quick)
+    assert (codes.sign(exact) == codes.sign(quick)).mean() >= 0.995
+
+
+def test_a_mirrored_face_has_the_mirrored_mask_and_the_same_code(faces: np.ndarray) -> None:
+    exact = load_encoder(DEFAULT_CHECKPOINT, bfloat16=False)
+    logits, masks = exact.encode(faces)
+    mirrored, mirrored_masks = exact.encode(faces[:, :, ::-1].copy())
+    np.testing.assert_allclose(mirrored_masks[:, :, ::-1], masks, atol=1e-4)
+    np.testing.assert_allclose(mirrored, logits, atol=1e-2)
+    assert (codes.sign(mirrored) == codes.sign(logits)).mean() > 0.999
 
 
 def test_shapes_and_ranges(encoder: FaceEncoder, faces: np.ndarray) -> None:

@@ -120,7 +120,7 @@ def test_plain_branch_and_hinges_take_turns(demo_parts) -> None:
     kinds = []
     for _ in range(8):
         clear(recipe)
-        losses = recipe.gradients(BATCH, progress=1.0)
+        losses = recipe.gradients(BATCH, progress=0.5)
         assert norm(recipe.model.hashing.parameters()) > 0
         kinds.append(
             (norm(recipe.model.spatial.parameters()) > 0, set(losses) - {"attended", "mask_spread"})
@@ -156,9 +156,18 @@ def test_a_pretrained_trunk_meets_the_plain_image_first(demo_parts) -> None:
     first = demo_recipe(demo_parts)
     losses = first.gradients(BATCH, progress=0.0)
     assert losses["attended"] == pytest.approx(losses["plain"], abs=1e-5)
-    later = demo_recipe(demo_parts)
+    later = demo_recipe(demo_parts, plain_until=2.0)
     losses = later.gradients(BATCH, progress=1.0)
     assert losses["attended"] != pytest.approx(losses["plain"], abs=1e-5)
+
+
+def test_the_last_epochs_learn_from_attended_faces_alone(demo_parts) -> None:
+    recipe = demo_recipe(demo_parts, plain_until=0.5)
+    assert "plain" in recipe.gradients(BATCH, progress=0.4)
+    recipe.step = 0
+    losses = recipe.gradients(BATCH, progress=0.6)
+    assert "attended" in losses
+    assert "plain" not in losses
 
 
 def test_the_networks_start_as_the_teacher(demo_parts) -> None:
@@ -178,7 +187,7 @@ def test_fitting_the_hash_layer_keeps_people_together_and_touches_nothing_else(d
     people = rng.standard_normal((len(faces.people), EMBEDDING))
     near = 3.0 + people[faces.labels] + 0.3 * rng.standard_normal((len(faces), EMBEDDING))
     parts = (faces, near.astype(np.float32), trunk, linear)
-    recipe = demo_recipe(parts, hash_steps=60)
+    recipe = demo_recipe(parts, hash_starts=2, hash_steps=60)
     others = {k: v.clone() for k, v in recipe.model.state_dict().items()}
     recipe.fit_hash_layer()
     for key, value in recipe.model.state_dict().items():
@@ -189,6 +198,21 @@ def test_fitting_the_hash_layer_keeps_people_together_and_touches_nothing_else(d
     distance = (bits[:, None] != bits[None]).float().mean(-1)
     same = torch.from_numpy(faces.labels[:, None] == faces.labels[None])
     assert distance[same].max() < distance[~same].min()
+
+
+def test_of_several_hash_layers_the_best_on_validation_people_stays(demo_parts) -> None:
+    recipe = demo_recipe(demo_parts, hash_starts=4, hash_steps=2, hash_people=8)
+    drawn, scores = [], iter([0.1, 0.4, 0.9, 0.2])
+
+    def figures(logits: np.ndarray) -> dict[str, float]:
+        assert logits.shape == (len(recipe.validation), recipe.settings.bits)
+        drawn.append(recipe.model.hashing.hash.weight.detach().clone())
+        return {"map_64": next(scores)}
+
+    recipe._figures = figures
+    recipe.fit_hash_layer()
+    assert torch.equal(recipe.model.hashing.hash.weight, drawn[2])
+    assert not torch.equal(drawn[2], drawn[3])
 
 
 def test_fitting_the_spatial_network_leaves_the_hash_network_alone(demo_parts) -> None:
