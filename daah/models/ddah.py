@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from daah.config import ModelConfig
 from daah.models.hashing import DemoHashNetwork, PaperHashNetwork
+from daah.models.packing import pack_convolutions
 from daah.models.spatial import FaceSpatialNetwork, coarse_mask, plain_mask
 
 
@@ -136,11 +137,13 @@ class DemoDDAH(DDAH):
 
         One person on both: what differs between the two is noise, and half of it goes.
         """
+        seen = seen.to(self.hashing.trunk.dtype)  # now, while there is one of it
         both = torch.cat([seen, seen.flip(3)]).contiguous(memory_format=torch.channels_last)
         return self.hashing(both).unflatten(0, (2, -1)).mean(0)
 
     def to_bfloat16(self) -> None:
         self.hashing.trunk.to_bfloat16()
+        pack_convolutions(self.spatial, torch.float32)  # the mask is for the eye as well
 
     def mask(self, x: Tensor) -> Tensor:
         """The mean of a face's mask and of its mirror image's, mirrored back.

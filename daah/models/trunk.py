@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from daah.models.packing import RectifiedConv2d, pack_convolutions
+
 #: dlib's mean colour, RGB in [0, 255], and the divisor that follows it.
 MEAN = (122.782, 117.001, 104.298)
 SCALE = 256.0
@@ -24,11 +26,11 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv1 = RectifiedConv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu_(x + self.conv2(F.relu_(self.conv1(x))))
+        return F.relu_(x + self.conv2(self.conv1(x)))
 
 
 class ResidualDown(nn.Module):
@@ -40,19 +42,18 @@ class ResidualDown(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride=2)
+        self.conv1 = RectifiedConv2d(channels_in, channels_out, 3, stride=2)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv2(F.relu_(self.conv1(x)))
+        y = self.conv2(self.conv1(x))
         pooled = F.avg_pool2d(x, 2)
-        height, width = max(y.shape[2], pooled.shape[2]), max(y.shape[3], pooled.shape[3])
-        y = F.pad(y, (0, width - y.shape[3], 0, height - y.shape[2]))
-        pooled = F.pad(
-            pooled,
-            (0, width - pooled.shape[3], 0, height - pooled.shape[2], 0, y.shape[1] - x.shape[1]),
-        )
-        return F.relu_(y + pooled)
+        missing = pooled.shape[2] - y.shape[2], pooled.shape[3] - y.shape[3]
+        if max(missing) > 0:
+            y = F.pad(y, (0, max(missing[1], 0), 0, max(missing[0], 0)))
+        # Adding where both are is adding zeros elsewhere, without making the zeros.
+        y[:, : x.shape[1], : pooled.shape[2], : pooled.shape[3]].add_(pooled)
+        return F.relu_(y)
 
 
 class DlibTrunk(nn.Module):
@@ -64,7 +65,7 @@ class DlibTrunk(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        self.conv32_down = nn.Conv2d(3, 32, 7, stride=2)
+        self.conv32_down = RectifiedConv2d(3, 32, 7, stride=2)
         self.conv32_1, self.conv32_2, self.conv32_3 = (Residual(32) for _ in range(3))
         self.conv64_down = ResidualDown(32, 64)
         self.conv64_1, self.conv64_2, self.conv64_3 = (Residual(64) for _ in range(3))
@@ -76,14 +77,17 @@ class DlibTrunk(nn.Module):
 
     def to_bfloat16(self) -> None:
         """Convolve in bfloat16 from now on; for inference alone. The mean colour stays exact."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                module.to(torch.bfloat16)
+        pack_convolutions(self, torch.bfloat16)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What its convolutions compute in."""
+        return self.conv32_down.weight.dtype
 
     def stem(self, x: Tensor) -> Tensor:
         """Normalised faces (B, 3, 150, 150) to f3 (B, 128, 8, 8), the last 128-channel stage."""
-        x = x.to(self.conv32_down.weight.dtype)
-        x = F.max_pool2d(F.relu_(self.conv32_down(x)), 3, 2)  # (B, 32, 35, 35)
+        x = x.to(self.dtype)
+        x = F.max_pool2d(self.conv32_down(x), 3, 2)  # (B, 32, 35, 35)
         x = self.conv32_3(self.conv32_2(self.conv32_1(x)))
         x = self.conv64_3(self.conv64_2(self.conv64_1(self.conv64_down(x))))  # (B, 64, 17, 17)
         return self.conv128_2(self.conv128_1(self.conv128_down(x)))  # (B, 128, 8, 8)
