@@ -240,8 +240,8 @@ def _attention_words(view: View) -> str:
             "stays."
         )
     return (
-        "The network computes this mask and multiplies the picture by it before it makes the "
-        "code: bright regions count fully, dark ones are dimmed. It is evidence of where the model "
+        "The network computes this mask and dims the picture by it before it makes the code: "
+        "bright regions count fully, dark ones less. It is evidence of where the model "
         "looked, not proof of why it decided."
     )
 
