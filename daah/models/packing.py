@@ -15,33 +15,43 @@ class RectifiedConv2d(nn.Conv2d):
         return F.relu_(super().forward(x))
 
 
-class PackedConvolution(nn.Module):
-    """What a Conv2d computes: (B, C, H, W) to (B, C', H', W') of one dtype, no gradient.
+class _Packed(nn.Module):
+    """A convolution without a gradient, in one dtype, its weights laid out beforehand.
 
     oneDNN wants weights in blocks whose layout depends on the sizes, and PyTorch lays them out
     anew at every call, which takes a third of the time of a trunk that sees one face. Here they are
-    laid out at the first call, and again when the size of the input changes. The operator is the
-    one that PyTorch's own compiler puts in place of a Conv2d; there is no public way to it without
-    compiling.
+    laid out at the first call, and again when the size of the input changes. The operators are the
+    ones that PyTorch's own compiler puts in place; there is no public way to them without it.
     """
 
-    def __init__(self, convolution: nn.Conv2d, dtype: torch.dtype, rectified: bool = False) -> None:
+    def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d, dtype: torch.dtype) -> None:
         super().__init__()
         self.stride, self.padding = convolution.stride, convolution.padding
         self.dilation, self.groups = convolution.dilation, convolution.groups
-        self.after = "relu" if rectified else "none"
         self.register_buffer("weight", convolution.weight.detach().to(dtype))
         self.register_buffer("bias", convolution.bias.detach().to(dtype))
         # Sizes and layout change together, in one assignment: threads share the network.
-        self._packed: tuple[torch.Size, Tensor] | None = None
+        self._kept: tuple[torch.Size, Tensor] | None = None
+
+    def packed(self, sizes: torch.Size) -> Tensor:
+        """The weights as laid out for inputs of these sizes."""
+        kept = self._kept
+        if kept is None or kept[0] != sizes:
+            kept = self._kept = sizes, self._pack(list(sizes))
+        return kept[1]
+
+
+class PackedConvolution(_Packed):
+    """What a Conv2d computes, and the ReLU after it if rectified: (B, C, H, W) to the output's."""
+
+    def __init__(self, convolution: nn.Conv2d, dtype: torch.dtype, rectified: bool = False) -> None:
+        super().__init__(convolution, dtype)
+        self.after = "relu" if rectified else "none"
 
     def forward(self, x: Tensor) -> Tensor:
-        packed = self._packed
-        if packed is None or packed[0] != x.shape:
-            packed = self._packed = x.shape, self._pack(x.shape)
         return torch.ops.mkldnn._convolution_pointwise.default(
             x,
-            packed[1],
+            self.packed(x.shape),
             self.bias,
             self.padding,
             self.stride,
@@ -52,57 +62,32 @@ class PackedConvolution(nn.Module):
             None,
         )
 
-    def _pack(self, sizes: torch.Size) -> Tensor:
+    def _pack(self, sizes: list[int]) -> Tensor:
         return torch._C._nn.mkldnn_reorder_conv2d_weight(
-            self.weight.to_mkldnn(),
-            self.padding,
-            self.stride,
-            self.dilation,
-            self.groups,
-            list(sizes),
+            self.weight.to_mkldnn(), self.padding, self.stride, self.dilation, self.groups, sizes
         )
 
 
-class PackedTransposedConvolution(nn.Module):
-    """What a ConvTranspose2d computes, packed as a `PackedConvolution` is."""
+class PackedTransposedConvolution(_Packed):
+    """What a ConvTranspose2d computes: (B, C, H, W) to (B, C', H', W')."""
 
     def __init__(self, convolution: nn.ConvTranspose2d, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.stride, self.padding = convolution.stride, convolution.padding
-        self.dilation, self.groups = convolution.dilation, convolution.groups
+        super().__init__(convolution, dtype)
         self.output_padding = convolution.output_padding
-        self.register_buffer("weight", convolution.weight.detach().to(dtype))
-        self.register_buffer("bias", convolution.bias.detach().to(dtype))
-        self._packed: tuple[torch.Size, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        packed = self._packed
-        if packed is None or packed[0] != x.shape:
-            packed = self._packed = x.shape, self._pack(x.shape)
+        # The transposed operator orders its arguments otherwise than the plain one.
         return torch.ops.mkldnn._convolution_transpose_pointwise.default(
-            x,
-            packed[1],
-            self.bias,
-            self.padding,
-            self.output_padding,
-            self.stride,
-            self.dilation,
-            self.groups,
-            "none",
-            [],
-            None,
+            x, self.packed(x.shape), self.bias, *self._geometry(), "none", [], None
         )
 
-    def _pack(self, sizes: torch.Size) -> Tensor:
+    def _pack(self, sizes: list[int]) -> Tensor:
         return torch.ops.mkldnn._reorder_convolution_transpose_weight(
-            self.weight,
-            self.padding,
-            self.output_padding,
-            self.stride,
-            self.dilation,
-            self.groups,
-            list(sizes),
+            self.weight, *self._geometry(), sizes
         )
+
+    def _geometry(self) -> tuple:
+        return self.padding, self.output_padding, self.stride, self.dilation, self.groups
 
 
 def pack_convolutions(network: nn.Module, dtype: torch.dtype) -> None:

@@ -79,7 +79,7 @@ class MilvusStore:
         self._main = Collection(self._client, name, spec.bits, address)
         try:
             self._open()
-        except BaseException:
+        except BaseException:  # an interrupt, too, must not leave a connection nobody can close
             self._client.close()
             raise
 
@@ -398,7 +398,7 @@ class MilvusStore:
             yield copies
             for copy, ticket in copies:
                 copy.delete([ticket])
-        except BaseException:
+        except BaseException:  # however the write ended, an interrupt included, it may be cut
             for copy, _ in copies:
                 self._cut.add(copy.bits)
                 self._trusted.pop(copy.bits, None)

@@ -83,7 +83,7 @@ class SQLiteStore:
         self._writer: sqlite3.Connection | None = None
         try:
             self._open(progress)
-        except BaseException:
+        except BaseException:  # an interrupt, too, must not keep the writer's lock
             self._release()
             raise
 
@@ -419,7 +419,7 @@ class SQLiteStore:
             try:
                 rows = self._agreed(connection, labels)
                 yield connection, rows
-            except BaseException:
+            except BaseException:  # left open in the midst of a transaction it may serve nobody
                 connection.close()
                 raise
             connection.execute("COMMIT")
