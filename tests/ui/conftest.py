@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -68,20 +69,32 @@ def app(retriever: FaceRetriever) -> Iterator[str]:
 
 
 @pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Starts an app over painted squares with other settings or models; its address."""
+def host() -> Iterator[Callable[[App], str]]:
+    """Serves an app until the test is over; its address.
+
+    `visit` closes its pages before: a page whose server goes away rightly reports an error.
+    """
     started: list[App] = []
 
-    def start(others: dict[str, Path] | None = None, **settings: Any) -> str:
-        folder = tmp_path / f"gallery{len(started)}"
-        retriever = fake_retriever.retriever(folder)
-        demo = build_app(retriever, Settings(**settings), others or {})
+    def start(demo: App) -> str:
         started.append(demo)
         return serve(demo)
 
     yield start
     for demo in started:
         demo.close()
+
+
+@pytest.fixture
+def launch(tmp_path: Path, host: Callable[[App], str]) -> Callable[..., str]:
+    """Starts an app over painted squares with other settings or models; its address."""
+    galleries = itertools.count()
+
+    def start(others: dict[str, Path] | None = None, **settings: Any) -> str:
+        retriever = fake_retriever.retriever(tmp_path / f"gallery{next(galleries)}")
+        return host(build_app(retriever, Settings(**settings), others or {}))
+
+    return start
 
 
 @pytest.fixture(scope="session")
@@ -105,8 +118,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory, orl_photos: list[Photo]) -
 
 
 @pytest.fixture
-def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+def visit(browser: Any, host: Callable[[App], str]) -> Iterator[Callable[..., Any]]:
     """Opens a page as a new visitor. At the end no page may have written errors to its console.
+
+    Asking for `host` has it taken down later: pages are closed while their servers still run.
 
     forgive: texts of console errors that a test brings about on purpose.
     """

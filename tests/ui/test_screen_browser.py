@@ -16,15 +16,15 @@ from axe_playwright_python.sync_playwright import Axe
 from fake_retriever import PEOPLE, photo
 from PIL import Image
 from playwright.sync_api import Page, expect
-from staging import serve
 
 from daah.errors import CheckpointError
 from daah.ui.examples import FOLDER
-from daah.ui.layout import build_app, build_notice
+from daah.ui.layout import App, build_app, build_notice
 from daah.ui.settings import Settings
 
 pytestmark = pytest.mark.browser
 
+Host = Callable[[App], str]
 Visit = Callable[..., Page]
 Keep = Callable[..., None]
 
@@ -575,12 +575,11 @@ def test_a_small_face_is_told(launch: Callable[..., str], visit: Visit, keep: Ke
     keep(page)
 
 
-def test_a_full_queue_is_told(tmp_path: Path, visit: Visit, keep: Keep) -> None:
+def test_a_full_queue_is_told(tmp_path: Path, host: Host, visit: Visit, keep: Keep) -> None:
     import threading
 
     fake = fake_retriever.retriever(tmp_path / "gallery")
     entered, leave = threading.Event(), threading.Event()
-    demo = build_app(fake, Settings(queue_size=1))
     detect = fake.detector.detect
 
     def slow(rgb: np.ndarray, min_face: float | None = None) -> list:
@@ -589,7 +588,7 @@ def test_a_full_queue_is_told(tmp_path: Path, visit: Visit, keep: Keep) -> None:
         return detect(rgb)
 
     fake.detector.detect = slow
-    url = serve(demo)
+    url = host(build_app(fake, Settings(queue_size=1)))
     try:
         pages = [visit(url, forgive=("Failed to load resource", "503")) for _ in range(3)]
         for i, page in enumerate(pages):
@@ -607,17 +606,14 @@ def test_a_full_queue_is_told(tmp_path: Path, visit: Visit, keep: Keep) -> None:
         expect(sentence(pages[1])).to_contain_text("1 face found.")
     finally:
         leave.set()
-        demo.close()
 
 
-def test_without_a_model_the_page_is_a_notice(visit: Visit, keep: Keep) -> None:
-    demo = build_notice(CheckpointError("The model checkpoints/demo.safetensors is missing."))
-    url = serve(demo)
-    page = visit(url)
+def test_without_a_model_the_page_is_a_notice(host: Host, visit: Visit, keep: Keep) -> None:
+    notice = build_notice(CheckpointError("The model checkpoints/demo.safetensors is missing."))
+    page = visit(host(notice))
     expect(page.get_by_role("alert")).to_contain_text("checkpoints/demo.safetensors is missing")
     expect(page.locator("#photo")).to_have_count(0)
     keep(page)
-    demo.close()
 
 
 def test_a_local_run_changes_its_gallery(
