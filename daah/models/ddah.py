@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from daah.config import ModelConfig
 from daah.models.hashing import DemoHashNetwork, PaperHashNetwork
-from daah.models.packing import pack_convolutions
-from daah.models.spatial import FaceSpatialNetwork, coarse_mask, plain_mask
+from daah.models.spatial import FaceSpatialNetwork, coarse_mask, enlarged, plain_mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +142,7 @@ class DemoDDAH(DDAH):
 
     def to_bfloat16(self) -> None:
         self.hashing.trunk.to_bfloat16()
-        pack_convolutions(self.spatial, torch.float32)  # the mask is for the eye as well
+        self.spatial.to_bfloat16()
 
     def mask(self, x: Tensor) -> Tensor:
         """The mean of a face's mask and of its mirror image's, mirrored back.
@@ -154,8 +153,8 @@ class DemoDDAH(DDAH):
             x, size=(self.SPATIAL_SIZE,) * 2, mode="bilinear", align_corners=False
         )
         both = self.spatial(torch.cat([small, small.flip(3)]))
-        own, mirrored = coarse_mask(both, self.input_size, self.GRID).chunk(2)
-        return (own + mirrored.flip(3)) / 2
+        own, mirrored = coarse_mask(both, self.GRID).chunk(2)
+        return enlarged((own + mirrored.flip(3)) / 2, self.input_size)
 
 
 def build_model(config: ModelConfig, classes: int = 0) -> DDAH:

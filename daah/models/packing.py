@@ -15,6 +15,20 @@ class RectifiedConv2d(nn.Conv2d):
         return F.relu_(super().forward(x))
 
 
+class RectifiedConvTranspose2d(nn.ConvTranspose2d):
+    """A ConvTranspose2d and the ReLU after it, which the packed one does in one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu_(super().forward(x))
+
+
+class JoiningConv2d(nn.Conv2d):
+    """A Conv2d, what it is added to, and the ReLU after; a `PackedJoiningConvolution` does all."""
+
+    def forward(self, x: Tensor, beside: Tensor) -> Tensor:
+        return F.relu_(beside + super().forward(x))
+
+
 class _Packed(nn.Module):
     """A convolution without a gradient, in one dtype, its weights laid out beforehand.
 
@@ -68,17 +82,38 @@ class PackedConvolution(_Packed):
         )
 
 
-class PackedTransposedConvolution(_Packed):
-    """What a ConvTranspose2d computes: (B, C, H, W) to (B, C', H', W')."""
+class PackedJoiningConvolution(PackedConvolution):
+    """What a JoiningConv2d computes: (B, C, H, W) and the output's sizes to the output's."""
 
-    def __init__(self, convolution: nn.ConvTranspose2d, dtype: torch.dtype) -> None:
+    def forward(self, x: Tensor, beside: Tensor) -> Tensor:
+        return torch.ops.mkldnn._convolution_pointwise.binary(
+            x,
+            beside,
+            self.packed(x.shape),
+            self.bias,
+            self.padding,
+            self.stride,
+            self.dilation,
+            self.groups,
+            "add",
+            1.0,
+            "relu",
+            [],
+            None,
+        )
+
+
+class PackedTransposedConvolution(_Packed):
+    """What a RectifiedConvTranspose2d computes: (B, C, H, W) to (B, C', H', W')."""
+
+    def __init__(self, convolution: RectifiedConvTranspose2d, dtype: torch.dtype) -> None:
         super().__init__(convolution, dtype)
         self.output_padding = convolution.output_padding
 
     def forward(self, x: Tensor) -> Tensor:
         # The transposed operator orders its arguments otherwise than the plain one.
         return torch.ops.mkldnn._convolution_transpose_pointwise.default(
-            x, self.packed(x.shape), self.bias, *self._geometry(), "none", [], None
+            x, self.packed(x.shape), self.bias, *self._geometry(), "relu", [], None
         )
 
     def _pack(self, sizes: list[int]) -> Tensor:
@@ -99,10 +134,12 @@ def pack_convolutions(network: nn.Module, dtype: torch.dtype) -> None:
         if isinstance(module, nn.Sequential):
             _fold(module, dtype)
         for name, child in list(module.named_children()):
-            if isinstance(child, nn.Conv2d):
+            if isinstance(child, JoiningConv2d):
+                setattr(module, name, PackedJoiningConvolution(child, dtype))
+            elif isinstance(child, nn.Conv2d):
                 packed = PackedConvolution(child, dtype, isinstance(child, RectifiedConv2d))
                 setattr(module, name, packed)
-            elif isinstance(child, nn.ConvTranspose2d):
+            elif isinstance(child, RectifiedConvTranspose2d):
                 setattr(module, name, PackedTransposedConvolution(child, dtype))
 
 

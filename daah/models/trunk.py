@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from daah.models.packing import RectifiedConv2d, pack_convolutions
+from daah.models.packing import JoiningConv2d, RectifiedConv2d, pack_convolutions
 
 #: dlib's mean colour, RGB in [0, 255], and the divisor that follows it.
 MEAN = (122.782, 117.001, 104.298)
@@ -27,10 +27,10 @@ class Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1 = RectifiedConv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = JoiningConv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu_(x + self.conv2(self.conv1(x)))
+        return self.conv2(self.conv1(x), x)
 
 
 class ResidualDown(nn.Module):

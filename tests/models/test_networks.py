@@ -14,7 +14,7 @@ from daah.models.hashing import (
     PooledChannelAttention,
     min_max,
 )
-from daah.models.spatial import FaceSpatialNetwork, coarse_mask, plain_mask
+from daah.models.spatial import FaceSpatialNetwork, coarse_mask, enlarged, plain_mask
 from daah.models.trunk import DlibTrunk
 
 
@@ -174,22 +174,21 @@ def test_pooled_channel_attention_starts_as_the_identity() -> None:
 def test_a_coarse_mask_ignores_shifts_and_scales_and_paints_nothing_fine() -> None:
     torch.manual_seed(0)
     logits = torch.randn(2, 1, 64, 64)
-    mask = coarse_mask(logits, 150)
-    assert shape(mask) == (2, 1, 150, 150)
-    torch.testing.assert_close(coarse_mask(3 * logits + 7, 150), mask, atol=1e-3, rtol=0)
+    mask = coarse_mask(logits)
+    assert shape(mask) == (2, 1, 16, 16)
+    assert shape(enlarged(mask, 150)) == (2, 1, 150, 150)
+    torch.testing.assert_close(coarse_mask(3 * logits + 7), mask, atol=1e-3, rtol=0)
     # A checkerboard is invisible to the grid: the mask of a ramp under one is that of the ramp.
     ramp = torch.linspace(-1, 1, 64).expand(1, 1, 64, 64)
     board = ((torch.arange(64)[:, None] + torch.arange(64)) % 2).float() * 10
-    torch.testing.assert_close(
-        coarse_mask(ramp + board, 150), coarse_mask(ramp, 150), atol=1e-3, rtol=0
-    )
+    torch.testing.assert_close(coarse_mask(ramp + board), coarse_mask(ramp), atol=1e-3, rtol=0)
 
 
 def test_one_outlier_pixel_does_not_flatten_a_coarse_mask() -> None:
     """With min-max it does: 4095 pixels share less than a hundredth of the range."""
     logits = torch.linspace(0, 1, 64).expand(1, 1, 64, 64).clone()
     logits[..., 0, 0] = 200.0
-    assert coarse_mask(logits, 64)[..., 8:, 8:].std() > 0.02
+    assert coarse_mask(logits)[..., 2:, 2:].std() > 0.02
     assert plain_mask(logits)[..., 8:, 8:].std() < 0.002
-    constant = coarse_mask(torch.ones(1, 1, 64, 64), 64)
+    constant = coarse_mask(torch.ones(1, 1, 64, 64))
     assert torch.isfinite(constant).all()
