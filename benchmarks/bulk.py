@@ -29,7 +29,7 @@ from PIL import Image
 from daah import bulk, sources
 from daah.faces import TEMPLATE, FaceDetector
 from daah.gallery import Gallery, verify
-from daah.gallery.folder import entry_id
+from daah.gallery.names import entry_id
 from daah.models.encoder import FaceEncoder
 from daah.types import ALIGNED_SIZE, Face
 

@@ -25,10 +25,11 @@ import numpy as np
 
 from daah.errors import DaahError, DataError
 from daah.faces import FaceDetector, principal_face
-from daah.gallery.folder import Gallery, Progress, checked_name, entry_id
+from daah.gallery.folder import Gallery
+from daah.gallery.names import checked_name, entry_id
 from daah.images import read_image
 from daah.models.encoder import FaceEncoder
-from daah.parallel import begin_worker
+from daah.parallel import Progress, begin_worker
 from daah.pipeline import aligned_face, detect, encode_many
 from daah.sources import SUFFIXES, folder
 

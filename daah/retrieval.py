@@ -15,7 +15,7 @@ import numpy as np
 from daah import codes, pipeline
 from daah.errors import CheckpointError, ConfigError, GalleryError
 from daah.faces import FaceDetector
-from daah.gallery import Gallery, SessionGallery, build
+from daah.gallery import Gallery, SessionGallery, build, renew
 from daah.models.encoder import FaceEncoder, load_encoder
 from daah.pipeline import Attention, aligned_face
 from daah.types import EncodedFace, Face, FaceMatches, Match, SearchResult
@@ -275,7 +275,7 @@ def _builtin_gallery(
 ) -> Gallery:
     opened = None
     if Gallery.exists(folder):
-        Gallery.renew(
+        renew(
             str(folder),
             encoder,
             lambda done, total, text: report(done / max(total, 1), "Encoding the gallery again"),

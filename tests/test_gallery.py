@@ -15,8 +15,8 @@ from daah import codes
 from daah import gallery as galleries
 from daah.errors import ConfigError, DataError, GalleryError
 from daah.faces import FaceDetector
-from daah.gallery import Gallery, SessionGallery, build, building, folder
-from daah.gallery.folder import checked_name, entry_id
+from daah.gallery import Gallery, SessionGallery, build, building, places, renew
+from daah.gallery.names import checked_name, entry_id
 
 PEOPLE = ("Ada", "Björn", "Chandra", "Дарья")
 
@@ -188,8 +188,8 @@ def test_renewing_encodes_every_face_with_the_new_model(filled: Gallery) -> None
     before = {(entry.id, entry.person, entry.photo) for entry in filled.entries()}
     old_codes = filled.folder / filled.provenance.codes
     filled.close()
-    assert Gallery.renew(filled.folder, new)
-    assert not Gallery.renew(filled.folder, new)
+    assert renew(filled.folder, new)
+    assert not renew(filled.folder, new)
     assert not old_codes.exists()
     with Gallery.open(filled.folder, new, read_only=True) as gallery:
         assert {(entry.id, entry.person, entry.photo) for entry in gallery.entries()} == before
@@ -206,10 +206,10 @@ def test_a_stopped_renewal_leaves_the_old_gallery(filled: Gallery) -> None:
 
     filled.close()
     with pytest.raises(Stopped):
-        Gallery.renew(filled.folder, FakeEncoder(1), stop)
+        renew(filled.folder, FakeEncoder(1), stop)
     with Gallery.open(filled.folder, FakeEncoder(0)) as gallery:
         assert galleries.verify(gallery, FakeEncoder(0)).ok
-    assert Gallery.renew(filled.folder, FakeEncoder(1))
+    assert renew(filled.folder, FakeEncoder(1))
 
 
 def test_verify_finds_each_kind_of_damage(filled: Gallery, fake_encoder: FakeEncoder) -> None:
@@ -247,7 +247,7 @@ def test_reading_a_large_gallery_shows_progress(
 ) -> None:
     told: list[tuple[int, int, str]] = []
     for large, expected in ((12, [(12, 12, "Reading the gallery")]), (13, [])):
-        monkeypatch.setattr(folder, "_LARGE", large)
+        monkeypatch.setattr(places, "_LARGE", large)
         told.clear()
         with Gallery.open(
             filled.folder, fake_encoder, read_only=True, progress=lambda *step: told.append(step)

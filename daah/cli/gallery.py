@@ -390,10 +390,11 @@ def renew(
       python -m daah gallery renew --gallery my-gallery --checkpoint runs/new/demo.safetensors
     """
     from daah.gallery import Gallery
+    from daah.gallery import renew as renew_gallery
 
     encoder = load_model(checkpoint)
     with Progress() as progress:
-        renewed = Gallery.renew(_uri(gallery), encoder, progress)
+        renewed = renew_gallery(_uri(gallery), encoder, progress)
     with Gallery.open(_uri(gallery), encoder) as opened:
         if renewed and opened.count():
             opened.draw_map()

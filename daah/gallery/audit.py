@@ -8,9 +8,10 @@ import numpy as np
 
 from daah import codes
 from daah.errors import GalleryError
-from daah.gallery.folder import Entry, Gallery, Progress
+from daah.gallery.folder import Entry, Gallery
 from daah.gallery.thumbnails import Thumbnails
 from daah.models.encoder import FaceEncoder
+from daah.parallel import Progress
 from daah.pipeline import aligned_face, encode_many
 
 _BATCH = 256

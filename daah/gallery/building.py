@@ -13,10 +13,11 @@ import numpy as np
 from daah import sources
 from daah.errors import ConfigError, DaahError, DataError, GalleryError
 from daah.faces import FaceDetector, principal_face
-from daah.gallery.folder import Gallery, Progress, checked_name, entry_id
+from daah.gallery.folder import Gallery
+from daah.gallery.names import checked_name, entry_id
 from daah.images import read_image
 from daah.models.encoder import FaceEncoder
-from daah.parallel import in_order
+from daah.parallel import Progress, in_order
 from daah.pipeline import BATCH, detect, encode_many
 from daah.types import Face
 

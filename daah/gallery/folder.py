@@ -14,43 +14,30 @@ a row that exists was complete once, and a face that somebody asked to remove is
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import shutil
 import time
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from daah import codes, projection
-from daah.errors import ConfigError, GalleryError
+from daah.errors import GalleryError
+from daah.gallery import places
 from daah.gallery import provenance as provenance_file
-from daah.gallery.provenance import Provenance
+from daah.gallery.names import checked_name, entry_id, plain
+from daah.gallery.provenance import Model, ModelName, Provenance
 from daah.gallery.thumbnails import Thumbnails
-from daah.models.encoder import FaceEncoder
-from daah.pipeline import aligned_face, encode_many
+from daah.parallel import Progress
 from daah.projection import Projection
-from daah.stores.base import CodeSpec, CodeStore, Filter, Meta, open_store
-from daah.types import ALIGNMENT, EncodedFace
-
-#: Called with how many are done, of how many, and the name of the one at hand.
-Progress = Callable[[int, int, str], None]
-
-#: Where galleries live that are named by a word alone.
-HOME = Path(__file__).resolve().parent.parent.parent / "gallery"
+from daah.stores.base import CodeStore, Filter, Meta
+from daah.types import EncodedFace
 
 MAP = "map.npz"
-_LONGEST_NAME = 200
-_BATCH = 256
 
 #: Entries that are deleted in one transaction.
 _REMOVED_AT_ONCE = 10_000
-
-#: Galleries from this size on say how far their reading is; smaller ones take a moment.
-_LARGE = 100_000
 
 
 @dataclass(frozen=True)
@@ -61,23 +48,6 @@ class Entry:
     person: str
     photo: str
     added_at: float
-
-
-class Model(Protocol):
-    """What a gallery needs to know of the model whose codes it holds; a FaceEncoder is one."""
-
-    name: str
-    fingerprint: str
-    bits: int
-
-
-@dataclass(frozen=True)
-class ModelName:
-    """A model that need not be at hand: to copy, list or export codes that are already there."""
-
-    name: str
-    fingerprint: str
-    bits: int
 
 
 class Gallery:
@@ -106,7 +76,7 @@ class Gallery:
     @classmethod
     def exists(cls, uri: str | Path) -> bool:
         """Whether there is a gallery at `uri`, complete or not, of whatever model."""
-        return (_folder(str(uri), None) / provenance_file.FILE).is_file()
+        return (places.gallery_folder(str(uri), None) / provenance_file.FILE).is_file()
 
     @classmethod
     def open(
@@ -130,7 +100,7 @@ class Gallery:
         Raises GalleryError when it is missing, damaged, locked, away or made by another model.
         """
         uri = str(uri)
-        home = _folder(uri, folder)
+        home = places.gallery_folder(uri, folder)
         known = provenance_file.read(home)
         if known is None:
             if read_only or encoder is None:
@@ -138,14 +108,14 @@ class Gallery:
                     f"There is no gallery {home.name}. Build one with: "
                     "python -m daah gallery build SRC --gallery FOLDER"
                 )
-            known = _new(uri, encoder, source, credit)
+            known = places.provenance_at(uri, encoder, source, credit)
             try:
                 home.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise GalleryError(
                     f"The gallery folder {home.name} cannot be made ({error.strerror})."
                 ) from error
-            store = _open_codes(home, known, read_only=False, uri=uri)
+            store = places.open_codes(home, known, read_only=False, uri=uri)
             provenance_file.write(home, known)
             return cls(store, home, known, read_only)
         if encoder and (known.fingerprint, known.bits) != (encoder.fingerprint, encoder.bits):
@@ -155,57 +125,9 @@ class Gallery:
                 f"({encoder.fingerprint[:12]}, {encoder.bits} bits). Encode it again with: "
                 "python -m daah gallery renew --gallery FOLDER"
             )
-        _check_alignment(home, known)
-        store = _open_codes(home, known, read_only, uri, progress)
+        provenance_file.check_alignment(home, known)
+        store = places.open_codes(home, known, read_only, uri, progress)
         return cls(store, home, known, read_only)
-
-    @classmethod
-    def renew(cls, uri: str | Path, encoder: FaceEncoder, progress: Progress | None = None) -> bool:
-        """Encode a gallery made by another model again, from its faces; False if none is needed.
-
-        The old codes serve until the new ones are complete. Raises GalleryError for a gallery that
-        is missing, of another alignment, or not in a folder of its own (copy that one instead).
-        """
-        home = _folder(str(uri), None)
-        old = provenance_file.read(home)
-        if old is None:
-            raise GalleryError(f"There is no gallery {home.name} to encode again.")
-        if (old.fingerprint, old.bits) == (encoder.fingerprint, encoder.bits):
-            return False
-        _check_alignment(home, old)
-        if _is_server(old.codes):
-            raise GalleryError(
-                f"The gallery {home.name} lies on a server; copy it to a new collection instead."
-            )
-        new = dataclasses.replace(
-            _new(str(home), encoder, old.source, old.credit),
-            complete=old.complete,
-            photos=old.photos,
-            skipped=old.skipped,
-        )
-        faces = Thumbnails(home / "faces")
-        # What a stopped renewal left holds other models' codes or a part: it is worth nothing.
-        _delete_codes(home, new.codes)
-        before = _open_codes(home, old, read_only=False)
-        after = _open_codes(home, new, read_only=False)
-        try:
-            total, done = before.count(), 0
-            for rows in before.scan(batch=_BATCH):
-                images = [aligned_face(faces.read(int(id_))) for id_ in rows.ids]
-                packed = _packed(encode_many(encoder, images))
-                after.upsert(rows.ids, packed, rows.meta)
-                done += len(rows.ids)
-                if progress:
-                    progress(done, total, rows.meta[-1].person)
-            if after.count() != total:
-                raise GalleryError(f"The gallery {home.name} changed meanwhile; try again.")
-            (home / MAP).unlink(missing_ok=True)
-            provenance_file.write(home, new)
-        finally:
-            after.close()
-            before.close()
-        _delete_codes(home, old.codes)
-        return True
 
     def add(self, person: str, photo: str, encoded: EncodedFace) -> int:
         """Enrol a face and return its id, which person and photo alone decide.
@@ -310,8 +232,8 @@ class Gallery:
 
     def find_people(self, text: str) -> dict[str, int]:
         """Entries of each person in whose name `text` stands; case and accents do not matter."""
-        wanted = _plain(text)
-        return {name: count for name, count in self.people().items() if wanted in _plain(name)}
+        wanted = plain(text)
+        return {name: count for name, count in self.people().items() if wanted in plain(name)}
 
     def count(self) -> int:
         """Number of entries."""
@@ -355,7 +277,7 @@ class Gallery:
     def destroy(self) -> None:
         """Close the gallery and delete it with all that is in it."""
         self.require_writable()
-        if _is_server(self.provenance.codes):
+        if places.is_server(self.provenance.codes):
             for rows in self.store.scan():
                 self.store.remove(rows.ids)
         self.close()
@@ -387,7 +309,7 @@ class Gallery:
         if drawn:
             projection.save(self.folder / MAP, drawn.without(ids))
         removed = self.store.remove(np.array(ids, np.int64))
-        _drop_variants(self.folder, self.provenance.codes)
+        places.drop_variants(self.folder, self.provenance.codes)
         return removed
 
     def require_writable(self) -> None:
@@ -396,114 +318,5 @@ class Gallery:
             raise GalleryError(f"The gallery {self.name} is read-only here.")
 
 
-def entry_id(person: str, photo: str) -> int:
-    """The id of a person's photo: 63 bits of a hash of both names, the same everywhere."""
-    digest = hashlib.sha256(f"{person}\0{photo}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
-def checked_name(what: str, name: str) -> str:
-    """A person's or photo's name as it is kept: trimmed, in Unicode's composed form (NFC).
-
-    Raises ConfigError for an empty or overlong name, or one with control characters.
-    """
-    try:
-        name = unicodedata.normalize("NFC", name.strip())
-        name.encode()
-    except UnicodeEncodeError:
-        raise ConfigError(f"The {what}'s name is not valid Unicode; rename it.") from None
-    if not name:
-        raise ConfigError(f"The {what} needs a name.")
-    if len(name) > _LONGEST_NAME:
-        raise ConfigError(f"The {what}'s name is longer than {_LONGEST_NAME} characters.")
-    if any(unicodedata.category(character) == "Cc" for character in name):
-        raise ConfigError(f"The {what}'s name holds control characters.")
-    return name
-
-
 def _packed(encoded: Sequence[EncodedFace]) -> np.ndarray:
     return codes.pack(np.stack([face.code.bits for face in encoded]))  # (N, bits / 8)
-
-
-def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.strip().casefold())
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
-
-
-def _is_server(uri: str) -> bool:
-    return "://" in uri
-
-
-def _folder(uri: str, folder: Path | None) -> Path:
-    """The gallery's own folder."""
-    if not _is_server(uri):
-        return Path(uri.removeprefix("sqlite:"))
-    if folder is not None:
-        return Path(folder)
-    collection = uri.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
-    return HOME / checked_name("collection", collection)
-
-
-def _new(uri: str, encoder: Model, source: str, credit: str) -> Provenance:
-    return Provenance(
-        source=source,
-        credit=credit,
-        codes=_without_token(uri) if _is_server(uri) else codes_file(encoder),
-        model=encoder.name,
-        fingerprint=encoder.fingerprint,
-        bits=encoder.bits,
-        alignment=ALIGNMENT,
-    )
-
-
-def codes_file(encoder: Model) -> str:
-    """The name of the file in a gallery's folder that holds this model's codes."""
-    return f"codes-{encoder.fingerprint[:12]}.sqlite"
-
-
-def _without_token(uri: str) -> str:
-    scheme, _, rest = uri.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
-
-
-def _open_codes(
-    home: Path,
-    known: Provenance,
-    read_only: bool,
-    uri: str = "",
-    progress: Progress | None = None,
-) -> CodeStore:
-    spec = CodeSpec(known.bits, known.fingerprint, known.alignment)
-    if _is_server(known.codes):
-        # The URI at hand may carry a token, which is never written down.
-        return open_store(uri if _is_server(uri) else known.codes, spec, read_only=read_only)
-    if Path(known.codes).name != known.codes:
-        raise GalleryError(f"The gallery {home.name} names codes outside of its folder.")
-
-    def report(done: int, total: int) -> None:
-        if progress and total >= _LARGE:
-            progress(done, total, "Reading the gallery")
-
-    where = f"sqlite:{home / known.codes}"
-    return open_store(where, spec, read_only=read_only, progress=report)
-
-
-def _delete_codes(home: Path, name: str) -> None:
-    """Delete a SQLite file with what stands beside it under its name (journal, cache)."""
-    for path in home.glob(f"{name}*"):
-        path.unlink(missing_ok=True)
-
-
-def _drop_variants(home: Path, own: str) -> None:
-    """Delete codes of other models (see `variants`): they may hold what was removed."""
-    for path in home.glob("codes-*.sqlite*"):
-        if not path.name.startswith(own):
-            path.unlink(missing_ok=True)
-
-
-def _check_alignment(home: Path, known: Provenance) -> None:
-    if known.alignment != ALIGNMENT:
-        raise GalleryError(
-            f"The faces of the gallery {home.name} are aligned as {known.alignment}, this program "
-            f"needs {ALIGNMENT}; build it again from the photos."
-        )

@@ -8,13 +8,32 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from daah.config import from_mapping
 from daah.errors import ConfigError, GalleryError
+from daah.types import ALIGNMENT
 
 SCHEMA = 1
 FILE = "gallery.json"
 _CHECKSUM = "sha256"
+
+
+class Model(Protocol):
+    """What a gallery needs to know of the model whose codes it holds; a FaceEncoder is one."""
+
+    name: str
+    fingerprint: str
+    bits: int
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """A model that need not be at hand: to copy, list or export codes that are already there."""
+
+    name: str
+    fingerprint: str
+    bits: int
 
 
 @dataclass(frozen=True)
@@ -92,6 +111,15 @@ def write(folder: Path, provenance: Provenance) -> None:
         raise GalleryError(
             f"The gallery {folder.name} cannot be written ({error.strerror}); it is as it was."
         ) from error
+
+
+def check_alignment(folder: Path, known: Provenance) -> None:
+    """Raise GalleryError for faces that were cut out otherwise than this program does."""
+    if known.alignment != ALIGNMENT:
+        raise GalleryError(
+            f"The faces of the gallery {folder.name} are aligned as {known.alignment}, this "
+            f"program needs {ALIGNMENT}; build it again from the photos."
+        )
 
 
 def _checksum(provenance: Provenance) -> str:

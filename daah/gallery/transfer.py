@@ -9,8 +9,9 @@ from typing import Any, TextIO
 
 from daah import codes, projection
 from daah.errors import DataError, GalleryError
-from daah.gallery.folder import MAP, Gallery, Progress
+from daah.gallery.folder import MAP, Gallery
 from daah.gallery.thumbnails import Thumbnails
+from daah.parallel import Progress
 
 _BATCH = 1000
 

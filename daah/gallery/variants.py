@@ -13,8 +13,10 @@ import numpy as np
 
 from daah import codes
 from daah.errors import GalleryError
-from daah.gallery.folder import Gallery, Progress, codes_file
+from daah.gallery.folder import Gallery
+from daah.gallery.places import codes_file
 from daah.models.encoder import FaceEncoder
+from daah.parallel import Progress
 from daah.pipeline import aligned_face, encode_many
 from daah.stores.base import CodeSpec, CodeStore, Meta, open_store
 

@@ -19,7 +19,7 @@ from PIL import Image
 from daah import gallery as galleries
 from daah.errors import GalleryError
 from daah.faces import FaceDetector
-from daah.gallery import Gallery
+from daah.gallery import Gallery, renew
 from daah.retrieval import FaceRetriever
 
 pytestmark = pytest.mark.milvus
@@ -85,7 +85,7 @@ def test_another_model_is_refused(
     with pytest.raises(GalleryError):  # also without the folder that says so
         Gallery.open(uri, FakeEncoder(1), folder=tmp_path / "new")
     with pytest.raises(GalleryError, match="lies on a server"):
-        Gallery.renew(pair[1].folder, FakeEncoder(1))
+        renew(pair[1].folder, FakeEncoder(1))
 
 
 def test_several_processes_fill_one_gallery(
