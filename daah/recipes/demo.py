@@ -16,7 +16,6 @@ trained on is nearer to the teacher than what they say of new ones.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -32,19 +31,15 @@ from daah.config import ModelConfig
 from daah.data import Augmentation, FaceSet, shuffled_batches, to_tensor
 from daah.losses import (
     complement_loss,
-    contrastive_loss,
-    correlation_loss,
     distillation_loss,
     face_spatial_loss,
-    nested_similarities,
-    straight_through_sign,
 )
 from daah.models.ddah import DDAH, DemoDDAH
 from daah.models.precision import autocast
 from daah.models.trunk import DlibTrunk
 from daah.open_set import open_set
 from daah.recipes.base import encode_images
-from daah.recipes.people import SyntheticPeople
+from daah.recipes.hash_layer import HashLayerFit
 
 
 @dataclass(frozen=True)
@@ -125,56 +120,30 @@ class DemoRecipe:
     def fit_hash_layer(self) -> None:
         """Fit the hash layer, and nothing else, to the teacher's embeddings of the training faces.
 
-        Signs make the loss rugged, so that starts end far apart: of `hash_starts`, the layer stays
-        whose codes find validation people best (mean over the lengths).
+        Of its starts, the one stays whose codes find validation people best (sum over the lengths).
         """
         settings, network = self.settings, self.model.hashing
         network.embedding_mean.copy_(self.centre)
         network.embedding_std.copy_((self.teacher - self.centre).square().mean().sqrt())
-        labels = torch.from_numpy(self.train.labels).to(self.device)
-        people = SyntheticPeople(network.standardise(self.teacher), labels)
-        embeddings = self._validation_embeddings()
-        scores, layers = [], []
-        for start in range(settings.hash_starts):
-            self._fit_hash_layer(people, f"hash layer {start + 1}/{settings.hash_starts}")
-            with torch.inference_mode():
-                figures = self._figures(network.hash(embeddings).cpu().numpy())
-            scores.append(sum(figures.values()))
-            layers.append(copy.deepcopy(network.hash.state_dict()))
-        network.hash.load_state_dict(layers[int(np.argmax(scores))])
+        validation = self._validation_embeddings()
 
-    def _fit_hash_layer(self, people: SyntheticPeople, title: str) -> None:
-        """From a new start; every step draws new people, two images of each."""
-        settings, network = self.settings, self.model.hashing
-        nn.init.orthogonal_(network.hash.weight)
-        nn.init.zeros_(network.hash.bias)
-        # Sharpness of the similarities, one a length: short codes are noisier and want less.
-        log_scale = nn.Parameter(
-            torch.full((len(settings.lengths),), math.log(12.0), device=self.device)
+        def score(layer: nn.Linear) -> float:
+            with torch.inference_mode():
+                return sum(self._figures(layer(validation).cpu().numpy()).values())
+
+        HashLayerFit(
+            lengths=settings.lengths,
+            starts=settings.hash_starts,
+            steps=settings.hash_steps,
+            people=settings.hash_people,
+            lr=settings.lr_hash,
+            correlation=settings.correlation,
+        ).fit(
+            network.hash,
+            network.standardise(self.teacher),
+            torch.from_numpy(self.train.labels).to(self.device),
+            score,
         )
-        optimiser = torch.optim.Adam(
-            [
-                {"params": network.hash.parameters(), "lr": settings.lr_hash},
-                {"params": [log_scale], "lr": 5 * settings.lr_hash},
-            ]
-        )
-        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, settings.hash_steps))
-        person = torch.arange(settings.hash_people, device=self.device).repeat(2)
-        positive = person[:, None] == person
-        usable = ~torch.eye(len(person), dtype=torch.bool, device=self.device)
-        for _ in tqdm(range(settings.hash_steps), desc=title):
-            signs = straight_through_sign(network.hash(people.pairs(settings.hash_people)))
-            similarities = nested_similarities(signs, signs, settings.lengths)
-            scales = log_scale.clamp(max=math.log(60.0)).exp()
-            terms = [
-                contrastive_loss(similarities[length] * scale, positive, usable)
-                for length, scale in zip(sorted(settings.lengths), scales, strict=True)
-            ]
-            loss = sum(terms) / len(terms) + settings.correlation * correlation_loss(signs)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            decay.step()
 
     @torch.inference_mode()
     def _validation_embeddings(self) -> Tensor:
