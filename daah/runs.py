@@ -8,6 +8,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from daah.data import closed_split, load_faces, open_split
+from daah.models.checkpoint import load_checkpoint
 from daah.models.trunk_import import load_trunk
 from daah.recipes.demo import DemoRecipe, DemoSettings
 from daah.recipes.paper import PaperRecipe, PaperSettings
@@ -25,8 +26,12 @@ def train_demo(
     settings: DemoSettings,
     config: TrainingConfig,
     resume: bool = False,
+    start: Path | None = None,
 ) -> TrainingReport:
     """Fine-tune the transferred trunk into nested codes.
+
+    start: a checkpoint of this recipe to go on from, in place of fitting hash layer and spatial
+    network to the trunk. Raises ConfigError when it is of another recipe or length.
 
     data: prepared trees; the first one's fold-1 people validate (`data.open_split`). trunk_path:
     a file of `import-trunk`. The teacher's embeddings are computed once and kept in `out`.
@@ -48,7 +53,9 @@ def train_demo(
         accelerator.device,
         config.seed,
     )
-    if not resume:
+    if start is not None:
+        recipe.start_from(load_checkpoint(start))
+    elif not resume:
         recipe.fit_hash_layer()
         recipe.fit_spatial_network()
     return train(recipe, out, config, "demo", accelerator, resume)

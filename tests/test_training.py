@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import nn
 
 from daah import codes
 from daah.data import fold
-from daah.errors import CheckpointError, DataError
+from daah.errors import CheckpointError, ConfigError, DataError
 from daah.models.checkpoint import load_checkpoint
 from daah.models.encoder import load_encoder
 from daah.models.trunk import EMBEDDING, DlibTrunk
@@ -156,6 +157,31 @@ def test_the_demo_recipe_trains_resumes_and_ships_a_nested_code(faces, tmp_path:
     assert {"map_16", "map_128", "attended", "mask_spread"} <= set(report.history[1])
     encoder = load_encoder(report.checkpoint)
     assert encoder.lengths == (16, 24, 32, 48, 64, 96, 128)
+    # Training on from a checkpoint, the spatial network at rest.
+    rested = replace(settings, keep_until=0.0, plain_until=0.0, lr_spatial_later=0.0)
+    again = train_demo(
+        [root],
+        tmp_path / "trunk.safetensors",
+        tmp_path / "on",
+        rested,
+        TrainingConfig(1),
+        start=report.checkpoint,
+    )
+    assert not {"plain", "spatial", "hidden"} & set(again.history[1])
+    best = report.history[report.best_epoch]
+    assert again.history[0]["map_64"] == pytest.approx(best["map_64"], abs=0.1)
+    before, after = (load_checkpoint(one.checkpoint).model for one in (report, again))
+    for name, weight in before.spatial.named_parameters():
+        torch.testing.assert_close(after.spatial.get_parameter(name), weight, atol=1e-3, rtol=0)
+    with pytest.raises(ConfigError, match="cannot start from"):
+        train_demo(
+            [root],
+            tmp_path / "trunk.safetensors",
+            tmp_path / "shorter",
+            replace(settings, bits=32, lengths=(16, 32)),
+            TrainingConfig(1),
+            start=report.checkpoint,
+        )
 
 
 def test_the_average_of_weights_starts_fast_and_then_lags() -> None:

@@ -79,7 +79,7 @@ def compare(
         int | None, typer.Option(min=1, help="At 48 bits. Default: 3, with --quick 1.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Of every deep method. Default: 6, with --quick 8.")
+        int | None, typer.Option(min=1, help="Of every deep method. Default: 12, with --quick 8.")
     ] = None,
     start_epochs: Annotated[
         int, typer.Option(min=1, help="Of the trunk that every deep method starts from.")
@@ -119,7 +119,7 @@ def compare(
         methods=tuple(m.strip() for m in methods.split(",")) if methods else tuple(METHODS),
         bits=numbers(bits) or (12, 24, 36, 48),
         seeds=seeds or (1 if quick else 3),
-        budget=Budget(epochs=epochs or (8 if quick else 6)),
+        budget=Budget(epochs=epochs or (8 if quick else 12)),
         start_epochs=start_epochs,
         tuning=(0.0 if quick else 0.5) if tuning is None else tuning,
         features=features and not quick,

@@ -95,12 +95,16 @@ def train(
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Default: 1000 for paper, as published; 8 for demo, before which hash layer and"
+            help="Default: 1000 for paper, as published; 12 for demo, before which hash layer and"
             " spatial network are fitted alone."
         ),
     ] = None,
     trunk: Annotated[
         Path | None, typer.Option(metavar="FILE", help="demo: a file of import-trunk.")
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="demo: a checkpoint of this recipe to train on from."),
     ] = None,
     settings: Annotated[
         str | None,
@@ -146,13 +150,16 @@ def train(
     else:
         if trunk is None:
             raise ConfigError("recipe demo needs --trunk FILE; 'import-trunk' makes one")
+        if resume and start:
+            raise ConfigError("--resume goes on with a run, --start begins one: give one of them")
         report = runs.train_demo(
             data,
             trunk,
             out,
             from_text(DemoSettings, settings),
-            TrainingConfig(8 if epochs is None else epochs, average=0.99, seed=seed),
+            TrainingConfig(12 if epochs is None else epochs, average=0.99, seed=seed),
             resume,
+            start,
         )
     best = report.history[report.best_epoch]
     emit(

@@ -29,11 +29,13 @@ from tqdm import tqdm
 
 from daah.config import ModelConfig
 from daah.data import Augmentation, FaceSet, shuffled_batches, to_tensor
+from daah.errors import ConfigError
 from daah.losses import (
     complement_loss,
     distillation_loss,
     face_spatial_loss,
 )
+from daah.models.checkpoint import Checkpoint
 from daah.models.ddah import DDAH, DemoDDAH
 from daah.models.precision import autocast
 from daah.models.trunk import DlibTrunk
@@ -47,9 +49,10 @@ class DemoSettings:
     """Every choice of the recipe. All of them were made on validation people.
 
     spatial_steps, spatial_batch, lr_spatial: of the spatial network alone, before all else;
-    lr_spatial_later: its rate in the epochs. edge: width of the soft edge of its cuts, in parts of
-    the mask's range. margin, margin_complement: of the two hinges of the face spatial loss, in
-    units of the distillation loss; both are nearly always active.
+    lr_spatial_later: its rate in the epochs; at 0 it rests, and its hinges are not computed.
+    edge: width of the soft edge of its cuts, in parts of the mask's range.
+    margin, margin_complement: of the two hinges of the face spatial loss, in units of the
+    distillation loss; both are nearly always active.
     keep_until: share of the epochs over which the mask takes over from the plain image; a
     pretrained trunk must not meet a mask at once.
     lr_trunk and lr_fuse are relative: a tensor's own rate is that times the root mean square of its
@@ -116,6 +119,17 @@ class DemoRecipe:
         self.model.hashing.transfer(trunk, linear)
         self.model.to(device, memory_format=torch.channels_last)
         self.step = 0
+
+    def start_from(self, checkpoint: Checkpoint) -> None:
+        """Take over all weights of a trained network.
+
+        Raises ConfigError for one of another recipe or with other lengths.
+        """
+        if checkpoint.config != self.config:
+            raise ConfigError(
+                f"cannot start from {checkpoint.name}: it is {checkpoint.config}, not {self.config}"
+            )
+        self.model.load_state_dict(checkpoint.model.state_dict())
 
     def fit_hash_layer(self) -> None:
         """Fit the hash layer, and nothing else, to the teacher's embeddings of the training faces.
@@ -249,7 +263,7 @@ class DemoRecipe:
             plain = self._branch(x, index)
             plain.backward()
             log |= {"plain": plain.item()}
-        elif turn in (2, 6):
+        elif settings.lr_spatial_later and turn in (2, 6):
             half = slice(0, max(2, len(x) // 2))
             log |= self._spatial_gradient(x[half], index[half], complement=turn == 6)
         self.step += 1
