@@ -65,6 +65,19 @@ def test_reports_are_of_the_shipped_checkpoint(name: str) -> None:
     assert report(name)["checkpoint"]["sha256"] == encoder.fingerprint
 
 
+def test_the_card_says_what_the_reproduction_gave() -> None:
+    results = {
+        row["bits"]: row for row in report("reproduction/open-set")["results"] if not row["rerank"]
+    }
+    lengths = [int(cell) for cell in table_row("docs/MODEL_CARD.md", "length")]
+    figures = table_row("docs/MODEL_CARD.md", "mAP of the command's own file")
+    assert figures == [f"{results[length]['map']:.3f}" for length in lengths]
+    shipped = {row["bits"]: row for row in report("open-set")["results"] if not row["rerank"]}
+    apart = max(abs(results[length]["map"] - shipped[length]["map"]) for length in lengths)
+    card = (ROOT / "docs" / "MODEL_CARD.md").read_text()
+    assert f"within {apart:.3f} at every length" in card
+
+
 def test_every_picture_of_the_card_is_there() -> None:
     card = (ROOT / "docs" / "MODEL_CARD.md").read_text()
     for path in re.findall(r"\]\((?!http)([^)#]+)\)", card):
