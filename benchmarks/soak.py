@@ -38,11 +38,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import psutil
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks.visitor import Visitor
+from daah import plots
 from daah.sources import orl
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -386,29 +390,39 @@ def soak(visitors: int, requests: int, rounds: int) -> dict[str, Any]:
 
 def plot(report: dict[str, Any], path: Path) -> None:
     """Memory over time above the waits of each kind of request."""
-    from matplotlib.figure import Figure
+    with mpl.rc_context(plots.STYLE):
+        figure = Figure((8, 6), layout="constrained")
+        memory, waits = figure.subplots(2)
+        _plot_memory(report, memory)
+        _plot_waits(report, waits)
+        plots.save_figure(figure, path)
 
-    figure = Figure((8, 6), layout="constrained")
-    memory, waits = figure.subplots(2)
+
+def _plot_memory(report: dict[str, Any], memory: Axes) -> None:
     seconds, megabytes, doing = zip(*report["memory"]["megabytes"], strict=True)
-    memory.plot(seconds, megabytes, color="#2b6cb0")
+    memory.plot(seconds, megabytes, color=plots.CYCLE[0])
     for at in [i for i in range(1, len(doing)) if doing[i] != doing[i - 1]]:
-        memory.axvline(seconds[at], color="#888", linewidth=0.8)
-        memory.text(seconds[at], memory.get_ylim()[1], f" {doing[at]}", va="top", fontsize=8)
+        memory.axvline(seconds[at], color=plots.CYCLE[-1], linewidth=0.8)
+        # Upright: the last phases are short, and their names would cover each other.
+        memory.text(seconds[at], 30, f" {doing[at]}", rotation=90, fontsize=8)
     memory.set_ylim(0)
     memory.set_xlabel("seconds")
     memory.set_ylabel("server's memory, MB")
+    memory.set_title(
+        f"{report['visitors']} visitors, {report['requests of each']} requests of each"
+    )
+
+
+def _plot_waits(report: dict[str, Any], waits: Axes) -> None:
     kinds = [kind for kind in report["rounds"][-1]["milliseconds"] if kind != "all"]
     at = np.arange(len(kinds))
     for i, name in enumerate(("p50", "p95", "p99")):
         heights = [report["rounds"][-1]["milliseconds"][kind][name] for kind in kinds]
-        waits.bar(at + 0.27 * (i - 1), heights, 0.25, label=name)
+        waits.bar(at + 0.27 * (i - 1), heights, 0.25, label=name, color=plots.CYCLE[i])
     waits.set_xticks(at, kinds)
     waits.set_yscale("log")
     waits.set_ylabel("milliseconds, last round")
-    waits.legend()
-    figure.suptitle(f"{report['visitors']} visitors, {report['requests of each']} requests of each")
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    waits.legend(loc="upper center", ncols=3, fontsize=8)
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from daah import plots
+
 
 def tables(report: dict[str, object]) -> str:
     """The report as Markdown."""
@@ -146,7 +148,7 @@ def plot(report: dict[str, object], path: Path) -> None:
         "face_recognition's floats": ("128 floats a face by numpy", "#CC79A7", "D", "-"),
     }
     widths = sorted({row["bits"] for row in report["sqlite"]})
-    with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
+    with mpl.rc_context(plots.STYLE):
         figure = Figure(figsize=(5.2 * len(widths), 4.4), layout="constrained")
         panels = figure.subplots(1, len(widths), sharey=True, squeeze=False)[0]
         for axes, bits in zip(panels, widths, strict=True):
@@ -165,9 +167,8 @@ def plot(report: dict[str, object], path: Path) -> None:
                     x, y = zip(*points, strict=True)
                     axes.plot(x, y, "--", label=label, color="#56B4E9", marker=marker)
             axes.set(xscale="log", yscale="log", xlabel="faces in the gallery")
-            axes.set_title(f"{bits} bits", loc="left")
-            axes.grid(color="#D9D9D3", linewidth=0.8)
+            axes.set_title(f"{bits} bits")
         panels[0].set_ylabel("one query, milliseconds")
         lines = panels[0].get_legend_handles_labels()
-        figure.legend(*lines, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-        figure.savefig(path, dpi=130)
+        figure.legend(*lines, loc="outside lower center", ncols=4, fontsize=8)
+        plots.save_figure(figure, path)

@@ -20,11 +20,12 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from daah import metrics
 
 OURS, PEER, BAD, GOOD = "#0072B2", "#D55E00", "#D55E00", "#009E73"
-_CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#666666")
+CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#666666")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _INK, _PAPER, _FAINT = "#222222", "#FAFAF7", "#D9D9D3"
 
-_STYLE = {
+#: What every figure is drawn under, those of the benchmarks' own reports too.
+STYLE = {
     "figure.facecolor": _PAPER,
     "axes.facecolor": _PAPER,
     "savefig.facecolor": _PAPER,
@@ -81,7 +82,7 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(path, dpi=150, bbox_inches="tight", metadata=dateless)
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def accuracy_by_length(
     ours: Mapping[str, Series],
     peers: Mapping[str, Series],
@@ -109,7 +110,7 @@ def accuracy_by_length(
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def roc_curves(curves: Mapping[str, metrics.Roc], far: Sequence[float] = (1e-3, 1e-2)) -> Figure:
     """True accept rate against false accept rate, with the reported rates marked."""
     figure, axes = _figure(6.0, 4.2)
@@ -120,7 +121,7 @@ def roc_curves(curves: Mapping[str, metrics.Roc], far: Sequence[float] = (1e-3, 
             curve.far[shown],
             curve.tar[shown],
             where="post",
-            color=_CYCLE[i % len(_CYCLE)],
+            color=CYCLE[i % len(CYCLE)],
             linestyle=("-", "--", "-.", ":")[i % 4],
             label=name,
         )
@@ -134,7 +135,7 @@ def roc_curves(curves: Mapping[str, metrics.Roc], far: Sequence[float] = (1e-3, 
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def distance_histogram(
     genuine: np.ndarray, impostor: np.ndarray, bits: int, threshold: int | None = None
 ) -> Figure:
@@ -162,7 +163,7 @@ def distance_histogram(
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def fidelity(
     deletion: Mapping[str, Series], insertion: Mapping[str, Series], blurred: float
 ) -> Figure:
@@ -184,7 +185,7 @@ def fidelity(
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def slices(panels: Mapping[str, Mapping[str, Series]], clean: Mapping[str, float]) -> Figure:
     """One panel a kind of damage or group; in each, scores against its strength.
 
@@ -200,7 +201,7 @@ def slices(panels: Mapping[str, Mapping[str, Series]], clean: Mapping[str, float
         for name, series in lines.items():
             _line(axes, series, name, measures.index(name))
             if name in clean:
-                colour = _CYCLE[measures.index(name) % len(_CYCLE)]
+                colour = CYCLE[measures.index(name) % len(CYCLE)]
                 axes.axhline(clean[name], color=colour, linewidth=1.0, linestyle=":")
         axes.set_ylim(0, 1.02)
         _label(axes, label, "", "")
@@ -210,7 +211,7 @@ def slices(panels: Mapping[str, Mapping[str, Series]], clean: Mapping[str, float
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def learning_curve(history: Sequence[Mapping[str, float]], score: str) -> Figure:
     """Losses and validation scores by epoch.
 
@@ -237,7 +238,7 @@ def learning_curve(history: Sequence[Mapping[str, float]], score: str) -> Figure
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def precision_recall_curves(curves: Mapping[str, metrics.PrecisionRecall]) -> Figure:
     """Precision against recall of everything within a distance, a line a representation."""
     figure, axes = _figure(5.6, 4.2)
@@ -245,7 +246,7 @@ def precision_recall_curves(curves: Mapping[str, metrics.PrecisionRecall]) -> Fi
         axes.plot(
             curve.recall,
             curve.precision,
-            color=_CYCLE[i % len(_CYCLE)],
+            color=CYCLE[i % len(CYCLE)],
             linestyle=("-", "--", "-.", ":")[i % 4],
             label=name,
         )
@@ -256,7 +257,7 @@ def precision_recall_curves(curves: Mapping[str, metrics.PrecisionRecall]) -> Fi
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def precision_at_curves(curves: Mapping[str, Series]) -> Figure:
     """Precision among the first k results against k (x), a line a method."""
     figure, axes = _figure(5.6, 4.2)
@@ -268,7 +269,7 @@ def precision_at_curves(curves: Mapping[str, Series]) -> Figure:
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def reliability_diagram(reliabilities: Mapping[str, metrics.Reliability]) -> Figure:
     """Stated probability against what happened; on the diagonal the statement holds."""
     figure, axes = _figure(5.0, 4.6)
@@ -284,7 +285,7 @@ def reliability_diagram(reliabilities: Mapping[str, metrics.Reliability]) -> Fig
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def identification_curves(
     curves: Mapping[str, metrics.Identification], shipped: Mapping[str, tuple[float, float]]
 ) -> Figure:
@@ -294,7 +295,7 @@ def identification_curves(
     """
     figure, axes = _figure(6.0, 4.2)
     for i, (name, curve) in enumerate(curves.items()):
-        colour = _CYCLE[i % len(_CYCLE)]
+        colour = CYCLE[i % len(CYCLE)]
         shown = curve.fpir > 0
         axes.step(curve.fpir[shown], curve.fnir[shown], where="post", color=colour, label=name)
         if name in shipped:
@@ -312,7 +313,7 @@ def identification_curves(
     return figure
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def retrieval_page(examples: Sequence[RetrievalExample], title: str = "") -> Figure:
     """A page of searches: the query on the left, then what was found, right or wrong in words.
 
@@ -369,13 +370,13 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1):
 
 
 def _line(axes: Axes, series: Series, name: str, i: int, linestyle: str = "-") -> None:
-    colour = _CYCLE[i % len(_CYCLE)]
+    colour = CYCLE[i % len(CYCLE)]
     axes.plot(
         series.x,
         series.y,
         color=colour,
         # The eighth line has the first one's colour, and so needs another marker.
-        marker=_MARKERS[(i + i // len(_CYCLE)) % len(_MARKERS)],
+        marker=_MARKERS[(i + i // len(CYCLE)) % len(_MARKERS)],
         linestyle=linestyle,
         label=name,
     )

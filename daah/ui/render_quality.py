@@ -10,6 +10,9 @@ from daah.ui.quality import Picture, Section
 from daah.ui.render import heading
 from daah.ui.report_tables import Table
 
+#: Rows from which on a table is looked up rather than read: a picture above it says the same.
+LONG = 14
+
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
@@ -45,14 +48,17 @@ def comparison(found: Section) -> str:
 
 
 def _tables(tables: tuple[Table, ...]) -> str:
-    """Tables below each other; after the first, those with a title to fold them by are folded."""
-    return "".join(table(t) if i == 0 or not t.title else _folded(t) for i, t in enumerate(tables))
+    """Tables below each other. Long ones are folded, and after the first those with a title."""
+    return "".join(
+        _folded(t) if len(t.rows) > LONG or (i and t.title) else table(t)
+        for i, t in enumerate(tables)
+    )
 
 
 def _folded(given: Table) -> str:
+    summary = given.title or ", ".join([given.columns[0], given.note.split(". ")[0].rstrip(".")])
     return (
-        f"<details><summary>{escape(given.title)}</summary>"
-        f"{table(replace(given, title=''))}</details>"
+        f"<details><summary>{escape(summary)}</summary>{table(replace(given, title=''))}</details>"
     )
 
 
