@@ -141,11 +141,11 @@ def table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
 def plot(report: dict[str, object], path: Path) -> None:
     """Time of one query by size of the gallery."""
     styles = {
-        "search, re-ranked": ("daah, SQLite store, re-ranked", "#0072B2", "o", "-"),
-        "faiss": ("bare faiss IndexBinaryFlat", "#D55E00", "s", "-"),
-        "reading every byte once": ("reading every byte once", "#666666", "", ":"),
-        "numpy": ("numpy", "#009E73", "^", "-"),
-        "face_recognition's floats": ("128 floats a face by numpy", "#CC79A7", "D", "-"),
+        "search, re-ranked": ("daah, SQLite store, re-ranked", plots.CYCLE[0], "o", "-"),
+        "faiss": ("bare faiss IndexBinaryFlat", plots.CYCLE[1], "s", "-"),
+        "reading every byte once": ("reading every byte once", plots.CYCLE[6], "", ":"),
+        "numpy": ("numpy", plots.CYCLE[2], "^", "-"),
+        "face_recognition's floats": ("128 floats a face by numpy", plots.CYCLE[3], "D", "-"),
     }
     widths = sorted({row["bits"] for row in report["sqlite"]})
     with mpl.rc_context(plots.STYLE):
@@ -165,7 +165,7 @@ def plot(report: dict[str, object], path: Path) -> None:
                 if points:
                     label = f"Milvus {rows_[0]['version']}, {name}"
                     x, y = zip(*points, strict=True)
-                    axes.plot(x, y, "--", label=label, color="#56B4E9", marker=marker)
+                    axes.plot(x, y, "--", label=label, color=plots.CYCLE[4], marker=marker)
             axes.set(xscale="log", yscale="log", xlabel="faces in the gallery")
             axes.set_title(f"{bits} bits")
         panels[0].set_ylabel("one query, milliseconds")

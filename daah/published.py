@@ -252,6 +252,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
         try:
             return {k: v for k, v in loadmat(path).items() if not k.startswith("__")}
+        # The last is what SciPy itself raises for version 7.3, which is HDF5.
         except (OSError, ValueError, TypeError, NotImplementedError) as error:
             raise DataError(
                 f"{path}: not a .mat file up to version 7 ({error}); save it with -v7"

@@ -5,6 +5,7 @@ Axes: N = training images, M = images to encode, D = features, K = hash bits, C 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Literal, Protocol
 
 import numpy as np
@@ -40,11 +41,12 @@ class Hasher(Protocol):
         """
 
 
-class SymmetricHasher:
+class SymmetricHasher(ABC):
     """Database and queries are encoded alike: what all methods but the asymmetric ones do."""
 
+    @abstractmethod
     def encode(self, x: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        """As `Hasher.encode`."""
 
     def database(self, x: np.ndarray) -> np.ndarray:
         return self.encode(x)

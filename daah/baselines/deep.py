@@ -129,8 +129,11 @@ class DeepHasher(SymmetricHasher):
         return HashNet(nn.Linear(FEATURES, self.bits), self.bits)
 
     def loss(self, logits: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
-        """The scalar to minimise: logits (B, K) float32, labels and row numbers (B,) int64."""
-        raise NotImplementedError
+        """The scalar to minimise: logits (B, K) float32, labels and row numbers (B,) int64.
+
+        Not abstract: a method of several networks gives `gradients` or `train_batch` instead.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither a loss nor its own gradients")
 
     def start(self, labels: Tensor) -> None:
         """Called once, before the first epoch, with all labels (N,)."""

@@ -130,6 +130,8 @@ def train(
     \b
     Examples:
       python -m daah train --recipe demo --data FACES --trunk runs/trunk.safetensors --out runs/demo
+      python -m daah train --recipe demo --data FACES --trunk runs/trunk.safetensors \\
+        --start runs/demo/demo.safetensors --settings plain_until=0,keep_until=0 --out runs/on
       python -m daah train --recipe paper --data FACES --out runs/paper --settings bits=24
     """
     from daah import runs

@@ -5,6 +5,7 @@ Two presets: `PaperDDAH` as published, `DemoDDAH` around a transferred trunk.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +25,7 @@ class Encoding:
     mask: Tensor
 
 
-class DDAH(nn.Module):
+class DDAH(nn.Module, ABC):
     """Spatial attention in front of a hash network; the recipes fill in the four steps below.
 
     Input everywhere: RGB faces (B, 3, input_size, input_size), float, in [0, 255].
@@ -34,13 +35,13 @@ class DDAH(nn.Module):
     spatial: FaceSpatialNetwork
     hashing: nn.Module
 
+    @abstractmethod
     def normalise(self, x: Tensor) -> Tensor:
         """Faces in [0, 255] to the range that the hash network is fed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mask(self, x: Tensor) -> Tensor:
         """The spatial attention mask (B, 1, input_size, input_size) of normalised faces."""
-        raise NotImplementedError
 
     def gate(self, x: Tensor, mask: Tensor) -> Tensor:
         """What the hash network sees of normalised faces behind a mask in [0, 1]."""

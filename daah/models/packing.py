@@ -54,6 +54,15 @@ class _Packed(nn.Module):
             kept = self._kept = sizes, self._pack(list(sizes))
         return kept[1]
 
+    def _pack(self, sizes: list[int]) -> Tensor:
+        return torch._C._nn.mkldnn_reorder_conv2d_weight(
+            self.weight.to_mkldnn(), *self._geometry(), sizes
+        )
+
+    def _geometry(self) -> tuple:
+        """In the order of the operators' arguments."""
+        return self.padding, self.stride, self.dilation, self.groups
+
 
 class PackedConvolution(_Packed):
     """What a Conv2d computes, and the ReLU after it if rectified: (B, C, H, W) to the output's."""
@@ -64,42 +73,17 @@ class PackedConvolution(_Packed):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._convolution_pointwise.default(
-            x,
-            self.packed(x.shape),
-            self.bias,
-            self.padding,
-            self.stride,
-            self.dilation,
-            self.groups,
-            self.after,
-            [],
-            None,
-        )
-
-    def _pack(self, sizes: list[int]) -> Tensor:
-        return torch._C._nn.mkldnn_reorder_conv2d_weight(
-            self.weight.to_mkldnn(), self.padding, self.stride, self.dilation, self.groups, sizes
+            x, self.packed(x.shape), self.bias, *self._geometry(), self.after, [], None
         )
 
 
-class PackedJoiningConvolution(PackedConvolution):
+class PackedJoiningConvolution(_Packed):
     """What a JoiningConv2d computes: (B, C, H, W) and the output's sizes to the output's."""
 
     def forward(self, x: Tensor, beside: Tensor) -> Tensor:
+        weight, geometry = self.packed(x.shape), self._geometry()
         return torch.ops.mkldnn._convolution_pointwise.binary(
-            x,
-            beside,
-            self.packed(x.shape),
-            self.bias,
-            self.padding,
-            self.stride,
-            self.dilation,
-            self.groups,
-            "add",
-            1.0,
-            "relu",
-            [],
-            None,
+            x, beside, weight, self.bias, *geometry, "add", 1.0, "relu", [], None
         )
 
 
@@ -111,7 +95,6 @@ class PackedTransposedConvolution(_Packed):
         self.output_padding = convolution.output_padding
 
     def forward(self, x: Tensor) -> Tensor:
-        # The transposed operator orders its arguments otherwise than the plain one.
         return torch.ops.mkldnn._convolution_transpose_pointwise.default(
             x, self.packed(x.shape), self.bias, *self._geometry(), "relu", [], None
         )
