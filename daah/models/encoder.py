@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from daah.calibration import Calibration
+from daah.errors import ConfigError
 from daah.models.checkpoint import Checkpoint, load_checkpoint
-from daah.models.precision import bfloat16_is_fast
+from daah.models.precision import bfloat16_is_fast, bfloat16_is_possible
 from daah.types import ALIGNED_SIZE
 
 #: How the mask is made: the model's own, none (all ones), or one given for each face.
@@ -24,7 +25,8 @@ class FaceEncoder:
 
     bfloat16: whether the trunk's convolutions use it; None where the processor is fast at it.
     Codes with and without it agree on 99.5% of the bits or more, so that galleries may be carried
-    from one kind of processor to another.
+    from one kind of processor to another. Raises ConfigError if it is asked for on a processor
+    without it.
 
     name, recipe: of the checkpoint. bits: length of the whole code. lengths: its usable prefixes.
     fingerprint: sha256 that galleries carry. card: training summary and validation metrics.
@@ -32,6 +34,11 @@ class FaceEncoder:
     """
 
     def __init__(self, checkpoint: Checkpoint, bfloat16: bool | None = None) -> None:
+        if bfloat16 and not bfloat16_is_possible():
+            raise ConfigError(
+                "bfloat16: this processor has no operators for it (x86 needs AVX-512); "
+                "leave it out, and the encoder computes in float32"
+            )
         self.model = checkpoint.model.to(memory_format=torch.channels_last)
         if bfloat16_is_fast() if bfloat16 is None else bfloat16:
             self.model.to_bfloat16()
@@ -100,7 +107,7 @@ class FaceEncoder:
 
 
 def load_encoder(path: Path, bfloat16: bool | None = None) -> FaceEncoder:
-    """Load a checkpoint file for encoding. Raises CheckpointError."""
+    """Load a checkpoint file for encoding. Raises CheckpointError, and ConfigError for bfloat16."""
     return FaceEncoder(load_checkpoint(path), bfloat16)
 
 

@@ -1,4 +1,4 @@
-"""Where bfloat16 makes training faster, it is used; where not, float32 stays."""
+"""Where the processor multiplies bfloat16, it is used; where not, float32 stays."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from typing import Any
 import torch
 
 
+def bfloat16_is_possible() -> bool:
+    """Whether oneDNN has bfloat16 operators on this processor, fast or not.
+
+    It is oneDNN's own answer, so an instruction set held down by ONEDNN_MAX_CPU_ISA counts.
+    """
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 def bfloat16_is_fast() -> bool:
-    """Whether this processor multiplies bfloat16 matrices natively, so that autocast pays."""
-    return torch.backends.mkldnn.is_available() and (
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    )
+    """Whether the processor multiplies bfloat16 matrices natively, so that autocast pays."""
+    return bfloat16_is_possible() and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 from daah import codes
+from daah.errors import ConfigError
 from daah.models.encoder import FaceEncoder, load_encoder
+from daah.models.precision import bfloat16_is_fast, bfloat16_is_possible
 from daah.retrieval import DEFAULT_CHECKPOINT
 
 
@@ -26,7 +29,13 @@ def test_a_face_alone_and_in_a_batch_has_the_same_logits_to_the_bit(
     np.testing.assert_array_equal(backwards[::-1], logits)
 
 
-def test_codes_in_bfloat16_are_those_in_float32(orl_photos, detector) -> None:
+def test_codes_in_bfloat16_are_those_in_float32_where_the_processor_has_it(
+    orl_photos, detector
+) -> None:
+    if not bfloat16_is_possible():
+        with pytest.raises(ConfigError, match="no operators"):
+            load_encoder(DEFAULT_CHECKPOINT, bfloat16=True)
+        return
     faces = np.stack([detector.detect(photo.rgb)[0].aligned for photo in orl_photos[::8]])
     (exact, masks), (quick, quick_masks) = (
         load_encoder(DEFAULT_CHECKPOINT, bfloat16=fast).encode(faces) for fast in (False, True)
@@ -34,6 +43,19 @@ def test_codes_in_bfloat16_are_those_in_float32(orl_photos, detector) -> None:
     assert not np.array_equal(exact, quick)
     assert (codes.sign(exact) == codes.sign(quick)).mean() >= 0.995
     np.testing.assert_allclose(quick_masks, masks, atol=0.05)  # nothing that an eye would see
+
+
+def test_without_bfloat16_operators_it_is_refused_and_float32_is_the_default(
+    faces: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older processor, played on any: oneDNN's answer is the only thing that differs."""
+    exact, _ = load_encoder(DEFAULT_CHECKPOINT, bfloat16=False).encode(faces[:1])
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert not bfloat16_is_fast()
+    with pytest.raises(ConfigError, match="no operators"):
+        load_encoder(DEFAULT_CHECKPOINT, bfloat16=True)
+    chosen, _ = load_encoder(DEFAULT_CHECKPOINT).encode(faces[:1])
+    np.testing.assert_array_equal(chosen, exact)
 
 
 def test_a_mirrored_face_has_the_mirrored_mask_and_the_same_code(faces: np.ndarray) -> None:
