@@ -16,7 +16,8 @@ class ITQ(SymmetricHasher):
     codes", CVPR 2011, equation 2: min over B, R of |B - V R|^2; in turn B = sign(V R), and R from
     the singular vectors of B^T V; 50 rounds. It is faiss's ITQTransform.
 
-    Deviation: faiss scales the centred rows to unit length before PCA.
+    Deviations: faiss scales the centred rows to unit length before PCA, and its rounds settle at a
+    higher quantisation loss than the paper's, which `daah.peers.itq` writes out.
     """
 
     inputs = "features"

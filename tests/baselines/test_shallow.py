@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import faiss
 import numpy as np
 import pytest
@@ -74,21 +76,50 @@ def test_lsh_collides_by_the_angle() -> None:
     assert np.mean(agree) == pytest.approx(1 - angle / np.pi, abs=0.01)
 
 
+#: One start of ITQ ends in one local optimum, and rounding decides which: means over these count.
+STARTS = range(8)
+
+
 @pytest.mark.parametrize("bits", [8, 24])
-def test_itq_is_faiss_and_the_paper_written_out(bits: int) -> None:
+def test_itq_is_faiss(bits: int) -> None:
+    """The same starts end in optima equally good, within four standard errors of the means."""
+    ours, theirs = [], []
+    for seed in STARTS:
+        transform = faiss.ITQTransform(DIMENSIONS, bits, True)
+        transform.itq.seed += seed
+        index = faiss.IndexPreTransform(transform, faiss.IndexLSH(bits, bits, False))
+        ours.append(fitted_score(ITQ(bits, seed)))
+        theirs.append(faiss_score(index))
+    assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=4 * standard_error(ours, theirs))
+
+
+@pytest.mark.parametrize("bits", [8, 24])
+def test_itq_of_the_paper_quantises_better_than_faiss(bits: int) -> None:
+    """The deviation that `ITQ` names: the paper's rounds never raise the loss, faiss's may."""
     train, labels, query, own = known_set()
-    ours = fitted_score(ITQ(bits))
-    index = faiss.IndexPreTransform(
-        faiss.ITQTransform(DIMENSIONS, bits, True), faiss.IndexLSH(bits, bits, False)
-    )
-    assert ours == pytest.approx(faiss_score(index), abs=0.01)
-    written = np.mean(
-        [
-            score(itq(train, query, bits, seed), itq(train, train, bits, seed), own, labels)
-            for seed in range(3)
-        ]
-    )
-    assert ours == pytest.approx(written, abs=0.02)
+    ours, written = np.empty(len(STARTS)), np.empty(len(STARTS))
+    losses, least = np.empty(len(STARTS)), np.empty(len(STARTS))
+    for i, seed in enumerate(STARTS):
+        ours[i] = fitted_score(ITQ(bits, seed))
+        hasher = ITQ(bits, seed)
+        hasher.fit(train, labels)
+        losses[i] = quantisation_loss(hasher.encode(train))
+        fitted = itq(train, train, bits, seed)
+        written[i] = score(itq(train, query, bits, seed), fitted, own, labels)
+        least[i] = quantisation_loss(fitted)
+    assert losses.mean() > least.mean() + 4 * standard_error(losses, least)
+    gap = written.mean() - ours.mean()
+    assert -4 * standard_error(ours, written) < gap < 0.06
+
+
+def standard_error(*samples: Sequence[float]) -> float:
+    """Of the difference between the means of independent samples."""
+    return float(np.sqrt(sum(np.var(x, ddof=1) / len(x) for x in samples)))
+
+
+def quantisation_loss(logits: np.ndarray) -> float:
+    """Share of the logits' energy that signs lose, at the scale that loses least."""
+    return float(1 - np.abs(logits).mean() ** 2 / np.square(logits).mean())
 
 
 def test_itq_finds_the_rotation_that_was_applied() -> None:
@@ -205,7 +236,8 @@ def test_sdh_training_codes_classify_linearly() -> None:
 def test_supervised_beats_unsupervised_beats_chance_as_in_the_papers() -> None:
     """KSH and SDH over ITQ over LSH; SH and SpherH over chance (one in twelve)."""
     figures = {
-        method.__name__: fitted_score(method(24)) for method in (LSH, SH, ITQ, SpherH, KSH, SDH)
+        method.__name__: np.mean([fitted_score(method(24, seed)) for seed in range(4)])
+        for method in (LSH, SH, ITQ, SpherH, KSH, SDH)
     }
     chance = 1 / PEOPLE
     assert min(figures["KSH"], figures["SDH"]) > figures["ITQ"] + 0.1
