@@ -35,9 +35,10 @@ from daah.baselines.start import SoftmaxTrunk
 from daah.closed_set import score_codes
 from daah.data import FaceSet
 from daah.errors import CheckpointError
+from daah.paths import PATHS
 from daah.types import ALIGNED_SIZE
 
-DEFAULT = Path(__file__).resolve().parent.parent / "checkpoints" / "baselines" / "48.safetensors"
+DEFAULT = PATHS.baselines
 #: The methods that are shipped, in the order in which they are shown.
 SHIPPED = ("LSH", "ITQ", "SDH", "DSH", "DDQH")
 #: Random anchors of the shipped SDH: fewer than in the comparison, for the file's size.

@@ -6,6 +6,7 @@ Axes: N = images of a set, B = batch, S = side in pixels.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,11 +18,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from daah import sources
 from daah.errors import DataError
 from daah.types import ALIGNED_SIZE
-
-#: Names in a prepared tree that are faces; reports and indexes beside them are left alone.
-SUFFIXES = (".jpg", ".jpeg", ".png")
 
 #: Fold of the people that everything is chosen on. Fold 0 is never looked at before the end.
 VALIDATION_FOLD = 1
@@ -63,25 +62,24 @@ def fold(person: str) -> int:
 def load_faces(
     roots: Sequence[Path], size: int = ALIGNED_SIZE, limit: int | None = None
 ) -> FaceSet:
-    """Read prepared trees root/person/face.jpg into memory, resized to `size` when they differ.
+    """Read prepared trees into memory, as `sources.folder` lists them.
 
-    limit: at most so many images a person and root, the first by name. Raises DataError for a
-    missing or empty root, or a face that cannot be read or is not 150x150.
+    Args:
+        roots: folders with one folder of faces per person.
+        size: side in pixels that faces are resized to when theirs differs.
+        limit: at most so many images per person and root, the first by name.
+
+    Raises:
+        DataError: a root is missing or empty, or a face cannot be read or is not 150x150.
     """
     files: list[tuple[Path, str, str]] = []
     for root in map(Path, roots):
-        if not root.is_dir():
-            raise DataError(f"{root}: expected a folder with one folder a person")
-        before = len(files)
-        for person in sorted(p for p in root.iterdir() if p.is_dir()):
-            faces = sorted(f for f in person.iterdir() if f.suffix.lower() in SUFFIXES)
+        listed = itertools.groupby(sources.folder(root), key=lambda item: item[0])
+        for person, faces in listed:
             files += [
-                (f, person.name, f"{root.name}/{person.name}/{f.name}") for f in faces[:limit]
+                (face, person, f"{root.name}/{person}/{face.name}")
+                for _, face in itertools.islice(faces, limit)
             ]
-        if len(files) == before:
-            raise DataError(
-                f"{root}: no faces in it; expected {root}/PERSON/face.jpg as 'prepare' writes them"
-            )
     people = tuple(sorted({person for _, person, _ in files}))
     index = {person: i for i, person in enumerate(people)}
     images = np.empty((len(files), size, size, 3), np.uint8)

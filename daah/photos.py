@@ -17,9 +17,6 @@ from daah.images import read_image
 from daah.parallel import Progress, in_order
 from daah.types import ALIGNED_SIZE, Face
 
-#: What `sources.folder` takes for photos.
-SUFFIXES = sources.SUFFIXES
-
 
 @dataclass(frozen=True, eq=False)
 class LabelledFaces:

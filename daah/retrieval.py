@@ -17,6 +17,7 @@ from daah.errors import CheckpointError, ConfigError, GalleryError
 from daah.faces import FaceDetector
 from daah.gallery import Gallery, SessionGallery, build, renew
 from daah.models.encoder import FaceEncoder, load_encoder
+from daah.paths import PATHS
 from daah.pipeline import Attention, aligned_face
 from daah.types import EncodedFace, Face, FaceMatches, Match, SearchResult
 
@@ -26,9 +27,8 @@ Progress = Callable[[float, str], None]
 #: Rows that are fetched from the store before they are put in order.
 CANDIDATES = 200
 
-_ROOT = Path(__file__).resolve().parent.parent
-DEFAULT_CHECKPOINT = _ROOT / "checkpoints" / "demo.safetensors"
-DEFAULT_GALLERY = _ROOT / "gallery" / "orl"
+DEFAULT_CHECKPOINT = PATHS.checkpoint
+DEFAULT_GALLERY = PATHS.gallery
 
 
 @dataclass(frozen=True)
@@ -221,8 +221,8 @@ def load_default_encoder(checkpoint: Path | None = None) -> FaceEncoder:
     """The encoder of a checkpoint file, by default of the shipped one. Raises CheckpointError."""
     if checkpoint is None and not DEFAULT_CHECKPOINT.is_file():
         raise CheckpointError(
-            "The model checkpoints/demo.safetensors is missing; fetch it from the repository, or "
-            "name another with --checkpoint."
+            f"The model {DEFAULT_CHECKPOINT} is missing. Put demo.safetensors of the repository's "
+            "folder checkpoints there, or name a model with --checkpoint or DAAH_CHECKPOINT."
         )
     return load_encoder(Path(checkpoint or DEFAULT_CHECKPOINT))
 

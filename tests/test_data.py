@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from daah import data
+from daah import data, photos
 from daah.data import Augmentation, FaceSet
 from daah.errors import DataError
 
@@ -46,11 +46,30 @@ def test_a_person_in_two_folders_is_one_by_name(tmp_path: Path) -> None:
     assert data.load_faces([second], size=32, limit=2).images.shape == (3, 32, 32, 3)
 
 
+def test_both_readers_of_a_prepared_tree_take_the_same_files(tmp_path: Path) -> None:
+    """Training reads it into memory, evaluation names every file: of the same photos."""
+    root = tree(tmp_path / "faces", {"ada": 2, "bob": 1, ".cache": 1})
+    face = Image.new("RGB", (150, 150))
+    for ending in ("jpg", "JPEG", "jpe", "jfif", "webp"):
+        face.convert("RGB").save(
+            root / "bob" / f"1.{ending}", "WEBP" if ending == "webp" else "JPEG"
+        )
+    face.save(root / "bob" / ".thumb.png")
+    (root / "bob" / "notes.txt").write_text("not a photo")
+    trained = data.load_faces([root])
+    measured = photos.read_aligned(root)
+    assert [name.split("/", 1)[1] for name in trained.names] == [
+        f"{path.parent.name}/{path.name}" for path in measured.paths
+    ]
+    assert len(trained) == 8
+    assert np.array_equal(trained.images, measured.aligned)
+
+
 def test_wrong_folders_and_faces_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="one folder a person"):
+    with pytest.raises(DataError, match="no such folder"):
         data.load_faces([tmp_path / "missing"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no faces"):
+    with pytest.raises(DataError, match="no photos"):
         data.load_faces([tmp_path / "empty"])
     with pytest.raises(DataError, match="expected 150x150"):
         data.load_faces([tree(tmp_path / "small", {"ada": 1}, size=112)])

@@ -8,11 +8,9 @@ from daah.errors import GalleryError
 from daah.gallery.names import checked_name
 from daah.gallery.provenance import Model, Provenance
 from daah.parallel import Progress
+from daah.paths import PATHS
 from daah.stores.base import CodeSpec, CodeStore, open_store
 from daah.types import ALIGNMENT
-
-#: Where galleries live that are named by a word alone.
-HOME = Path(__file__).resolve().parent.parent.parent / "gallery"
 
 #: Galleries from this size on say how far their reading is; smaller ones take a moment.
 _LARGE = 100_000
@@ -30,7 +28,7 @@ def gallery_folder(uri: str, folder: Path | None) -> Path:
     if folder is not None:
         return Path(folder)
     collection = uri.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
-    return HOME / checked_name("collection", collection)
+    return PATHS.galleries / checked_name("collection", collection)
 
 
 def codes_file(model: Model) -> str:

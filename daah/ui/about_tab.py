@@ -8,13 +8,14 @@ from string import Template
 
 import gradio as gr
 
+from daah.paths import PATHS
 from daah.retrieval import DEFAULT_CHECKPOINT
 from daah.ui import quality
 from daah.ui.desk import Desk
 from daah.ui.parts import part, static
 from daah.ui.render_quality import table
 
-DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+DOCS = PATHS.docs
 
 #: Who the people of the built-in gallery are; of another one nothing is known.
 ORL = (

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from daah.errors import DaahError
 from daah.gallery import SessionGallery
+from daah.paths import PATHS
 from daah.retrieval import FaceRetriever
 from daah.ui import handlers
 from daah.ui.about_tab import AboutTab
@@ -40,7 +41,6 @@ TITLE = "Face hash search"
 #: The only event that other programs may call by its name.
 ENDPOINT = "search"
 _FOLDERS = re.compile(r"(?<![\w:/\\])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:]+[/\\])+")
-HOME = Path(__file__).resolve().parent.parent.parent
 PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
 
 
@@ -221,7 +221,7 @@ class Notice(App):
         self.config = self.get_config_file()
 
     def _html(self, problem: DaahError) -> str:
-        text = str(problem).replace(f"{HOME}{os.sep}", "")
+        text = str(problem).replace(f"{PATHS.home}{os.sep}", "")
         text = _FOLDERS.sub("", text)  # where on the host, nobody need know
         return (
             f'<main id="notice" role="alert"><h1>{TITLE}</h1>'

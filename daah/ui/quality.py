@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from daah.models.encoder import FaceEncoder
+from daah.paths import PATHS
 from daah.ui.report_tables import READERS, Table, calibration, markdown_tables, plain
 
-RESULTS = Path(__file__).resolve().parent.parent.parent / "docs" / "results"
+RESULTS = PATHS.results
 
 #: A report larger than this is not one of ours.
 _LARGEST = 20 * 2**20

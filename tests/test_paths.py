@@ -1,0 +1,80 @@
+"""Where things are: in a checkout, in an installed package, and where the environment says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from daah.paths import PATHS, locate
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_a_checkout_uses_its_own_folders() -> None:
+    found = locate(ROOT, {})
+    assert found.checkpoint == ROOT / "checkpoints" / "demo.safetensors"
+    assert found.gallery == ROOT / "gallery" / "orl"
+    assert found.results == ROOT / "docs" / "results"
+    assert found.checkpoint.is_file()
+    assert found.baselines.is_file()
+    assert PATHS.docs == ROOT / "docs"
+
+
+def test_an_installed_package_uses_the_folder_of_the_user(tmp_path: Path) -> None:
+    found = locate(tmp_path / "site-packages", {})
+    assert found.home == platformdirs.user_data_path("daah", appauthor=False)
+    assert not found.gallery.is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize("around", ["checkout", "site-packages"])
+def test_the_environment_goes_before_both(around: str, tmp_path: Path) -> None:
+    folder = ROOT if around == "checkout" else tmp_path
+    found = locate(folder, {"DAAH_HOME": str(tmp_path / "home"), "DAAH_CHECKPOINT": " "})
+    assert found.checkpoint == tmp_path / "home" / "checkpoints" / "demo.safetensors"
+    assert found.gallery == tmp_path / "home" / "gallery" / "orl"
+    one = {"DAAH_CHECKPOINT": "my.safetensors", "DAAH_GALLERY_FOLDER": str(tmp_path / "all")}
+    found = locate(folder, one)
+    assert found.checkpoint == Path.cwd() / "my.safetensors"
+    assert found.gallery == tmp_path / "all" / "orl"
+
+
+def test_an_installed_package_names_what_is_missing_and_writes_beside_nothing(
+    tmp_path: Path,
+) -> None:
+    """The package alone, as a wheel puts it into site-packages."""
+    site = tmp_path / "site-packages"
+    shutil.copytree(ROOT / "daah", site / "daah", ignore=shutil.ignore_patterns("__pycache__"))
+    photo = tmp_path / "photo.png"
+    shutil.copy(ROOT / "docs" / "images" / "thumbnail.jpg", photo)
+    before = sorted(site.rglob("*"))
+    environment = {name: value for name, value in os.environ.items() if "DAAH" not in name} | {
+        "PYTHONPATH": str(site),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+    }
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "daah", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+        )
+        return done.returncode, done.stderr
+
+    code, said = run("search", str(photo))
+    assert code == 1
+    assert said.splitlines()[-1].startswith("error: The model ")
+    assert "DAAH_CHECKPOINT" in said
+    assert "Traceback" not in said
+    code, said = run("gallery", "list")
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith("error: There is no gallery orl.")
+    assert sorted(site.rglob("*")) == before
