@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +16,7 @@ import sample
 
 from daah.errors import GalleryError
 from daah.stores.base import Filter
-from daah.stores.sqlite import SQLiteStore
+from daah.stores.sqlite import SQLiteStore, cache, schema
 
 ROWS = 250
 PEOPLE = frozenset({"s1", "Ann O'Neil"})
@@ -131,6 +136,97 @@ def test_flipped_bytes_of_the_cache(whole: Path, tmp_path: Path) -> None:
         damaged[place] ^= int(rng.integers(1, 256))
         cache.write_bytes(damaged)
         assert outcome(path, right, 1) == "right"
+
+
+def crafted(content: bytes, change: Callable[[dict[str, Any], bytearray], object]) -> bytes:
+    """A file of packed codes that agrees with itself, with other facts and other sections."""
+    size = int.from_bytes(content[8:12], "little")
+    facts, rest = json.loads(content[12 : 12 + size]), bytearray(content[44 + size :])
+    ids = len(rest) * facts["id_bytes"] // (facts["id_bytes"] + facts["code_bytes"])
+    changed = change(facts, rest)
+    facts["sha256"] = [hashlib.sha256(part).hexdigest() for part in (rest[:ids], rest[ids:])]
+    header = json.dumps(facts if changed is None else changed).encode()
+    length = len(header).to_bytes(4, "little")
+    return cache.MAGIC + length + header + hashlib.sha256(header).digest() + rest
+
+
+def _set(**values: object) -> Callable[[dict[str, Any], bytearray], None]:
+    return lambda facts, rest: facts.update(values)
+
+
+def _zeros(facts: dict[str, Any], rest: bytearray) -> None:
+    rest[len(rest) // 2 :] = bytes(len(rest) - len(rest) // 2)
+
+
+CRAFTED = {
+    "a list": lambda facts, rest: [1, 2],
+    "null": lambda facts, rest: "null",
+    "no rows": lambda facts, rest: {k: v for k, v in facts.items() if k != "rows"},
+    "no generation": lambda facts, rest: {k: v for k, v in facts.items() if k != "generation"},
+    "no uuid": lambda facts, rest: {k: v for k, v in facts.items() if k != "uuid"},
+    "another key": _set(more=1),
+    "rows of text": _set(rows="200"),
+    "no number of rows": _set(rows=None),
+    "rows below zero": _set(rows=-200),
+    "rows without end": _set(rows=10**30),
+    "a truth for rows": _set(rows=True),
+    "half a row": _set(rows=200.0),
+    "ids of three bytes": _set(id_bytes=3),
+    "ids of text": _set(id_bytes="4"),
+    "ids of no bytes": _set(id_bytes=0),
+    "wide codes": _set(code_bytes=16),
+    "codes of nothing": _set(code_bytes=None),
+    "codes of a list": _set(code_bytes=[8]),
+    "generation of text": _set(generation="1"),
+    "a generation to come": _set(generation=10**9),
+    "other bits": _set(bits=[64]),
+    "zeroed codes": _zeros,
+    "ids in no order": lambda facts, rest: rest.__setitem__(slice(0, 16), rest[8:16] + rest[:8]),
+}
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_a_crafted_file_of_packed_codes_is_not_believed(
+    name: str, whole: Path, tmp_path: Path
+) -> None:
+    """Though all of its own checksums are right; and if the database vouched for it, too."""
+    right = answers(whole, 1)
+    path = copied(whole, tmp_path / "copy")
+    content = crafted(path.with_name("g.db-codes").read_bytes(), CRAFTED[name])
+    path.with_name("g.db-codes").write_bytes(content)
+    assert answers(path, 1) == right
+    with sqlite3.connect(path) as connection:
+        head = schema.read_head(connection, "g.db")
+    size = int.from_bytes(content[8:12], "little")
+    vouched = cache.read(path.with_name("g.db-codes"), head, content[12 + size : 44 + size])
+    assert vouched is None or name == "zeroed codes"
+
+
+def test_the_file_of_packed_codes_that_was_written_is_believed(whole: Path) -> None:
+    with sqlite3.connect(whole) as connection:
+        head = schema.read_head(connection, "g.db")
+        digest = schema.read_packed(connection)
+    assert digest is not None
+    generation, segment = cache.read(whole.with_name("g.db-codes"), head, digest)
+    assert (generation, len(segment.ids)) == (head.generation, head.faces)
+
+
+def test_a_gallery_of_the_first_version_is_read_and_brought_up_to_date(
+    whole: Path, tmp_path: Path
+) -> None:
+    right = answers(whole, 1)
+    path = copied(whole, tmp_path / "copy")
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("DROP TABLE packed")
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    assert answers(path, 1) == right
+    for _ in range(2):
+        assert answers(path, 1, read_only=False) == right
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert schema.read_packed(connection) is not None
 
 
 def test_truncations(whole: Path, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_version_of_tomorrow_is_refused(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[60:64] = (schema.VERSION + 1).to_bytes(4, "big")
     path.write_bytes(content)
-    with pytest.raises(GalleryError, match="version 2; this program reads version 1"):
+    with pytest.raises(GalleryError, match="version 3; this program reads versions 1 to 2"):
         SQLiteStore(path, sample.spec(64), read_only=True)
 
 

@@ -20,6 +20,11 @@ MERGE_ROWS = 8192
 MERGE_SHARE = 1 / 64
 
 
+def padded_bytes(bits: int) -> int:
+    """Bytes of a code of so many bits in whole 64-bit words."""
+    return -(-bits // 64) * 8
+
+
 def padded(codes: np.ndarray) -> np.ndarray:
     """Codes (N, B) uint8 with zero bytes up to whole 64-bit words: (N, 8 W) uint8.
 

@@ -3,7 +3,8 @@
 Each row of `face` carries a CRC-32 of all of it, and the one row of `gallery` the number of rows
 and the sum of their CRCs, so that a changed, a missing and a surplus row are all noticed when the
 table is read; a row fetched later is checked by its own. `change` lists the ids of the last
-writes, so that another process catches up without reading everything again.
+writes, so that another process catches up without reading everything again. `packed` holds the
+digest of the file of packed codes (see `cache`), which is believed only if it is the one written.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from daah.stores.base import CodeSpec
 
 #: "daah" as a number: marks a SQLite file as one of ours.
 APPLICATION_ID = 0x64616168
-VERSION = 1
+VERSION = 2
 
 #: Changed ids that the file remembers for readers that catch up.
 CHANGES_KEPT = 20_000
@@ -35,7 +36,11 @@ TABLES = (
     " photo TEXT NOT NULL, added_at REAL NOT NULL, crc INTEGER NOT NULL)",
     "CREATE TABLE change (generation INTEGER PRIMARY KEY, id INTEGER NOT NULL,"
     " crc INTEGER NOT NULL)",
+    "CREATE TABLE packed (only_row INTEGER PRIMARY KEY, sha256 BLOB NOT NULL)",
 )
+
+#: Tables of each version. The first had no `packed`, and gets it when it is opened for writing.
+_TABLES = {1: TABLES[:-1], VERSION: TABLES}
 
 DAMAGED = "Restore the gallery from a copy or build it again."
 
@@ -121,18 +126,41 @@ def create(connection: sqlite3.Connection, spec: CodeSpec) -> None:
 
 
 def check_layout(connection: sqlite3.Connection, name: str) -> None:
-    """GalleryError unless the file holds exactly our tables, of this version."""
+    """GalleryError unless the file holds exactly our tables, of a version that can be read."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise GalleryError(f"{name} is not a gallery of codes, or is damaged. {DAMAGED}")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
+    if version not in _TABLES:
         raise GalleryError(
-            f"{name} is a gallery of version {version}; this program reads version {VERSION}. "
-            "Build the gallery again."
+            f"{name} is a gallery of version {version}; this program reads versions 1 to "
+            f"{VERSION}. Build the gallery again."
         )
     tables = [row[0] for row in connection.execute("SELECT sql FROM sqlite_master ORDER BY rowid")]
-    if tables != list(TABLES):
+    if tables != list(_TABLES[version]):
         raise GalleryError(f"{name} is damaged: its tables are not as they were made. {DAMAGED}")
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Give a file of an earlier version the tables of this one, in one transaction."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(TABLES[-1])
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def read_packed(connection: sqlite3.Connection) -> bytes | None:
+    """The digest of the file of packed codes that this gallery wrote last; None without one."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+        return None
+    found = connection.execute("SELECT sha256 FROM packed WHERE only_row = 1").fetchone()
+    return found[0] if found and isinstance(found[0], bytes) else None
+
+
+def write_packed(connection: sqlite3.Connection, digest: bytes) -> None:
+    """Store the digest of the file of packed codes."""
+    connection.execute("INSERT OR REPLACE INTO packed VALUES (1, ?)", (digest,))
 
 
 def check_pages(connection: sqlite3.Connection, name: str) -> None:

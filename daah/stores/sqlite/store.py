@@ -250,9 +250,9 @@ class SQLiteStore:
         with self._writing:
             self._closed = True
             if self._writer is not None:
+                self._save_cache(self._writer)
                 with contextlib.suppress(sqlite3.Error):  # the log is replayed at the next opening
                     self._checkpoint(self._writer)
-                self._save_cache()
         self._release()
 
     def __enter__(self) -> SQLiteStore:
@@ -293,8 +293,11 @@ class SQLiteStore:
             connection = self._writer or self._connect()
             try:
                 schema.check_layout(connection, self._name)
-                if not self.read_only and self._path.stat().st_size <= CHECKED_BYTES:
-                    schema.check_pages(connection, self._name)
+                if not self.read_only:
+                    if self._path.stat().st_size <= CHECKED_BYTES:
+                        schema.check_pages(connection, self._name)
+                    schema.read_head(connection, self._name)  # before anything is written
+                    schema.upgrade(connection)
                 connection.execute("BEGIN")
                 head = schema.read_head(connection, self._name)
                 schema.check_spec(head.spec, self.spec, self._name)
@@ -359,8 +362,9 @@ class SQLiteStore:
 
     def _load(self, connection: sqlite3.Connection, head: Head, progress: Progress | None) -> Rows:
         if head.faces >= self._cached_rows:
-            cached = cache.read(self._beside("codes"), head)
-            if cached is not None and cached[0] <= head.generation:
+            digest = schema.read_packed(connection)
+            cached = cache.read(self._beside("codes"), head, digest) if digest else None
+            if cached is not None:
                 rows = Rows.of(cached[0], self.spec.bits, cached[1])
                 caught = self._caught_up(connection, rows, head)
                 if caught is not None:
@@ -615,13 +619,14 @@ class SQLiteStore:
             ) from error
         self._cached_generation = -1
 
-    def _save_cache(self) -> None:
+    def _save_cache(self, connection: sqlite3.Connection) -> None:
         head = Head(self._uuid, self.spec, self._rows.generation, len(self._rows), 0)
         if len(self._rows) < self._cached_rows or self._cached_generation == head.generation:
             return
         # A disk too full for the copy loses nothing: the next opening reads the gallery itself.
-        with contextlib.suppress(OSError):
-            cache.write(self._beside("codes"), head, self._rows.compacted().base)
+        with contextlib.suppress(OSError, sqlite3.Error):
+            digest = cache.write(self._beside("codes"), head, self._rows.compacted().base)
+            schema.write_packed(connection, digest)
 
     # --- what was acknowledged ------------------------------------------------------------------
     # SQLite drops the end of its log silently when a byte of it is wrong. The generation of the
