@@ -1,8 +1,9 @@
 """Enrolling many photos: a stream from files to codes whose memory does not grow with its length.
 
-Worker processes decode and find faces; this process encodes and writes, in batches. What is in the
-gallery already is not read again, so a stopped run is gone on with by the same call. Several
-machines share the work by taking every n-th photo each.
+Worker processes decode and find faces; this process encodes and writes, a transaction every other
+second. Enrolment is resumable: what is in the gallery already is not read again, so calling again
+continues where the last run stopped. Several machines share the work by taking every n-th photo
+each.
 """
 
 from __future__ import annotations
@@ -33,8 +34,12 @@ from daah.parallel import Progress, begin_worker
 from daah.pipeline import aligned_face, detect, encode_many
 from daah.sources import SUFFIXES, folder
 
-#: Faces that are written in one transaction.
+#: Faces that are written in one transaction at most.
 WRITE_BATCH = 256
+
+#: Seconds that a face waits for others to be written with: what a kill can cost. A transaction
+#: takes a few milliseconds, so that even one every second costs less than a hundredth of the time.
+WRITE_SECONDS = 1.0
 
 #: Photos that are looked up in the gallery at a time.
 _LOOKED_UP = 1000
@@ -168,15 +173,33 @@ def add(
     shard: tuple[int, int] = (0, 1),
     progress: Progress | None = None,
     refused: Callable[[Refused], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> BulkReport:
     """Enrol a listing, whatever its length, and say what was refused.
 
-    workers: processes that decode and detect; None leaves one core for encoding; 0 does all of it
-        in this process. make_detector: gives each process its own; of a module's top level, so that
-        it can be handed to them. shard: (index, count), to take every count-th photo only; several
-        processes need a gallery on a server, a folder has one writer.
-    The principal face of each photo is taken. A photo that is listed twice is enrolled once.
-    Raises DataError when a worker process dies, GalleryError when the gallery cannot be written.
+    The principal face of each photo is taken. A photo that is listed twice is enrolled once. Faces
+    are written WRITE_SECONDS after they were found, or as soon as WRITE_BATCH of them wait.
+
+    Args:
+        gallery: where the faces go.
+        photos: what to enrol, of `listing`.
+        encoder: the model that the gallery's codes are of.
+        workers: processes that decode and detect; None leaves one core for encoding; 0 does all of
+            it in this process.
+        make_detector: gives each process its own; of a module's top level, so that it can be
+            handed to them.
+        shard: (index, count), to take every count-th photo only; several processes need a gallery
+            on a server, a folder has one writer.
+        progress: called with photos done, of how many, and the rate.
+        refused: called with every photo that is not enrolled.
+        clock: seconds, ascending.
+
+    Returns:
+        What the run did.
+
+    Raises:
+        DataError: a worker process died.
+        GalleryError: the gallery cannot be written.
     """
     index, count = shard
     if not 0 <= index < count:
@@ -187,15 +210,16 @@ def add(
     tally = _Tally(len(range(index, photos.total, count)), progress, refused)
     rows = itertools.islice(photos.rows(), index, None, count)
     waiting: dict[int, tuple[Row, np.ndarray]] = {}
+    since = clock()
     for row, face in _faces(_new_rows(gallery, rows, tally), workers, make_detector):
         if isinstance(face, str):
             tally.refuse(Refused(row.photo, face))
-            continue
-        if row.id in waiting:
+        elif row.id in waiting:
             tally.held(row, waiting[row.id][0].person)
-            continue
-        waiting[row.id] = (row, face)
-        if len(waiting) == WRITE_BATCH:
+        else:
+            since = since if waiting else clock()
+            waiting[row.id] = (row, face)
+        if len(waiting) >= WRITE_BATCH or (waiting and clock() - since >= WRITE_SECONDS):
             _write(gallery, encoder, waiting, tally)
     if waiting:
         _write(gallery, encoder, waiting, tally)
@@ -216,9 +240,9 @@ class _Tally:
         self._added = self._present = self._refused = 0
         self._examples: list[Refused] = []
 
-    def added(self, count: int, person: str) -> None:
+    def added(self, count: int) -> None:
         self._added += count
-        self._show(person)
+        self._show()
 
     def held(self, row: Row, person: str) -> None:
         """The id of a row is taken by an entry of `person`."""
@@ -227,7 +251,7 @@ class _Tally:
             return
         self._present += 1
         if self._present % WRITE_BATCH == 0:
-            self._show(person)
+            self._show()
 
     def refuse(self, what: Refused) -> None:
         self._refused += 1
@@ -235,7 +259,7 @@ class _Tally:
             self._examples.append(what)
         if self._on_refused:
             self._on_refused(what)
-        self._show(what.photo)
+        self._show()
 
     def report(self) -> BulkReport:
         seconds = time.perf_counter() - self._started
@@ -253,7 +277,7 @@ class _Tally:
     def _seen(self) -> int:
         return self._added + self._present + self._refused
 
-    def _show(self, name: str) -> None:
+    def _show(self) -> None:
         if not self._progress:
             return
         seconds = max(time.perf_counter() - self._started, 1e-9)
@@ -304,8 +328,7 @@ def _write(
         ],
         list(waiting),
     )
-    last = next(reversed(waiting.values()))[0]
-    tally.added(len(waiting), last.person)
+    tally.added(len(waiting))
     waiting.clear()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -104,6 +105,65 @@ def test_a_stopped_run_goes_on(
     assert 0 < before < 9
     report = _add(gallery, tree)
     assert (report.added, report.present) == (9 - before, before)
+
+
+def test_what_was_found_is_written_before_a_kill(
+    tree: Path, tmp_path: Path, fake_encoder: FakeEncoder
+) -> None:
+    """Killed when the third photo is reported, by a clock on which each look takes a second."""
+    script = textwrap.dedent(
+        """
+        import itertools, os, signal, sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[3])
+        from fakes import FakeEncoder
+        from daah import bulk
+        from daah.gallery import Gallery
+
+        def kill(done, total, text):
+            if done >= 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        with Gallery.open(sys.argv[1], FakeEncoder()) as gallery:
+            bulk.add(gallery, bulk.listing(Path(sys.argv[2])), FakeEncoder(), workers=0,
+                     progress=kill, clock=itertools.count().__next__)
+        """
+    )
+    arguments = [str(tmp_path / "g"), str(tree), str(Path(__file__).parent)]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with Gallery.open(tmp_path / "g", fake_encoder) as again:
+        assert again.count() >= 2
+        assert verify(again, fake_encoder).ok
+        report = _add(again, tree)
+        assert (report.added + report.present, report.refused) == (9, 2)
+        assert verify(again, fake_encoder).ok
+
+
+def test_a_face_waits_a_second_at_most_and_a_batch_is_never_larger_than_said(
+    gallery: Gallery, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    add_many = gallery.add_many
+    monkeypatch.setattr(
+        gallery, "add_many", lambda rows, ids: (written.append(len(rows)), add_many(rows, ids))
+    )
+    _add(gallery, tree, clock=lambda: 0.0)
+    assert written == [9]
+    gallery.remove_many(gallery.people())
+    written.clear()
+    _add(gallery, tree, clock=iter(np.arange(0, 100, 0.5)).__next__)
+    assert sum(written) == 9
+    assert max(written) <= 3
+    gallery.remove_many(gallery.people())
+    written.clear()
+    monkeypatch.setattr(bulk, "WRITE_BATCH", 4)
+    _add(gallery, tree, clock=lambda: 0.0)
+    assert written == [4, 4, 1]
 
 
 def test_worker_processes_give_the_same_gallery(

@@ -7,10 +7,12 @@ checksums would refuse every guess: then the right answer or a named error are t
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import shutil
+import sqlite3
 import struct
 import tempfile
 from collections.abc import Callable
@@ -33,6 +35,8 @@ from daah.images import MAX_PIXELS, read_image
 from daah.models import checkpoint
 from daah.models.ddah import PaperDDAH
 from daah.models.encoder import load_encoder
+from daah.stores.base import CodeSpec, Meta
+from daah.stores.sqlite import SQLiteStore, cache, schema
 from daah.ui.settings import PREFIX, Settings
 
 #: Bytes of one edit of a file: where (little-endian), and what to flip there.
@@ -260,6 +264,38 @@ def _galleries(folder: Path) -> Door:
         seeds += [chosen + part for part in (*edits(contents[path], 10, i), *places, b"\x01")]
         seeds += [chosen + int(n).to_bytes(3, "little") for n in rng.integers(1, len(used), 5)]
     return Door(check, seeds)
+
+
+def _packed_codes(folder: Path) -> Door:
+    """Any header of a file of packed codes, with checksums that are right."""
+    path = folder / "p.sqlite"
+    spec = CodeSpec(64, "f" * 64)
+    rng = np.random.default_rng(0)
+    packed = rng.integers(0, 256, (50, 8), np.uint8)
+    with SQLiteStore(path, spec, cached_rows=1) as made:
+        made.upsert(np.arange(50) * 7, packed, [Meta(f"p{i % 5}", "x", 1.0) for i in range(50)])
+    with sqlite3.connect(path) as connection:
+        head = schema.read_head(connection, path.name)
+    beside = path.with_name("p.sqlite-codes")
+    content = beside.read_bytes()
+    size = int.from_bytes(content[8:12], "little")
+    header, sections = content[12 : 12 + size], content[44 + size :]
+
+    def check(data: bytes) -> None:
+        digest = hashlib.sha256(data).digest()
+        beside.write_bytes(cache.MAGIC + len(data).to_bytes(4, "little") + data + digest + sections)
+        found = cache.read(beside, head, digest)
+        if found is not None:
+            assert found[0] <= head.generation
+            assert found[1].ids.tolist() == list(range(0, 350, 7))
+            assert np.array_equal(found[1].codes, packed)
+        with SQLiteStore(path, spec, read_only=True, cached_rows=1) as opened:
+            assert opened.search(packed[:3], 1).ids[:, 0].tolist() == [0, 7, 14]
+
+    facts = json.loads(header)
+    odd = [None, True, -1, 0.5, 10**30, "8", [], {}]
+    seeds = [json.dumps(facts | {name: value}).encode() for name in facts for value in odd]
+    return Door(check, [header, b"", b"[" * 5000, b"null", b"{}", *seeds])
 
 
 def _descriptions_of_galleries(folder: Path) -> Door:
@@ -514,6 +550,7 @@ def open_doors(folder: Path) -> dict[str, Callable[[], Door]]:
         "containers": lambda: _containers(folder),
         "descriptions": lambda: _descriptions(folder),
         "galleries": lambda: _galleries(folder),
+        "packed-codes": lambda: _packed_codes(folder),
         "gallery-json": lambda: _descriptions_of_galleries(folder),
         "maps": lambda: _maps(folder),
         "manifests": lambda: _manifests(folder),

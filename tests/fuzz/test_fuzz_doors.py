@@ -17,6 +17,7 @@ CHANGES = {
     "containers": 100,
     "descriptions": 40,
     "galleries": 60,
+    "packed-codes": 100,
     "gallery-json": 200,
     "maps": 100,
     "manifests": 300,
