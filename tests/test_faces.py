@@ -274,7 +274,7 @@ class TestAlign:
         assert np.abs(aligned.astype(int) - astronaut[50:200, 150:300]).max() <= 1
 
     @given(transforms)
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_the_matrix_of_a_similarity_is_found_and_inverts(
         self, moved: SimilarityTransform
     ) -> None:
@@ -288,7 +288,7 @@ class TestAlign:
         assert np.allclose(mapped(inverse, TEMPLATE.astype(float)), landmarks, rtol=1e-3, atol=0.5)
 
     @given(st.lists(st.tuples(coordinate, coordinate), min_size=5, max_size=5, unique=True))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_any_landmarks_give_an_invertible_similarity(
         self, points: list[tuple[float, float]]
     ) -> None:
@@ -307,7 +307,7 @@ class TestAlign:
         transforms.filter(lambda t: t.scale > 0.2),
         st.lists(st.floats(-6, 6), min_size=10, max_size=10),
     )
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_it_is_the_least_squares_fit(
         self, moved: SimilarityTransform, noise: list[float]
     ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import itertools
-import time
 
 import numpy as np
 import pytest
@@ -37,7 +36,7 @@ def test_doctests_of_the_module_run():
 
 
 @given(rankings)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_ranking_metrics_are_the_mean_over_every_order_of_the_ties(rows):
     distances = np.array([d for d, _ in rows])
     relevant = np.array([r for _, r in rows])
@@ -94,15 +93,6 @@ def test_ranking_does_not_depend_on_the_order_of_the_database():
     )
 
 
-def test_a_full_size_ranking_takes_about_a_second():
-    rng = np.random.default_rng(4)
-    distances = rng.integers(0, 65, (1500, 2400))
-    relevant = rng.random((1500, 2400)) < 0.01
-    start = time.process_time()
-    metrics.average_precision(tie_groups(distances, relevant))
-    assert time.process_time() - start < 3  # seconds of processor time; 0.3 on an idle core
-
-
 def test_a_query_with_an_empty_database_scores_zero_or_nothing():
     groups = tie_groups(np.array([[1, 2]]), np.array([[True, True]]), np.array([[False, False]]))
     assert metrics.rank1(groups).tolist() == [0.0]
@@ -145,7 +135,7 @@ def test_precision_and_recall_pool_the_queries_at_every_distance():
     st.lists(st.integers(0, 12), min_size=1, max_size=30),
     st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_tar_at_far_takes_the_largest_threshold_that_keeps_the_target(genuine, impostor, far):
     genuine, impostor = np.array(genuine), np.array(impostor)
     at = metrics.tar_at_far(genuine, impostor, far)

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-from PIL import Image
-
-# The retriever of painted squares is shared with the tests of the screen.
-sys.path.append(str(Path(__file__).resolve().parent.parent / "ui"))
-
-# Gradio reads these when it is imported: uploads of a test run lie in a folder of its own.
-os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="daah-uploads-"))
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-
 import fake_retriever
+import pytest
 from fake_retriever import PEOPLE, photo
+from PIL import Image
 
 from daah.ui.layout import App, build_app
 from daah.ui.settings import Settings

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from line import Line
 from milvus_server import MilvusServer
 from reference import NumpyStore
 from sample import spec
@@ -29,6 +30,14 @@ def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusSe
     """A real Milvus server on a free port of this machine, stopped at the end."""
     with MilvusServer(tmp_path_factory.mktemp("milvus"), guarded=True) as server:
         yield server
+
+
+@pytest.fixture
+def line(milvus_server: MilvusServer) -> Iterator[Line]:
+    """A line to the server that a test may cut."""
+    made = Line(milvus_server)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

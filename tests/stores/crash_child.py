@@ -32,6 +32,9 @@ BITS = 48
 MERGE_ROWS = 8
 CACHED_ROWS = 40
 
+#: Bytes that a writer says before and after each operation.
+MESSAGE = 6
+
 Operation = tuple[str, int]
 Rows = dict[int, tuple[bytes, Meta]]
 
@@ -94,7 +97,7 @@ def heard(said: bytes, state: Rows) -> tuple[list[Rows], list[str]]:
     """
     pending: Operation | None = None
     begun = []
-    for start in range(0, len(said), 6):
+    for start in range(0, len(said), MESSAGE):
         if said[start : start + 1] == b"a":
             assert pending is not None
             state, pending = apply(pending, state, None), None
@@ -155,10 +158,13 @@ def kill_sqlite(folder: str, kills: int, seed: int) -> None:
             os.close(reading)
             write(open_, random_.randrange(2**32) + kill, functools.partial(os.write, writing))
         os.close(writing)
-        time.sleep(random_.uniform(0.002, 0.12))
+        # Begun or done so many operations; 0 dies while it opens the gallery.
+        said, heard_of = b"", MESSAGE * random_.randrange(20)
+        while len(said) < heard_of:
+            said += os.read(reading, heard_of - len(said))
+        time.sleep(random_.uniform(0, 0.01))  # so that it dies anywhere within an operation
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        said = b""
         while part := os.read(reading, 65_536):
             said += part
         os.close(reading)
@@ -169,6 +175,8 @@ def kill_sqlite(folder: str, kills: int, seed: int) -> None:
         if which not in range(len(states)):
             raise SystemExit(f"after kill {kill + 1} during {begun[-1:]}: see above")
         state = states[which]
+    if not all(done.values()):
+        raise SystemExit(f"writers were killed before they did anything: {done}")
     print(f"{kills} kills, operations begun: {done}, {len(state)} rows left")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import crash_child
 import numpy as np
 import pytest
 import sample
+from waiting import HANG
 
 from daah.errors import GalleryError
 from daah.stores.base import open_store
@@ -31,7 +31,7 @@ def run(*arguments: object, **options: object) -> subprocess.CompletedProcess:
     """A program in a fresh interpreter, to its end."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(
-        command, env=environment(), capture_output=True, text=True, timeout=100, **options
+        command, env=environment(), capture_output=True, text=True, timeout=HANG, **options
     )
 
 
@@ -124,25 +124,22 @@ def test_killed_writers_leave_milvus_whole(milvus_store, milvus_server, monkeypa
     monkeypatch.setattr(milvus_stores, "TRUSTED", 0.0)
     state: crash_child.Rows = {}
     seen = []
-    for kill, wait in enumerate((0.1, 0.5)):
+    for seed, messages in ((1, 5), (3, 8)):  # the third operation begun; four done
         with subprocess.Popen(
-            [
-                sys.executable,
-                HERE / "crash_child.py",
-                "write",
-                uri,
-                str(kill),
-            ],
+            [sys.executable, HERE / "crash_child.py", "write", uri, str(seed)],
             env=environment(),
             stdout=subprocess.PIPE,
         ) as writer:
-            said = writer.stdout.read(6)  # it is connected and at work
-            time.sleep(wait)
+            said = writer.stdout.read(messages * crash_child.MESSAGE)
             writer.kill()
             said += writer.stdout.read()
-        time.sleep(0.5)  # a request that was on its way may still be carried out
-        store.flush()
         states, begun = crash_child.heard(said, state)
+        # A request that was on its way may still be carried out. Reads are strong, so they see
+        # all that reached the server before them; what is seen three times is what there is.
+        settled = [crash_child.held(store)]
+        while settled[-3:] != 3 * settled[-1:]:
+            settled.append(crash_child.held(store))
+        store.flush()
         state = states[crash_child.check(store, states, (crash_child.BITS, 16))]
         seen += begun
     store.close()

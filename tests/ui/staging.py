@@ -7,13 +7,25 @@ import io
 import numpy as np
 from PIL import Image
 
+from daah.gallery import SessionGallery
 from daah.ui.layout import App
+from daah.ui.session import Expires
 
 
 def serve(demo: App) -> str:
     """Start an app beside the tests; its address."""
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True)
     return url
+
+
+def age(demo: App, seconds: float) -> int:
+    """Make all that visitors left in their sessions so much older; how many things that is."""
+    held = [value for session in list(demo.state_holder.session_data.values())
+            for value in session.state_data.values()
+            if isinstance(value, Expires | SessionGallery)]  # fmt: skip
+    for value in held:
+        object.__setattr__(value, "born", value.born - seconds)
+    return len(held)
 
 
 def film(rgb: np.ndarray) -> list[np.ndarray]:

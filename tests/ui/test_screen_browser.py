@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from axe_playwright_python.sync_playwright import Axe
 from fake_retriever import PEOPLE, photo
 from PIL import Image
 from playwright.sync_api import Page, expect
+from staging import age
+from waiting import HANG
 
 from daah.errors import CheckpointError
 from daah.ui.examples import FOLDER
@@ -558,11 +561,12 @@ def is_ours(page: Page, selector: str) -> bool:
     return page.evaluate("(s) => Boolean(document.querySelector(s)?.closest('.part'))", selector)
 
 
-def test_a_result_that_is_over_says_so(launch: Callable[..., str], visit: Visit) -> None:
-    page = visit(launch(keep_seconds=3, sweep_seconds=1))
+def test_a_result_that_is_over_says_so(tmp_path: Path, host: Host, visit: Visit) -> None:
+    demo = build_app(fake_retriever.retriever(tmp_path / "gallery"), Settings(keep_seconds=60))
+    page = visit(host(demo))
     upload(page, png(photo((PEOPLE["red"], 300), (PEOPLE["blue"], 200))))
     expect(sentence(page)).to_contain_text("2 faces found.")
-    page.wait_for_timeout(3500)  # the time that this server promises is over
+    assert age(demo, 61) > 0  # the time that this server promises is over
     page.locator("#chips .chip").nth(1).click()
     expect(sentence(page)).to_contain_text("was deleted after 1 minute, as promised")
     expect(page.locator("#matches .card")).to_have_count(0)
@@ -576,26 +580,24 @@ def test_a_small_face_is_told(launch: Callable[..., str], visit: Visit, keep: Ke
 
 
 def test_a_full_queue_is_told(tmp_path: Path, host: Host, visit: Visit, keep: Keep) -> None:
-    import threading
-
     fake = fake_retriever.retriever(tmp_path / "gallery")
     entered, leave = threading.Event(), threading.Event()
     detect = fake.detector.detect
 
     def slow(rgb: np.ndarray, min_face: float | None = None) -> list:
         entered.set()
-        leave.wait(20)
+        leave.wait(HANG)
         return detect(rgb)
 
-    fake.detector.detect = slow
     url = host(build_app(fake, Settings(queue_size=1)))
+    fake.detector.detect = slow  # only now: the page is built with a search
     try:
         pages = [visit(url, forgive=("Failed to load resource", "503")) for _ in range(3)]
         for i, page in enumerate(pages):
             upload(page, png(photo((PEOPLE["red"], 300))))
             if i == 0:
                 expect(sentence(page)).to_contain_text("Finding faces")
-                assert entered.wait(10)
+                assert entered.wait(HANG)
                 keep(page, "progress")
         expect(pages[2].get_by_test_id("toast-body")).to_contain_text(
             re.compile("queue|busy", re.I)

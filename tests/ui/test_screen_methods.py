@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-import time
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 
 import fake_retriever
@@ -12,6 +12,8 @@ import fakes
 import numpy as np
 import pytest
 from fake_retriever import PEOPLE, photo
+from staging import age
+from waiting import eventually
 
 from benchmarks.visitor import Visitor
 from daah.comparison_models import SHIPPED, load_models
@@ -20,7 +22,7 @@ from daah.gallery import SessionGallery
 from daah.retrieval import FaceRetriever
 from daah.ui import methods, quality, render_methods, render_quality
 from daah.ui.desk import Desk
-from daah.ui.layout import build_app
+from daah.ui.layout import App, build_app
 from daah.ui.methods import Lineup
 from daah.ui.settings import Settings
 
@@ -149,9 +151,9 @@ def test_a_gallery_too_large_to_encode_says_which_part_was_searched(lineup: Line
     assert np.array_equal(part.face.aligned, lineup.face.aligned)
 
 
-def test_a_lineup_is_forgotten_on_time(fake: FaceRetriever) -> None:
-    demo = build_app(fake, Settings(keep_seconds=3, sweep_seconds=1), {})
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True)
+def test_a_lineup_is_forgotten_on_time(fake: FaceRetriever, host: Callable[[App], str]) -> None:
+    demo = build_app(fake, Settings(keep_seconds=600, sweep_seconds=1), {})
+    visitor = Visitor(host(demo))
 
     def held() -> list[weakref.ref]:
         """Line-ups over the six faces of this gallery."""
@@ -159,13 +161,8 @@ def test_a_lineup_is_forgotten_on_time(fake: FaceRetriever) -> None:
         every = (one for one in gc.get_objects() if type(one) is Lineup)
         return [weakref.ref(one) for one in every if one.total == 6]
 
-    try:
-        found = Visitor(url).send("methods-examples", "select", event_data={"do": "e", "index": 0})
-        assert "methods at 48 bits" in found.values["methods-sentence"]
-        assert held()
-        deadline = time.monotonic() + 30
-        while held() and time.monotonic() < deadline:
-            time.sleep(0.5)
-        assert held() == []
-    finally:
-        demo.close()
+    found = visitor.send("methods-examples", "select", event_data={"do": "e", "index": 0})
+    assert "methods at 48 bits" in found.values["methods-sentence"]
+    assert held()
+    assert age(demo, 600) > 0
+    assert eventually(lambda: not held())
