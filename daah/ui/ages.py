@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 
 class Ages:
-    """Remembers when each key came up first; those that are not named any more are forgotten."""
+    """Remembers when each key came up first; those that are not named any more are forgotten.
 
-    def __init__(self) -> None:
+    clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._born: dict[Hashable, float] = {}
         self._last: float | None = None
 
@@ -19,7 +23,7 @@ class Ages:
         stated: how old each is by the wall clock. That is believed of what was there at the first
         call, and later as far as it lies after the call before: a key is new then.
         """
-        now = time.monotonic()
+        now = self._clock()
         most = float("inf") if self._last is None else now - self._last
         self._born = {
             key: self._born.get(key, now - min(max(age, 0.0), most)) for key, age in stated.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,18 @@ class Forgetter:
     A State becomes what `kept` makes of it; if that is something else, the page drawn from it goes.
     A session not used for `seconds` loses its page too, and answers that nobody fetched; one whose
     page was closed loses all its States. So do notes of uploads: their progress, and names of
-    deleted files.
+    deleted files. clock: seconds that only grow.
     """
 
-    def __init__(self, demo: gr.Blocks, seconds: float, kept: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        demo: gr.Blocks,
+        seconds: float,
+        kept: Callable[[Any], Any],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._demo, self._seconds, self._kept = demo, seconds, kept
-        self._sessions, self._uploads = Ages(), Ages()
+        self._sessions, self._uploads = Ages(clock), Ages(clock)
 
     def __call__(self) -> None:
         """Drop what is over now."""

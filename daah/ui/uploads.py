@@ -12,7 +12,7 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,19 @@ class Sweeper:
     """Deletes what has been in the upload folder for longer than `seconds`, at every call.
 
     Empty folders go too: their names are hashes of photos. A new one is left alone, because Gradio
-    makes it a moment before its file.
+    makes it a moment before its file. clock: seconds that only grow. wall: seconds since 1970, as
+    the system notes them of files.
     """
 
-    def __init__(self, folder: Path, seconds: float) -> None:
-        self._folder, self._seconds = folder, seconds
-        self._files, self._folders = Ages(), Ages()
+    def __init__(
+        self,
+        folder: Path,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder, self._seconds, self._wall = folder, seconds, wall
+        self._files, self._folders = Ages(clock), Ages(clock)
 
     def __call__(self) -> None:
         """Delete what is too old now."""
@@ -63,7 +70,7 @@ class Sweeper:
                 path.rmdir()
 
     def _old(self, ages: Ages, changed: dict[tuple[Any, ...], float]) -> list[tuple[Any, ...]]:
-        stated = {key: time.time() - at for key, at in changed.items()}
+        stated = {key: self._wall() - at for key, at in changed.items()}
         return [key for key, age in ages.of(stated).items() if age > self._seconds]
 
 

@@ -1,10 +1,14 @@
 """The app over painted squares as a process of its own: `python painted_app.py GALLERY`.
 
-All but the network is real: the gallery in a folder, settings from the environment, and `serve`.
+All but the network and the time is real: the gallery in a folder, settings from the environment,
+and `serve`. `clocks` is moved by standard input.
 """
 
 from __future__ import annotations
 
+import clocks
+
+# isort: split
 import sys
 
 import fake_retriever
@@ -30,4 +34,5 @@ try:
     demo = load()
 except DaahError as problem:
     demo = build_notice(problem, settings)
+clocks.follow()
 serve(demo, load)

@@ -7,9 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from waiting import HANG, eventually
 
 from benchmarks.visitor import Visitor
 
@@ -20,7 +20,7 @@ class Process:
     """`painted_app.py` over a gallery, with temporary, home and working folders under `root`.
 
     command: another script of this folder and its arguments. settings: as in the environment, such
-    as keep_seconds=4.
+    as keep_seconds=60.
     """
 
     def __init__(
@@ -54,18 +54,24 @@ class Process:
                 [sys.executable, "-W", "ignore", str(HERE / script), *map(str, arguments)],
                 cwd=root / "work",
                 env=environment,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
 
     def visitor(self) -> Visitor:
         """A new visitor; waits for the server to answer."""
-        return eventually(lambda: Visitor(self.url, timeout=60), 120, OSError)
+        return eventually(lambda: Visitor(self.url, timeout=HANG), OSError)
+
+    def later(self, seconds: float) -> None:
+        """Put the clocks of `painted_app.py` forward."""
+        self.popen.stdin.write(f"{seconds}\n".encode())
+        self.popen.stdin.flush()
 
     def stop(self, how: int = signal.SIGTERM) -> int:
         """End the process and return its exit code."""
         self.popen.send_signal(how)
-        return self.popen.wait(30)
+        return self.popen.wait(HANG)
 
     def files(self) -> list[Path]:
         """All files in its folders, and those it holds open."""
@@ -96,18 +102,5 @@ class Process:
     def __exit__(self, *_: object) -> None:
         if self.popen.poll() is None:
             self.popen.kill()
-            self.popen.wait(30)
-
-
-def eventually(question: Callable[[], object], seconds: float, *errors: type[Exception]) -> object:
-    """The first true answer to a question, asked again and again; the last one when time is up."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            answer = question()
-            if answer or time.monotonic() > deadline:
-                return answer
-        except errors:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.1)
+            self.popen.wait(HANG)
+        self.popen.stdin.close()

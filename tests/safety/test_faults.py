@@ -14,7 +14,8 @@ from typing import Any
 
 import fake_retriever
 import pytest
-from process import Process, eventually
+from process import Process
+from waiting import HANG, eventually
 
 from benchmarks.visitor import Visitor
 from daah.errors import DaahError, GalleryError
@@ -44,21 +45,21 @@ def served(retriever: Callable[[], FaceRetriever], settings: Settings) -> Iterat
     thread = threading.Thread(target=serve, args=(demo, load))
     thread.start()
     try:
-        assert eventually(lambda: demo.is_running and getattr(demo, "local_url", ""), 60)
+        assert eventually(lambda: demo.is_running and getattr(demo, "local_url", ""))
         yield demo.local_url
     finally:
         built[-1].close(verbose=False)
-        thread.join(30)
+        thread.join(HANG)
 
 
 def told(url: str) -> str:
     """What the page at the address says, as text."""
-    return eventually(lambda: Visitor(url).request("GET", "/config").text, 30, OSError)
+    return eventually(lambda: Visitor(url).request("GET", "/config").text, OSError)
 
 
 def says(url: str, words: str) -> bool:
     """Whether the page says this, at once or soon."""
-    return bool(eventually(lambda: words in told(url), 60, OSError))
+    return bool(eventually(lambda: words in told(url), OSError))
 
 
 def found(url: str, photo: bytes) -> str:

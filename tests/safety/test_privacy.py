@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +20,9 @@ import psutil
 import pytest
 from fake_retriever import PEOPLE, photo
 from PIL import Image
-from process import Process, eventually
+from process import Process
+from staging import age
+from waiting import Clock, eventually
 
 from benchmarks.visitor import Visitor
 from daah.gallery import SessionGallery
@@ -30,7 +31,8 @@ from daah.ui.forgetting import Forgetter
 from daah.ui.layout import App
 from daah.ui.session import Expires
 
-KEEP, SWEEP = 7, 1
+#: As on a public host, but for looking more often: how long things are kept is the clock's affair.
+KEEP, SWEEP = 600, 1
 NAME = "unmistakable-7c1f"
 
 
@@ -60,8 +62,9 @@ def planted(seed: int) -> tuple[bytes, bytes]:
 
 
 def gone(process: Process, *traces: bytes) -> bool:
-    """Whether no file has a trace any more, after the stated time and one sweep."""
-    return eventually(lambda: not process.holding(*traces), KEEP + 2 * SWEEP + 2) is True
+    """Whether no file has a trace any more once the stated time is over."""
+    process.later(KEEP - 2 * SWEEP)
+    return eventually(lambda: not process.holding(*traces)) is True
 
 
 def test_a_photo_and_what_was_made_of_it_are_gone_on_time(process: Process) -> None:
@@ -93,7 +96,7 @@ def test_a_photo_and_what_was_made_of_it_are_gone_on_time(process: Process) -> N
     assert gone(process, *traces), process.holding(*traces)
     uploaded = process.root / "tmp" / f"daah-uploads-{os.getuid()}"
     # Folders are named by a hash of the photo, so they must go as well.
-    assert eventually(lambda: not list(uploaded.glob("[0-9a-f]*")), 5)
+    assert eventually(lambda: process.later(60) or not list(uploaded.glob("[0-9a-f]*")))
 
 
 def test_an_upload_that_is_never_used_or_breaks_off_is_gone_too(process: Process) -> None:
@@ -108,7 +111,7 @@ def test_an_upload_that_is_never_used_or_breaks_off_is_gone_too(process: Process
     )
     with socket.create_connection((visitor.host, visitor.port)) as connection:
         connection.sendall(head.encode() + broken * 3)
-        assert eventually(lambda: len(process.holding(first, second)) >= 2, 5)
+        assert eventually(lambda: len(process.holding(first, second)) >= 2)
     assert gone(process, first, second), process.holding(first, second)
 
 
@@ -138,7 +141,8 @@ def test_the_log_tells_nothing_of_visitors(process: Process) -> None:
     assert NAME not in log
 
 
-def test_thousands_of_sessions_leave_memory_flat(process: Process) -> None:
+@pytest.mark.slow
+def test_a_thousand_sessions_leave_memory_flat(process: Process) -> None:
     """Of visitors who come, ask something, and leave in the middle of something else."""
     visitor = process.visitor()
     server = psutil.Process(process.popen.pid)
@@ -155,15 +159,16 @@ def test_thousands_of_sessions_leave_memory_flat(process: Process) -> None:
                 left.sendall(f"GET /gradio_api/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
 
     def megabytes() -> float:
+        process.later(KEEP)
         return server.memory_info().rss / 2**20
 
-    for number in range(400):
+    for number in range(300):
         come(number)
     before, files = megabytes(), server.num_fds()
-    for number in range(400, 2000):
+    for number in range(300, 1200):
         come(number)
-    assert eventually(lambda: megabytes() - before < 25, 10), megabytes() - before
-    assert eventually(lambda: server.num_fds() < files + 60, 10), server.num_fds()
+    assert eventually(lambda: megabytes() - before < 15), megabytes() - before
+    assert eventually(lambda: server.num_fds() < files + 60), server.num_fds()
 
 
 def test_a_kill_is_made_up_for_at_the_next_start_and_a_stop_deletes(
@@ -174,9 +179,9 @@ def test_a_kill_is_made_up_for_at_the_next_start_and_a_stop_deletes(
         killed.visitor().photo("a.png", old)
         killed.stop(signal.SIGKILL)
         assert killed.holding(first)
-    with Process(tmp_path, gallery, keep_seconds=1, sweep_seconds=100) as again:
+    with Process(tmp_path, gallery, keep_seconds=KEEP, sweep_seconds=SWEEP) as again:
         visitor = again.visitor()
-        assert eventually(lambda: not again.holding(first), 5)
+        assert gone(again, first)
         visitor.photo("b.png", new)
         assert again.holding(second)
         assert again.stop(signal.SIGTERM) == 0
@@ -202,14 +207,12 @@ def test_only_uploads_are_swept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("jump", [-86_400, 86_400])
-def test_uploads_go_on_time_though_the_clock_jumps(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: int
-) -> None:
+def test_uploads_go_on_time_though_the_clock_jumps(tmp_path: Path, jump: int) -> None:
     """Neither days later, nor in the middle of being looked at."""
-    steady, ahead = time.monotonic(), 0
-    monkeypatch.setattr(time, "monotonic", lambda: steady)
-    monkeypatch.setattr(time, "time", lambda real=time.time: real() + ahead)
-    sweep = uploads.Sweeper(tmp_path, 500)
+    steady, ahead = Clock(), 0
+    # Files are dated by the system; that this test takes a while must not make them older.
+    made = tmp_path.stat().st_ctime
+    sweep = uploads.Sweeper(tmp_path, 500, clock=steady, wall=lambda: made + ahead)
     old, young = tmp_path / "tmpab12_xyz", tmp_path / "tmpab12_new"
     gone = {}
     for second in range(0, 1200, 30):
@@ -222,17 +225,15 @@ def test_uploads_go_on_time_though_the_clock_jumps(
         for path in (old, young):
             if second > 300 and path not in gone and not path.exists():
                 gone[path] = second
-        steady, ahead = steady + 30, ahead + 30
+        steady.sleep(30)
+        ahead += 30
     assert gone[old] in (600, 630)
     assert gone[young] in (810, 840)
 
 
 @pytest.mark.parametrize("jump", [-86_400, 86_400])
-def test_sessions_go_on_time_though_the_clock_jumps(
-    monkeypatch: pytest.MonkeyPatch, jump: int
-) -> None:
-    steady = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: steady)
+def test_sessions_go_on_time_though_the_clock_jumps(jump: int) -> None:
+    steady = Clock()
     used = datetime.datetime.now() + datetime.timedelta(seconds=jump)
     session = SimpleNamespace(state_data={}, is_closed=False)
     session.config_values = {7: {"props": {"value": "a photo"}}}
@@ -243,17 +244,17 @@ def test_sessions_go_on_time_though_the_clock_jumps(
             pending_messages_per_session={}, pending_event_ids_session={}, event_ids_to_events={}
         ),
     )
-    forget = Forgetter(demo, 500, lambda value: value)
+    forget = Forgetter(demo, 500, lambda value: value, steady)
     forget()
     demo.state_holder.session_data["one"], demo.state_holder.time_last_used["one"] = session, used
     demo._queue.pending_messages_per_session = answers
-    steady += 30
+    steady.sleep(30)
     forget()
-    steady += 450
+    steady.sleep(450)
     forget()
     assert session.config_values[7]["props"]
     assert answers
-    steady += 60
+    steady.sleep(60)
     forget()
     assert not session.config_values[7]["props"]
     assert not answers
@@ -281,14 +282,15 @@ def test_the_upload_folder_is_private(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_additions_are_one_visitors_and_die_with_the_session(
     serve: Callable[..., str], running: list[App], red: bytes
 ) -> None:
-    url = serve(keep_seconds=7, sweep_seconds=1)
+    url = serve(keep_seconds=KEEP, sweep_seconds=SWEEP)
     mine, other = Visitor(url), Visitor(url)
     upload = mine.photo("me.png", red)
     mine.send("own-add", "click", {"own-name": "Zoe", "own-photo": upload})
     mine.send("photo", values={"photo": upload})
     assert "Zoe" in mine.send("name", "change", {"name": "zoe"}).values["people"]
     assert "Nobody named" in other.send("name", "change", {"name": "zoe"}).values["people"]
-    held = running[-1].state_holder.session_data[mine.session]
+    demo = running[-1]
+    held = demo.state_holder.session_data[mine.session]
     with socket.create_connection((mine.host, mine.port)) as page:
         page.sendall(
             f"GET /gradio_api/heartbeat/{mine.session} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
@@ -296,11 +298,16 @@ def test_additions_are_one_visitors_and_die_with_the_session(
         assert page.recv(20)
         assert not held.is_closed
         # The photo goes on time, page open or not; what was added stays.
-        over = lambda: not any(isinstance(v, Expires) for v in held.state_data.values())  # noqa: E731
-        assert eventually(over, 15)
+        assert age(demo, KEEP) > 0
+        assert eventually(lambda: not any(isinstance(v, Expires) for v in held.state_data.values()))
         assert "Zoe" in mine.send("name", "change", {"name": "zoe"}).values["people"]
-    assert eventually(lambda: held.is_closed, 30)
-    assert eventually(lambda: not held.state_data, 6)
+    assert eventually(lambda: held.is_closed)
+    clock = Clock()
+    forget = Forgetter(demo, KEEP, demo._kept, clock)
+    forget()
+    clock.sleep(KEEP + 1)
+    forget()
+    assert not held.state_data
     drawn = [str(config["props"].get("value")) for config in held.components if "props" in config]
     assert not any("Zoe" in value or "data:image" in value for value in drawn)
 
@@ -325,9 +332,21 @@ def test_additions_end_on_time_though_the_clock_is_set_back(
 def test_an_answer_that_nobody_fetches_is_forgotten(
     serve: Callable[..., str], running: list[App], red: bytes
 ) -> None:
-    visitor = Visitor(serve(keep_seconds=3, sweep_seconds=1))
+    visitor = Visitor(serve())
+    demo, clock = running[-1], Clock()
+    forget = Forgetter(demo, KEEP, demo._kept, clock)
     body = {"data": [visitor.photo("a.png", red), 8, 128]}
     assert visitor.post("/gradio_api/call/search", body).status == 200
-    waiting = running[-1]._queue.pending_messages_per_session
+    waiting, asked = (
+        demo._queue.pending_messages_per_session,
+        demo._queue.event_ids_to_events,
+    )
     assert len(waiting) == 1
-    assert eventually(lambda: not waiting, 8)
+    assert eventually(lambda: not asked)  # the answer is there
+    forget()
+    clock.sleep(KEEP)
+    forget()
+    assert len(waiting) == 1
+    clock.sleep(1)
+    forget()
+    assert not waiting
