@@ -13,7 +13,7 @@ import sample
 from line import hurry
 from milvus_server import TOKEN, MilvusServer
 from reference import NumpyStore
-from waiting import HANG, Clock
+from waiting import HANG, Clock, eventually
 
 from daah.errors import ConfigError, GalleryError
 from daah.stores.base import CodeStore, Hits, Meta, open_store
@@ -200,7 +200,7 @@ def test_clusters_visited_in_full_are_exact(milvus_server) -> None:
         clusters = {"index_type": "BIN_IVF_FLAT", "params": {"nlist": 253}}
         assert store._main.index() == clusters
         oracle = fill(store, 2000)
-        store._client.flush(store._main.name)  # only sealed segments are indexed
+        store._connection.client.flush(store._main.name)  # only sealed segments are indexed
         queries = sample.codes(np.random.default_rng(2), 5, 48)
         theirs = oracle.search(queries, 10)
         ours = store.search(queries, 10)
@@ -270,24 +270,56 @@ def test_check_finds_a_prefix_that_is_not_its_codes(store) -> None:
     store.check()
 
 
+def ask_aloud(store: MilvusStore, monkeypatch) -> threading.Event:
+    """An event that is set when the store asks the server for neighbours."""
+    asked = threading.Event()
+    client = store._connection.client
+    search = client.search
+
+    def searching(*arguments: Any, **options: Any) -> Any:
+        asked.set()
+        return search(*arguments, **options)
+
+    monkeypatch.setattr(client, "search", searching)
+    return asked
+
+
+@milvus
+def test_closing_waits_for_a_search_under_way(store, line, monkeypatch) -> None:
+    oracle = fill(store, 40)
+    store.flush()
+    query = sample.codes(np.random.default_rng(4), 1, 48)
+    found: list[Hits] = []
+    searched = MilvusStore(line.uri("contract", timeout=HANG), store.spec)
+    searched.search(query, 1)  # it knows its index from here on, and asks only for neighbours
+    asked = ask_aloud(searched, monkeypatch)
+    searching = threading.Thread(target=lambda: found.append(searched.search(query, 50)))
+    closing = threading.Thread(target=searched.close)
+    with line.silent():
+        searching.start()
+        assert asked.wait(HANG)
+        closing.start()
+        assert eventually(lambda: searched._connection._closed)
+        with pytest.raises(GalleryError, match="is closed"):
+            searched.search(query, 1)
+        assert closing.is_alive()
+    closing.join(HANG)
+    searching.join(HANG)
+    assert np.array_equal(found[0].ids, oracle.search(query, 50).ids)
+
+
 @milvus
 def test_a_server_that_hangs_and_recovers(store, line, monkeypatch) -> None:
     oracle = fill(store, 40)
     store.flush()
     query = sample.codes(np.random.default_rng(4), 1, 48)
-    asked = threading.Event()
     found: list[Hits] = []
     with (
         MilvusStore(line.uri("contract", timeout=HANG), store.spec) as patient,
         MilvusStore(line.uri("contract", timeout=HANG), store.spec) as hurried,
     ):
-        search = patient._client.search
-
-        def searching(*arguments: Any, **options: Any) -> Any:
-            asked.set()
-            return search(*arguments, **options)
-
-        monkeypatch.setattr(patient._client, "search", searching)
+        patient.search(query, 1)  # it knows its index from here on, and asks only for neighbours
+        asked = ask_aloud(patient, monkeypatch)
         waiting = threading.Thread(target=lambda: found.append(patient.search(query, 50)))
         hurry(hurried, 0.4)
         with line.silent():

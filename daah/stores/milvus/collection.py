@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from pymilvus import DataType, MilvusClient
+from pymilvus import DataType
 from pymilvus.client.search_result import HybridHits
 
 from daah.codes import nbytes
 from daah.stores.base import Filter, Meta
-from daah.stores.milvus.address import Address, MilvusOptions
-from daah.stores.milvus.wire import call
+from daah.stores.milvus.address import MilvusOptions
+from daah.stores.milvus.wire import Connection
 
 #: Most hits of one query, and rows of one answer, that a server gives.
 LIMIT = 16_384
@@ -80,14 +80,12 @@ class Found:
 class Collection:
     """The collection `name` of codes of `bits` bits. Rows with negative ids are the store's own."""
 
-    def __init__(
-        self, client: MilvusClient, name: str, bits: int, address: Address, limit: int = LIMIT
-    ) -> None:
+    def __init__(self, connection: Connection, name: str, bits: int, limit: int = LIMIT) -> None:
         self.name = name
         self.bits = bits
-        self._client = client
-        self._address = address
-        self._options: MilvusOptions = address.options
+        self._call = connection.call
+        self._client = connection.client
+        self._options: MilvusOptions = connection.address.options
         self._limit = limit
         self._written = -math.inf
         self._index: dict[str, Any] | None = None
@@ -326,7 +324,7 @@ class Collection:
             [hits.get_raw_item(i)["entity"] for i in range(len(hits))],
         ).ordered()
 
-    # --- the wire -------------------------------------------------------------------------------
+    # --- small parts ----------------------------------------------------------------------------
 
     def _query(self, condition: str, strong: bool, limit: int | None = None) -> list[Row]:
         rows = self._call(
@@ -346,9 +344,6 @@ class Collection:
         # "Session" waits for the client's last write and nothing later; a minute after it, what
         # "Bounded" allows to be missing (5 seconds by default) holds no write of this client.
         return "Session" if time.monotonic() - self._written < 60 else "Bounded"
-
-    def _call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        return call(self._address, function, *arguments, **options)
 
 
 def index_for(rows: int, ivf_from: int) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
-from pymilvus import MilvusClient
 
 from daah.codes import nbytes, prefix
 from daah.errors import ConfigError, GalleryError
@@ -26,7 +25,7 @@ from daah.stores.milvus.collection import (
     Collection,
     Row,
 )
-from daah.stores.milvus.wire import call
+from daah.stores.milvus.wire import Connection
 from daah.stores.ranking import asymmetric_each, order
 
 VERSION = 1
@@ -60,27 +59,17 @@ class MilvusStore:
         self._trusted: dict[int, float] = {}
         self._cut: set[int] = set()
         self._last_generation = 0
-        self._closed = False
         wrong = [bits for bits in address.options.lengths if not 1 <= bits <= spec.bits]
         if wrong:
             raise ConfigError(f"lengths: expected 1 to {spec.bits} bits, got {wrong}")
-        trust = {"server_pem_path": address.options.ca} if address.options.ca else {}
-        self._client = call(
-            address,
-            MilvusClient,
-            address.server,
-            token=address.token,
-            db_name=address.options.database,
-            dedicated=True,
-            **trust,
-        )
+        self._connection = Connection(address)
         fingerprint = re.sub(r"\W", "_", spec.fingerprint)[:12]
         name = f"{address.collection}_{spec.bits}_{fingerprint}"
-        self._main = Collection(self._client, name, spec.bits, address)
+        self._main = Collection(self._connection, name, spec.bits)
         try:
             self._open()
         except BaseException:  # an interrupt, too, must not leave a connection nobody can close
-            self._client.close()
+            self._connection.close()
             raise
 
     # --- the contract ---------------------------------------------------------------------------
@@ -88,7 +77,7 @@ class MilvusStore:
     @property
     def generation(self) -> int:
         """Nanoseconds since 1970 at the last write."""
-        self._check_open()
+        self._connection.check_open()
         head = self._main.fetch([HEAD])
         return int(head[HEAD].meta.photo) if HEAD in head else 0
 
@@ -142,7 +131,7 @@ class MilvusStore:
     ) -> Hits:
         """See CodeStore."""
         codes, bits, logits = query_argument(self.spec, codes, k, bits, logits)
-        self._check_open()
+        self._connection.check_open()
         target = self._main if bits == self.spec.bits else self._whole_copy(bits)
         fetch = k if logits is None else max(candidates, k)
         found = target.nearest(prefix(codes, bits), fetch, where) if len(codes) else []
@@ -164,7 +153,7 @@ class MilvusStore:
     def contains(self, ids: np.ndarray) -> np.ndarray:
         """See CodeStore."""
         ids = ids_argument(ids)
-        self._check_open()
+        self._connection.check_open()
         wanted = [id for id in np.unique(ids).tolist() if id >= 0]
         found = self._main.fetch(wanted) if wanted else {}
         return np.array([id in found for id in ids.tolist()], bool)
@@ -172,7 +161,7 @@ class MilvusStore:
     def get(self, ids: np.ndarray) -> Batch:
         """See CodeStore."""
         ids = ids_argument(ids)
-        self._check_open()
+        self._connection.check_open()
         wanted = [id for id in np.unique(ids).tolist() if id >= 0]
         found = self._main.fetch(wanted) if wanted else {}
         missing = [id for id in ids.tolist() if id not in found]
@@ -184,21 +173,21 @@ class MilvusStore:
         """See CodeStore. Rows written meanwhile beyond the current batch are seen as they are."""
         if batch < 1:
             raise ValueError(f"batch: expected 1 or more, got {batch}")
-        self._check_open()
+        self._connection.check_open()
         last = -1
         while rows := self._main.after(last, where, batch):
             last = rows[-1].id
             yield self._batch(rows)
-            self._check_open()
+            self._connection.check_open()
 
     def count(self, where: Filter | None = None) -> int:
         """See CodeStore."""
-        self._check_open()
+        self._connection.check_open()
         return self._main.count(where)
 
     def people(self) -> dict[str, int]:
         """See CodeStore. Reads the names of all rows: Milvus cannot group them."""
-        self._check_open()
+        self._connection.check_open()
         counts: Counter[str] = Counter()
         last = -1
         while rows := self._main.names_after(last):
@@ -208,7 +197,7 @@ class MilvusStore:
 
     def check(self, progress: Progress | None = None) -> None:
         """See CodeStore. Compares the number of rows, and every prefix with its whole code."""
-        self._check_open()
+        self._connection.check_open()
         copies = self._copies()
         for copy in copies:
             copy.make_ready(self._address.options.rows)
@@ -243,15 +232,13 @@ class MilvusStore:
 
     def flush(self) -> None:
         """See CodeStore: waits until the server has everything in its searchable state."""
-        self._check_open()
+        self._connection.check_open()
         for target in [self._main, *self._copies()]:
             target.count(strong=True)
 
     def close(self) -> None:
-        """See CodeStore; a second call does nothing."""
-        if not self._closed:
-            self._closed = True
-            self._client.close()
+        """See CodeStore; waits for what other threads have asked, a second call does nothing."""
+        self._connection.close()
 
     # --- beyond the contract --------------------------------------------------------------------
 
@@ -322,9 +309,9 @@ class MilvusStore:
     def _check_others(self) -> None:
         """GalleryError if this gallery exists on the server with another model."""
         pattern = re.escape(self._address.collection) + r"_\d+_\w{1,12}"
-        for name in call(self._address, self._client.list_collections):
+        for name in self._connection.call(self._connection.client.list_collections):
             if re.fullmatch(pattern, name):
-                other = self._spec_of(Collection(self._client, name, 1, self._address))
+                other = self._spec_of(Collection(self._connection, name, 1))
                 if other is not None:
                     raise GalleryError(self._mismatch(other))
 
@@ -359,12 +346,12 @@ class MilvusStore:
         """The same object at every call, because it remembers when it was last written."""
         if bits not in self._known:
             name = f"{self._main.name}_first{bits}"
-            self._known[bits] = Collection(self._client, name, bits, self._address)
+            self._known[bits] = Collection(self._connection, name, bits)
         return self._known[bits]
 
     def _copies(self) -> list[Collection]:
         pattern = re.escape(self._main.name) + r"_first(\d+)"
-        names = call(self._address, self._client.list_collections)
+        names = self._connection.call(self._connection.client.list_collections)
         found = [int(m[1]) for name in names if (m := re.fullmatch(pattern, name))]
         return [self._copy(bits) for bits in sorted(found)]
 
@@ -428,12 +415,8 @@ class MilvusStore:
             tuple(row.meta for row in rows),
         )
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise GalleryError(f"The {self._address.name} is closed; open it again.")
-
     def _check_writable(self) -> None:
-        self._check_open()
+        self._connection.check_open()
         if self.read_only:
             raise GalleryError(
                 f"The {self._address.name} was opened read-only; open it for writing instead."

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from pymilvus import MilvusException
+from pymilvus import MilvusClient, MilvusException
 from pymilvus.client.types import Status
 
 from daah.errors import GalleryError
@@ -18,6 +19,59 @@ from daah.stores.milvus.address import Address
 
 # It writes a traceback for every failed call, also for those that are told as a GalleryError.
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+
+
+class Connection:
+    """A client of the server at `address`, which closes only when no call is under way.
+
+    gRPC ends the whole process with a segmentation fault when a channel is closed while another
+    thread begins a call on it.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._running = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        trust = {"server_pem_path": address.options.ca} if address.options.ca else {}
+        self.client: MilvusClient = call(
+            address,
+            MilvusClient,
+            address.server,
+            token=address.token,
+            db_name=address.options.database,
+            dedicated=True,
+            **trust,
+        )
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Call a method of the client as the function `call` does.
+
+        Raises:
+            GalleryError: when the call fails, or the connection is closed.
+        """
+        with self._changed:
+            self.check_open()
+            self._running += 1
+        try:
+            return call(self.address, function, *arguments, **options)
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def check_open(self) -> None:
+        """Raise GalleryError when the connection was closed."""
+        if self._closed:
+            raise GalleryError(f"The {self.address.name} is closed; open it again.")
+
+    def close(self) -> None:
+        """Refuse further calls, wait for those under way, and close; again does nothing."""
+        with self._changed:
+            first, self._closed = not self._closed, True
+            self._changed.wait_for(lambda: not self._running)
+        if first:
+            self.client.close()
 
 
 def call(
