@@ -14,6 +14,7 @@ networks take most of the time and none of the memory that could grow; `--real` 
 from __future__ import annotations
 
 import argparse
+import collections
 import csv
 import json
 import subprocess
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -117,8 +119,11 @@ def write_manifest(folder: Path, photos: int, real: bool) -> dict[int, tuple[str
 # --- one run, in a process that can be killed -----------------------------------------------------
 
 
-def run(folder: Path, workers: int, real: bool) -> None:
-    """Enrol the manifest; says on standard output how many photos are done, then the report."""
+def run(folder: Path, workers: int, real: bool, **options: Any) -> dict[str, int]:
+    """Enrol the manifest; how many photos were seen, added, and present before.
+
+    options: more arguments of `bulk.add`.
+    """
     model = encoder(real)
     with (
         Gallery.open(folder / "gallery", model) as gallery,
@@ -130,10 +135,10 @@ def run(folder: Path, workers: int, real: bool) -> None:
             model,
             workers=workers,
             make_detector=FaceDetector if real else WholePhoto,
-            progress=lambda done, total, text: print(done, flush=True),
             refused=lambda what: print(json.dumps([what.photo, what.reason]), file=refused),
+            **options,
         )
-    print(json.dumps({"seen": report.seen, "added": report.added, "present": report.present}))
+    return {"seen": report.seen, "added": report.added, "present": report.present}
 
 
 class Watched:
@@ -180,6 +185,34 @@ class Watched:
 # --- the whole ------------------------------------------------------------------------------------
 
 
+def outcome(
+    folder: Path, photos: int, broken: dict[int, tuple[str, str]], real: bool
+) -> dict[str, object]:
+    """Whether the refusals of the last run are what was broken, and the gallery is the rest.
+
+    broken: as from `write_manifest`.
+    """
+    refused = [json.loads(x) for x in (folder / "refused.jsonl").read_text().splitlines()]
+    with Gallery.open(folder / "gallery", encoder(real), read_only=True) as gallery:
+        found = [gallery.store.get(b.ids) for b in gallery.store.scan()]
+        checked = verify(gallery)
+    people = [meta.person for batch in found for meta in batch.meta]
+    expected = {f"person {number:07}" for number in range(photos) if number not in broken}
+    reasons = collections.Counter(reason for _, reason in refused)
+    return {
+        "refused_by_reason": dict(sorted(reasons.items())),
+        "refusals_exact": sorted(photo for photo, _ in refused)
+        == sorted(photo for _, photo in broken.values()),
+        "gallery_exact": len(people) == len(expected) and set(people) == expected,
+        "ids_exact": all(
+            id_ == entry_id(meta.person, meta.photo)
+            for batch in found
+            for id_, meta in zip(batch.ids.tolist(), batch.meta, strict=True)
+        ),
+        "faces_missing_or_damaged": len(checked.missing) + len(checked.damaged),
+    }
+
+
 def measure(folder: Path, photos: int, workers: int, real: bool) -> dict[str, object]:
     """Two kills and an end, and what came of it."""
     broken = write_manifest(folder, photos, real)
@@ -195,15 +228,8 @@ def measure(folder: Path, photos: int, workers: int, real: bool) -> dict[str, ob
     if watched.process.wait():
         raise SystemExit("the last run failed")
     seconds = time.perf_counter() - started
-    refused = [json.loads(x) for x in (folder / "refused.jsonl").read_text().splitlines()]
-    with Gallery.open(folder / "gallery", encoder(real), read_only=True) as gallery:
-        found = [gallery.store.get(b.ids) for b in gallery.store.scan()]
-        checked = verify(gallery)
-    people = [meta.person for batch in found for meta in batch.meta]
-    expected = {f"person {number:07}" for number in range(photos) if number not in broken}
-    reasons: dict[str, int] = {}
-    for _, reason in refused:
-        reasons[reason] = reasons.get(reason, 0) + 1
+    found = outcome(folder, photos, broken, real)
+    refused = sum(found["refused_by_reason"].values())
     return {
         "photos": photos,
         "broken": len(broken),
@@ -213,17 +239,8 @@ def measure(folder: Path, photos: int, workers: int, real: bool) -> dict[str, ob
         "workers_left_by_kills": left,
         "seconds": round(seconds, 1),
         "photos_a_second": round(photos / seconds, 1),
-        "last_run": json.loads(watched.last) | {"refused": len(refused)},
-        "refused_by_reason": dict(sorted(reasons.items())),
-        "refusals_exact": sorted(photo for photo, _ in refused)
-        == sorted(photo for _, photo in broken.values()),
-        "gallery_exact": len(people) == len(expected) and set(people) == expected,
-        "ids_exact": all(
-            id_ == entry_id(meta.person, meta.photo)
-            for batch in found
-            for id_, meta in zip(batch.ids.tolist(), batch.meta, strict=True)
-        ),
-        "faces_missing_or_damaged": len(checked.missing) + len(checked.damaged),
+        "last_run": json.loads(watched.last) | {"refused": refused},
+        **found,
         "memory_mb_of_each_run": memory,
     }
 
@@ -248,7 +265,8 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)  # in a process of its own
     given = parser.parse_args()
     if given.run:
-        run(given.run, given.workers, given.real)
+        tell = lambda done, *_: print(done, flush=True)  # noqa: E731
+        print(json.dumps(run(given.run, given.workers, given.real, progress=tell)))
         return
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         report = measure(Path(folder), given.photos, given.workers, given.real)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ import pytest
 from fakes import FakeEncoder
 from PIL import Image
 
+from benchmarks import bulk as enrolling
 from daah import bulk
 from daah.bulk import Refused
 from daah.errors import DataError, GalleryError
@@ -42,10 +42,6 @@ def tree(tmp_path_factory: pytest.TempPathFactory, orl_photos: list) -> Path:
 def gallery(tmp_path: Path, fake_encoder: FakeEncoder) -> Iterator[Gallery]:
     with Gallery.open(tmp_path / "g", fake_encoder) as opened:
         yield opened
-
-
-def _die(_: object) -> None:
-    os.abort()
 
 
 def _add(gallery: Gallery, source: Path, **options) -> bulk.BulkReport:
@@ -107,41 +103,34 @@ def test_a_stopped_run_goes_on(
     assert (report.added, report.present) == (9 - before, before)
 
 
-def test_what_was_found_is_written_before_a_kill(
-    tree: Path, tmp_path: Path, fake_encoder: FakeEncoder
-) -> None:
-    """Killed when the third photo is reported, by a clock on which each look takes a second."""
-    script = textwrap.dedent(
-        """
-        import itertools, os, signal, sys
-        from pathlib import Path
-        sys.path.insert(0, sys.argv[3])
-        from fakes import FakeEncoder
-        from daah import bulk
-        from daah.gallery import Gallery
-
-        def kill(done, total, text):
-            if done >= 3:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        with Gallery.open(sys.argv[1], FakeEncoder()) as gallery:
-            bulk.add(gallery, bulk.listing(Path(sys.argv[2])), FakeEncoder(), workers=0,
-                     progress=kill, clock=itertools.count().__next__)
-        """
-    )
-    arguments = [str(tmp_path / "g"), str(tree), str(Path(__file__).parent)]
+def test_a_manifest_with_broken_files_survives_three_kills(tmp_path: Path) -> None:
+    """The manifest of benchmarks/bulk.py, at a size for every day; what is done is written."""
+    broken = enrolling.write_manifest(tmp_path, 400, real=False)
+    limits = (3, 133, 267)
+    tests = Path(__file__).parent
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        cwd=Path(__file__).parent.parent,
+        [sys.executable, tests / "killed_add.py", tmp_path, *map(str, limits)],
         capture_output=True,
+        text=True,
+        cwd=tests.parent,
+        env={**os.environ, "PYTHONPATH": str(tests.parent)},
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    with Gallery.open(tmp_path / "g", fake_encoder) as again:
-        assert again.count() >= 2
-        assert verify(again, fake_encoder).ok
-        report = _add(again, tree)
-        assert (report.added + report.present, report.refused) == (9, 2)
-        assert verify(again, fake_encoder).ok
+    assert done.returncode == 0, done.stderr
+    ends = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    assert [left for _, left in ends] == [0, 0, 0]
+    for limit, (photos, _) in zip(limits, ends, strict=True):
+        assert limit <= photos < limit + 3
+    last = enrolling.run(tmp_path, 0, False)
+    assert last["seen"] == 400
+    # Killed when so many were done, of which the broken ones among the first 267 were refused.
+    assert 261 <= last["present"] <= 267
+    assert last["present"] + last["added"] == 396
+    found = enrolling.outcome(tmp_path, 400, broken, real=False)
+    assert len(broken) == len(found["refused_by_reason"]) == 4
+    assert found["refusals_exact"]
+    assert found["gallery_exact"]
+    assert found["ids_exact"]
+    assert found["faces_missing_or_damaged"] == 0
 
 
 def test_a_face_waits_a_second_at_most_and_a_batch_is_never_larger_than_said(
@@ -288,33 +277,11 @@ def test_a_read_only_gallery_is_refused_at_once(
 def test_a_dying_worker_is_a_named_error(
     gallery: Gallery, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "_start_worker", _die)
+    # What starts a worker is called with what makes a detector: it kills itself.
+    monkeypatch.setattr(bulk, "_start_worker", signal.raise_signal)
     with pytest.raises(DataError, match="go on, with fewer --workers"):
-        _add(gallery, tree, workers=1)
+        _add(gallery, tree, workers=1, make_detector=signal.SIGKILL)
     assert gallery.count() == 0
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)  # six processes that each import PyTorch, on a machine that may be busy
-def test_a_manifest_with_broken_files_survives_two_kills() -> None:
-    """The script that measures it for a hundred thousand, at a size for every day."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.bulk", "--photos", "700"],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parent.parent,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert (found["broken"], found["kills"], found["workers_left_by_kills"]) == (7, 2, 0)
-    last = found["last_run"]
-    assert (last["seen"], last["refused"]) == (700, 7)
-    assert 0 < last["added"] < 693
-    assert last["present"] == 693 - last["added"]
-    assert found["refusals_exact"]
-    assert found["gallery_exact"]
-    assert found["ids_exact"]
-    assert found["faces_missing_or_damaged"] == 0
 
 
 def test_memory_does_not_grow_with_the_number_of_photos(tmp_path: Path) -> None:
