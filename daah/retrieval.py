@@ -237,11 +237,21 @@ def load_retriever(
 ) -> FaceRetriever:
     """The retriever that the app and the command line use.
 
-    checkpoint: default is checkpoints/demo.safetensors beside the package. gallery, folder: as in
-    `Gallery.open`; the default is gallery/orl, which is built when it is missing or unfinished, and
-    encoded again from its thumbnails when another model made it. A gallery that is named is opened
-    as it is, and made empty if it is not there, unless `read_only`. Raises CheckpointError or
-    GalleryError; never falls back to anything else.
+    Args:
+        checkpoint: the model; the shipped one by default (see `daah.paths`).
+        gallery: as in `Gallery.open`; it must exist and is opened as it is. The default is the
+            built-in one, which is built when it is missing or unfinished, and encoded again from
+            its thumbnails when another model made it.
+        progress: called with the share of the work that is done, and what is being done.
+        folder: of the faces, for a gallery whose codes are on a server.
+        read_only: whether the gallery can be searched only.
+
+    Returns:
+        The retriever; its gallery is to be closed by the caller.
+
+    Raises:
+        CheckpointError: the model is missing or damaged.
+        GalleryError: the gallery is missing, unfinished, damaged or of another model.
     """
     report = progress or (lambda fraction, text: None)
     report(0.0, "Loading the model")
@@ -254,6 +264,7 @@ def load_retriever(
             gallery,
             encoder,
             read_only=read_only,
+            create=False,
             folder=folder,
             progress=lambda done, total, text: report(done / total, text),
         )

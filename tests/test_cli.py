@@ -177,6 +177,54 @@ def test_add_list_and_remove(built: str, portrait: str, tmp_path: Path, tree: Pa
     assert "Nobody" in _run("gallery", "remove", "Eileen", "--gallery", built, code=1).stderr
 
 
+def test_what_writes_wants_a_gallery_by_name(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The built-in gallery is never changed by a forgotten option."""
+    monkeypatch.setattr(retrieval, "DEFAULT_GALLERY", tmp_path / "orl")
+    for arguments in (
+        ["build", str(tree)],
+        ["add", str(tree)],
+        ["remove", "s1"],
+        ["compact"],
+        ["renew"],
+        ["verify", "--repair"],
+    ):
+        said = _run("gallery", *arguments, code=2).stderr
+        assert "--gallery" in said, arguments
+    assert not (tmp_path / "orl").exists()
+
+
+def test_commands_leave_a_folder_of_photos_alone(
+    tree: Path, built: str, portrait: str, tmp_path: Path
+) -> None:
+    before = sorted(tree.rglob("*"))
+    at = ("--gallery", str(tree))
+    for arguments in (
+        ("gallery", "build", str(tree), *at),
+        ("gallery", "add", str(tree), "--workers", "0", *at),
+        ("gallery", "copy", str(tree), "--gallery", built),
+    ):
+        assert "holds other files" in _run(*arguments, code=1).stderr
+    for arguments in (
+        ("search", portrait, *at),
+        ("gallery", "list", *at),
+        ("gallery", "verify", "--codes", "--repair", *at),
+        ("gallery", "remove", "s1", *at),
+        ("gallery", "renew", *at),
+    ):
+        assert "There is no gallery" in _run(*arguments, code=1).stderr
+    assert sorted(tree.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["build", "add"])
+def test_a_mistyped_source_makes_no_gallery(command: str, tmp_path: Path) -> None:
+    wanted = tmp_path / "new"
+    said = _run("gallery", command, str(tmp_path / "none"), "--gallery", str(wanted), code=1).stderr
+    assert "there is no such folder" in said
+    assert not wanted.exists()
+
+
 def test_entries_are_listed_and_removed_by_id_and_by_list(built: str, tmp_path: Path) -> None:
     exported = _run("gallery", "export", "-", "--gallery", built).stdout.splitlines()
     first, _, third = (json.loads(line) for line in exported[:3])

@@ -137,6 +137,55 @@ def test_a_missing_gallery_is_named(tmp_path: Path, fake_encoder: FakeEncoder) -
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """A folder of photos, which somebody may take for a gallery."""
+    folder = tmp_path / "album"
+    (folder / "ann").mkdir(parents=True)
+    (folder / "ann" / "1.jpg").write_bytes(b"a photo")
+    (folder / "list.csv").write_text("person,photo\n")
+    return folder
+
+
+@pytest.mark.parametrize("options", [{}, {"read_only": True}, {"create": False}])
+def test_no_gallery_is_made_among_other_files(
+    options: dict[str, bool], album: Path, fake_encoder: FakeEncoder
+) -> None:
+    before = sorted(album.rglob("*"))
+    with pytest.raises(GalleryError, match="album") as refused:
+        Gallery.open(album, fake_encoder, **options)
+    assert ("holds other files" in str(refused.value)) == (not options)
+    assert sorted(album.rglob("*")) == before
+
+
+def test_a_file_is_no_gallery(album: Path, fake_encoder: FakeEncoder) -> None:
+    photo = album / "ann" / "1.jpg"
+    with pytest.raises(GalleryError, match=r"no gallery 1\.jpg"):
+        Gallery.open(photo, fake_encoder, read_only=True)
+    with pytest.raises(GalleryError, match="cannot be made"):
+        Gallery.open(photo, fake_encoder)
+    assert photo.read_bytes() == b"a photo"
+
+
+@pytest.mark.parametrize("left", [[], [".DS_Store"], ["codes-000000000000.sqlite-lock"]])
+def test_a_gallery_is_made_in_an_empty_folder(
+    left: list[str], tmp_path: Path, fake_encoder: FakeEncoder
+) -> None:
+    """Hidden files do not count, nor what a stopped start of the same gallery left."""
+    (tmp_path / "g").mkdir()
+    for name in left:
+        (tmp_path / "g" / name).touch()
+    with Gallery.open(tmp_path / "g", fake_encoder) as gallery:
+        assert gallery.count() == 0
+    assert Gallery.exists(tmp_path / "g")
+
+
+def test_opening_what_must_exist_makes_nothing(tmp_path: Path, fake_encoder: FakeEncoder) -> None:
+    with pytest.raises(GalleryError, match="no gallery nowhere"):
+        Gallery.open(tmp_path / "nowhere", fake_encoder, create=False)
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_another_models_gallery_is_refused_and_both_are_named(filled: Gallery) -> None:
     filled.close()
     with pytest.raises(GalleryError, match=r"fake0.*fake1"):

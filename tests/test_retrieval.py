@@ -230,7 +230,8 @@ def test_a_named_gallery_must_be_there_and_complete(
 ) -> None:
     monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint: FakeEncoder(0))
     with pytest.raises(GalleryError, match="no gallery mine"):
-        retrieval.load_retriever(gallery=str(tmp_path / "mine"), read_only=True)
+        retrieval.load_retriever(gallery=str(tmp_path / "mine"))
+    assert not (tmp_path / "mine").exists()
     with Gallery.open(tmp_path / "mine", FakeEncoder(0)) as gallery:
         gallery.describe(complete=False)
     with pytest.raises(GalleryError, match="interrupted"):

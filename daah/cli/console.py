@@ -32,6 +32,10 @@ GalleryUri = Annotated[
         help="A folder, or milvus://HOST:PORT/COLLECTION. Default: the built-in gallery/orl.",
     ),
 ]
+GalleryToWrite = Annotated[
+    str,
+    typer.Option("--gallery", metavar="URI", help="A folder, or milvus://HOST:PORT/COLLECTION."),
+]
 FacesFolder = Annotated[
     Path | None,
     typer.Option(

@@ -13,6 +13,7 @@ import typer
 from daah.cli.console import (
     CheckpointFile,
     FacesFolder,
+    GalleryToWrite,
     GalleryUri,
     JsonFile,
     Progress,
@@ -47,14 +48,22 @@ def build(
         str,
         typer.Argument(metavar="SRC", help="orl, lfw, or a folder with one folder a person."),
     ],
-    gallery: GalleryUri = None,
+    gallery: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI",
+            help="A folder, or milvus://HOST:PORT/COLLECTION. Only orl needs none: it is then the"
+            " built-in gallery.",
+        ),
+    ] = None,
     folder: FacesFolder = None,
     checkpoint: CheckpointFile = None,
     json: JsonFile = None,
 ) -> None:
     """Make a gallery from a collection of labelled photos.
 
-    A stopped build is finished by the same command; until then the gallery is not searched.
+    It is made in a folder that is new or empty. A stopped build is finished by the same command;
+    until then the gallery is not searched.
 
     \b
     Examples:
@@ -62,9 +71,14 @@ def build(
       python -m daah gallery build PHOTOS --gallery my-gallery
     """
     from daah.faces import FaceDetector
-    from daah.gallery import Gallery
+    from daah.gallery import Gallery, check_source
     from daah.gallery import build as build_gallery
 
+    if gallery is None and source != "orl":
+        raise typer.BadParameter(
+            f"name the gallery that {source} is built into", param_hint="--gallery"
+        )
+    check_source(source)
     encoder = load_model(checkpoint)
     with Gallery.open(_uri(gallery), encoder, folder=folder) as opened, Progress() as progress:
         report = build_gallery(opened, source, FaceDetector(), encoder, progress)
@@ -81,7 +95,7 @@ def add(
             "person, photo and perhaps id, or with --person one photo or a folder of photos.",
         ),
     ],
-    gallery: GalleryUri = None,
+    gallery: GalleryToWrite,
     person: Annotated[
         str | None, typer.Option(metavar="NAME", help="All photos of SRC are of this person.")
     ] = None,
@@ -100,7 +114,7 @@ def add(
     checkpoint: CheckpointFile = None,
     json: JsonFile = None,
 ) -> None:
-    """Enrol photos, from one to any number.
+    """Enrol photos, from one to any number; a gallery is made in a folder that is new or empty.
 
     Photos that are in the gallery already are passed over, so a stopped run goes on where it was.
     Memory does not grow with the number of photos. Under `accelerate launch` each process takes
@@ -119,6 +133,7 @@ def add(
 
     from daah import bulk
 
+    photos = bulk.listing(source, person)  # before a gallery is made for nothing
     encoder = load_model(checkpoint)
     processes = bulk.processes()
     with ExitStack() as stack:
@@ -126,7 +141,7 @@ def add(
         with processes.first():  # it makes the gallery when there is none
             reading = None if processes.index else progress
             opened = stack.enter_context(
-                _opened(gallery, folder, reading, read_only=False, model=encoder)
+                _opened(gallery, folder, reading, read_only=False, create=True, model=encoder)
             )
         if refused and processes.index:
             refused = refused.with_name(f"{refused.name}.{processes.index}")
@@ -138,7 +153,7 @@ def add(
 
         report = bulk.add(
             opened,
-            bulk.listing(source, person),
+            photos,
             encoder,
             workers=workers,
             shard=(processes.index, processes.count),
@@ -156,6 +171,7 @@ def add(
 
 @app.command()
 def remove(
+    gallery: GalleryToWrite,
     people: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Whom to remove.")
     ] = None,
@@ -172,7 +188,6 @@ def remove(
             "those that it names by person only; unknown ones are passed over.",
         ),
     ] = None,
-    gallery: GalleryUri = None,
     folder: FacesFolder = None,
     json: JsonFile = None,
 ) -> None:
@@ -203,7 +218,7 @@ def remove(
 
 @app.command()
 def compact(
-    gallery: GalleryUri = None,
+    gallery: GalleryToWrite,
     folder: FacesFolder = None,
     json: JsonFile = None,
 ) -> None:
@@ -342,6 +357,8 @@ def verify(
     """
     from daah.gallery import verify as verify_gallery
 
+    if repair and gallery is None:
+        raise typer.BadParameter("name the gallery to repair", param_hint="--gallery")
     encoder = load_model(checkpoint) if codes else None
     with (
         Progress() as progress,
@@ -377,7 +394,7 @@ def stats(
 
 @app.command()
 def renew(
-    gallery: GalleryUri = None,
+    gallery: GalleryToWrite,
     checkpoint: CheckpointFile = None,
     json: JsonFile = None,
 ) -> None:
@@ -394,8 +411,8 @@ def renew(
 
     encoder = load_model(checkpoint)
     with Progress() as progress:
-        renewed = renew_gallery(_uri(gallery), encoder, progress)
-    with Gallery.open(_uri(gallery), encoder) as opened:
+        renewed = renew_gallery(gallery, encoder, progress)
+    with Gallery.open(gallery, encoder, create=False) as opened:
         if renewed and opened.count():
             opened.draw_map()
         emit(_facts(opened) | {"renewed": renewed}, json)
@@ -413,12 +430,15 @@ def _opened(
     progress: Progress | None,
     *,
     read_only: bool = True,
+    create: bool = False,
     model: FaceEncoder | None = None,
 ) -> Gallery:
     """The gallery that was named, telling how far its reading is when that takes long."""
     from daah.gallery import Gallery
 
-    return Gallery.open(_uri(gallery), model, read_only=read_only, folder=folder, progress=progress)
+    return Gallery.open(
+        _uri(gallery), model, read_only, create=create, folder=folder, progress=progress
+    )
 
 
 def _facts(gallery: Gallery) -> dict[str, object]:

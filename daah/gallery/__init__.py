@@ -1,7 +1,7 @@
 """Galleries: the people that can be found. Codes in a store, aligned faces as files, provenance."""
 
 from daah.gallery.audit import NearPair, Statistics, Verification, statistics, verify
-from daah.gallery.building import BuildReport, build
+from daah.gallery.building import BuildReport, build, check_source
 from daah.gallery.folder import Entry, Gallery
 from daah.gallery.lists import Named, read_list
 from daah.gallery.provenance import ModelName, Provenance
@@ -22,6 +22,7 @@ __all__ = [
     "Statistics",
     "Verification",
     "build",
+    "check_source",
     "copy",
     "export_jsonl",
     "export_parquet",

@@ -81,7 +81,7 @@ def build(
     if gallery.count() and held != name:
         raise GalleryError(
             f"The gallery {gallery.name} holds {held or 'faces added by hand'}; build {name} into "
-            "another, or use: python -m daah gallery add"
+            "another, or use: python -m daah gallery add SRC --gallery FOLDER"
         )
     items, total = _items(source)
     gallery.describe(source=name, credit=credit, complete=False)
@@ -115,6 +115,12 @@ def build(
     gallery.draw_map()
     gallery.describe(complete=True, photos=gallery.count(), skipped=len(skipped))
     return BuildReport(added, kept, tuple(skipped), time.perf_counter() - started)
+
+
+def check_source(source: str | Path) -> None:
+    """Raise DataError for a folder that is missing, or is not one with a folder per person."""
+    if str(source) not in CREDITS:
+        sources.folder(Path(source))
 
 
 def _identity(source: str | Path) -> tuple[str, str]:

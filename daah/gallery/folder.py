@@ -85,36 +85,44 @@ class Gallery:
         encoder: Model | None,
         read_only: bool = False,
         *,
+        create: bool = True,
         folder: Path | None = None,
         source: str = "",
         credit: str = "",
         progress: Progress | None = None,
     ) -> Gallery:
-        """Open a gallery, or make an empty one there unless `read_only`.
+        """Open a gallery, or make an empty one in a folder that is new or empty.
 
-        uri: a folder ("gallery/orl", or "sqlite:gallery/orl"), or "milvus://host:port/collection"
-            whose faces then lie in `folder` (default: gallery/<collection>).
-        encoder: the model that the codes must be of; None takes whatever gallery is there.
-        source, credit: what a gallery made by this call says of itself.
-        progress: called while a large gallery is read that has no file of packed codes.
-        Raises GalleryError when it is missing, damaged, locked, away or made by another model.
+        Args:
+            uri: a folder ("gallery/orl", or "sqlite:gallery/orl"), or
+                "milvus://host:port/collection", whose faces are in `folder` (default:
+                gallery/<collection>).
+            encoder: the model that the codes must be of; None takes whatever gallery is there.
+            read_only: change nothing, so that several processes can search the gallery.
+            create: whether a missing gallery is made; never when it is read-only or without an
+                encoder.
+            folder: of the faces, for codes on a server.
+            source, credit: what a gallery made by this call says of itself.
+            progress: called while a large gallery is read that has no file of packed codes.
+
+        Returns:
+            The gallery, to be closed by the caller.
+
+        Raises:
+            GalleryError: it is missing, damaged, locked, away or made by another model, or is to be
+                made in a folder that holds other files.
         """
         uri = str(uri)
         home = places.gallery_folder(uri, folder)
         known = provenance_file.read(home)
         if known is None:
-            if read_only or encoder is None:
+            if read_only or encoder is None or not create:
                 raise GalleryError(
                     f"There is no gallery {home.name}. Build one with: "
                     "python -m daah gallery build SRC --gallery FOLDER"
                 )
+            places.make_folder(home)
             known = places.provenance_at(uri, encoder, source, credit)
-            try:
-                home.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise GalleryError(
-                    f"The gallery folder {home.name} cannot be made ({error.strerror})."
-                ) from error
             store = places.open_codes(home, known, read_only=False, uri=uri)
             provenance_file.write(home, known)
             return cls(store, home, known, read_only)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 from daah.errors import GalleryError
@@ -76,6 +77,32 @@ def open_codes(
 
     where = f"sqlite:{home / known.codes}"
     return open_store(where, spec, read_only=read_only, progress=report)
+
+
+def make_folder(home: Path) -> None:
+    """Make the folder of a new gallery; nothing is done to one that is empty.
+
+    Hidden files do not count, nor does what a process left that was stopped while it made a
+    gallery. Raises GalleryError for a folder that holds anything else: its path was mistyped, or
+    its files would be taken for the gallery's.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        others = [path.name for path in home.iterdir() if not _may_be_there(path.name)]
+    except OSError as error:
+        raise GalleryError(
+            f"The gallery folder {home.name} cannot be made ({error.strerror})."
+        ) from error
+    if others:
+        raise GalleryError(
+            f"The folder {home.name} is not a gallery and holds other files. Check the path; a new "
+            "gallery is made in a folder that is empty or does not exist yet."
+        )
+
+
+def _may_be_there(name: str) -> bool:
+    """Whether a file of this name does not keep a gallery from being made beside it."""
+    return name.startswith((".", "gallery.json.")) or fnmatch(name, "codes-*.sqlite*")
 
 
 def delete_codes(home: Path, name: str) -> None:

@@ -70,7 +70,7 @@ def read(folder: Path) -> Provenance | None:
     path = folder / FILE
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(folder) from error

@@ -167,16 +167,24 @@ class Desk:
                 )
             return self._side_by_side
 
-    def choose(self, uri: str) -> Gallery:
-        """Search another gallery from now on; an empty one is made where there is none.
+    def choose(self, uri: str, create: bool = False) -> Gallery:
+        """Search another gallery from now on.
 
-        Raises GalleryError on a public host, and for a gallery that cannot be opened.
+        Args:
+            uri: a folder, or the address of a collection.
+            create: make an empty gallery where there is none, in a new or an empty folder.
+
+        Returns:
+            The gallery, which is open for writing.
+
+        Raises:
+            GalleryError: on a public host, and for a gallery that cannot be opened or made.
         """
         self.require_local()
         if not uri.strip():
             raise GalleryError("Name the gallery's folder, for example gallery/family.")
         now = self.retriever
-        gallery = Gallery.open(uri.strip(), now.encoder)
+        gallery = Gallery.open(uri.strip(), now.encoder, create=create)
         gallery.require_complete()
         self.retriever = FaceRetriever(now.detector, now.encoder, gallery)
         self.forget_projection()

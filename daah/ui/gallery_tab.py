@@ -99,11 +99,13 @@ class GalleryTab:
                     self.bring = gr.Button("Import", elem_id="import")
                     self.uri = gr.Textbox(
                         label="Search another gallery",
-                        info="Its folder, or milvus://host:port/collection. A new name makes an "
-                        "empty one.",
+                        info="Its folder, or milvus://host:port/collection.",
                         value=str(self.desk.retriever.gallery.folder),
                         elem_id="uri",
                         max_lines=1,
+                    )
+                    self.create = gr.Checkbox(
+                        label="Make an empty gallery there if there is none", elem_id="create"
                     )
                     self.choose = gr.Button("Use this gallery", elem_id="choose")
 
@@ -140,7 +142,8 @@ class GalleryTab:
         self.add.click(self._add, [self.person, self.files, *known], changed, **MODEL, **loud)
         self.remove.click(self._remove, [self.person, *known], changed, **MODEL, **loud)
         self.bring.click(self._import, [self.folder, *known], changed, **MODEL, **loud)
-        self.choose.click(self._choose, [self.uri, *known], changed, **MODEL, **loud)
+        wanted = [self.uri, self.create]
+        self.choose.click(self._choose, [*wanted, *known], changed, **MODEL, **loud)
 
     def show(self, session: Session | None, own: SessionGallery) -> dict[Any, Any]:
         """Draw the tab as it is turned to."""
@@ -274,9 +277,11 @@ class GalleryTab:
 
         return self._changed(work, session, own)
 
-    def _choose(self, uri: str, session: Session | None, own: SessionGallery) -> dict[Any, Any]:
+    def _choose(
+        self, uri: str, create: bool, session: Session | None, own: SessionGallery
+    ) -> dict[Any, Any]:
         def work() -> str:
-            gallery = self.desk.choose(uri)
+            gallery = self.desk.choose(uri, create)
             return render.say(
                 f"Searching {gallery.name} from now on: {render.plural(gallery.count(), 'photo')}.",
                 "good",

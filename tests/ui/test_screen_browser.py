@@ -638,6 +638,9 @@ def test_a_local_run_changes_its_gallery(
     expect(page.locator("#manage-done")).to_contain_text("there is no such folder")
     page.locator("#uri textarea, #uri input").fill(str(tmp_path / "another"))
     page.locator("#choose").click()
+    expect(page.locator("#manage-done")).to_contain_text("There is no gallery another.")
+    page.locator("#create input").check()
+    page.locator("#choose").click()
     expect(page.locator("#manage-done")).to_contain_text("Searching another from now on: 0 photos.")
     expect(page.locator("#people")).to_contain_text("Nobody is here yet.")
     for name, colour in (("Bob", PEOPLE["red"]), ("Cid", PEOPLE["blue"])):

@@ -220,7 +220,13 @@ def test_a_local_run_adds_removes_imports_and_chooses(fake: FaceRetriever, tmp_p
 
     saved(tmp_path / "tree" / "Bob" / "1.png", photo((GREEN, 200)))
     saved(tmp_path / "tree" / "Cid" / "1.png", photo((BLUE, 200)))
-    desk.choose(str(tmp_path / "mine"))
+    with pytest.raises(GalleryError, match="no gallery mine"):
+        desk.choose(str(tmp_path / "mine"))
+    with pytest.raises(GalleryError, match="holds other files"):
+        desk.choose(str(tmp_path / "tree"), create=True)
+    assert desk.retriever is fake
+    assert {path.name for path in (tmp_path / "tree").iterdir()} == {"Bob", "Cid"}
+    desk.choose(str(tmp_path / "mine"), create=True)
     assert desk.retriever is not fake
     told: list[str] = []
     report = collection.import_folder(
