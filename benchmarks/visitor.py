@@ -44,7 +44,7 @@ class Outcome:
 class Visitor:
     """One open page. url: of the app, ending in a slash. Not for use by several threads."""
 
-    def __init__(self, url: str, timeout: float = 60) -> None:
+    def __init__(self, url: str, timeout: float = 240) -> None:
         parts = urlsplit(url)
         self.host, self.port = parts.hostname or "", parts.port or 80
         self.timeout = timeout

@@ -14,6 +14,7 @@ import hypothesis
 import numpy as np
 import pytest
 from fakes import FakeEncoder
+from waiting import PATIENCE
 
 from daah import sources
 from daah.faces import FaceDetector
@@ -51,8 +52,6 @@ ARGUMENTS = (
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 )
-#: Milliseconds that a page may take for anything: ends a hang, and no outcome depends on it.
-PATIENCE = 120_000
 
 # How long an example takes says something about the machine, and nothing about the program.
 hypothesis.settings.register_profile("daah", deadline=None)

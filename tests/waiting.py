@@ -8,6 +8,9 @@ from collections.abc import Callable
 #: Seconds after which something that has not happened is taken never to happen.
 HANG = 240.0
 
+#: The same in milliseconds, as Playwright counts.
+PATIENCE = 1000 * HANG
+
 
 def eventually(question: Callable[[], object], *errors: type[Exception]) -> object:
     """Ask until the answer is true, and give it back; the last answer when nothing happens.

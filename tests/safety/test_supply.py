@@ -8,9 +8,11 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from process import Process
+from waiting import PATIENCE
 
 from daah import faces
 from daah.errors import CheckpointError
@@ -125,21 +127,17 @@ def test_a_whole_visit_reaches_nobody_but_this_computer(
 
 
 @pytest.mark.browser
-def test_the_page_loads_nothing_from_elsewhere(public: str) -> None:
-    from playwright.sync_api import sync_playwright
-
+def test_the_page_loads_nothing_from_elsewhere(public: str, browser: Any) -> None:
     asked: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        page = browser.new_page()
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: asked.append(request.url))
         page.goto(public)
         for tab in ("Compare", "Live", "Gallery", "How good is it", "About"):
             page.get_by_role("tab", name=tab).click()
-        page.wait_for_timeout(1000)
-        browser.close()
+            # What a tab refers to is asked for when it is shown; a script then answers after it.
+            page.locator("[role=tabpanel]").filter(visible=True).first.wait_for()
+            page.evaluate("document.fonts.ready.then(() => true)")
     assert len(asked) > 5
     assert not [url for url in asked if not url.startswith((public, "data:", "blob:"))]
