@@ -1,29 +1,23 @@
 """The door for photos: untrusted bytes to an upright RGB array, within fixed limits.
 
-Formats are told by content, never by name. The size of the file and the number of pixels are
-checked before anything is decoded. Metadata other than the EXIF orientation is dropped.
+Formats are told by content, never by name. What decoding will cost is
+checked before it begins (`daah.formats`). Metadata other than the EXIF orientation is dropped.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from daah.errors import ImageError
+from daah.formats import MAX_PIXELS, Contents, check_size, contents, damaged
 
 MAX_BYTES = 10 * 2**20
-MAX_PIXELS = 40_000_000
-
-#: libwebp's animation decoder, which Pillow uses for every WebP, takes 16 bytes a pixel where JPEG
-#: and PNG take 4; this keeps the memory of one photo under 300 MB all the same.
-MAX_PIXELS_WEBP = 4096 * 4096
-
-#: The first bytes of each accepted format, by the name that Pillow's `formats=` list takes.
-_SIGNATURES = {"JPEG": (b"\xff\xd8\xff", 0), "PNG": (b"\x89PNG\r\n\x1a\n", 0), "WEBP": (b"WEBP", 8)}
 
 # Pillow warns of photos over 89 megapixels and still opens them; also where others call it.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
@@ -35,34 +29,34 @@ _ORIENTATION = 0x0112  # the EXIF tag
 #: Rows that are converted at a time: a second whole copy of a 40 megapixel photo is never made.
 _STRIP_PIXELS = 1_000_000
 
+#: Makes the array that a photo of (H, W, 3) is read into.
+Empty = Callable[[tuple[int, int, int]], np.ndarray]
 
-def read_image(source: bytes | Path) -> np.ndarray:
-    """A JPEG, PNG or WebP file, as bytes or as a path, to (H, W, 3) uint8 RGB, upright.
 
-    Transparent pixels are laid on white; of an animation the first frame is taken. Raises
-    ImageError, whose text names no path, for anything that cannot be read within MAX_BYTES and
-    MAX_PIXELS.
+def read_image(source: bytes | str | Path, most_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """A JPEG, PNG or WebP file to (H, W, 3) uint8 RGB, upright.
+
+    Transparent pixels are laid on white; of an animation the first frame is taken.
+
+    Args:
+        source: the file's bytes, or its path; a str is a path.
+        most_pixels: that are read, where less than a whole photo is expected.
+
+    Raises:
+        ImageError: the file cannot be read within the limits of `MAX_BYTES` and `daah.formats`. The
+            text names no path.
+        TypeError: `source` is neither bytes nor a path.
     """
-    data = _read(source) if isinstance(source, Path) else source
-    if not data:
-        raise ImageError("The file is empty.")
-    if len(data) > MAX_BYTES:
-        raise ImageError(
-            f"The file is larger than {MAX_BYTES // 2**20} MiB; choose or export a smaller one."
-        )
-    kind = _kind(data)
-    try:
-        with Image.open(io.BytesIO(data), formats=[kind]) as image:
-            return upright_rgb(image)
-    except ImageError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(
-            f"The photo has far more than {_mega(MAX_PIXELS)} megapixels, the most that can be "
-            "read. Choose or export a smaller one."
-        ) from None
-    except Exception as error:  # decoders raise nearly every kind of exception on hostile bytes
-        raise _damaged() from error
+    return read_into(_empty, source, most_pixels)
+
+
+def read_into(
+    empty: Empty, source: bytes | str | Path, most_pixels: int = MAX_PIXELS
+) -> np.ndarray:
+    """As `read_image`, into the array that `empty` makes for the photo's shape."""
+    found = contents(_bytes(source))
+    check_size(found.width, found.height, most_pixels)
+    return _decoded(found, empty)
 
 
 def upright_rgb(image: Image.Image) -> np.ndarray:
@@ -70,26 +64,12 @@ def upright_rgb(image: Image.Image) -> np.ndarray:
 
     Raises ImageError when the pixels are too many or cannot be decoded.
     """
-    width, height = image.size
-    most = MAX_PIXELS_WEBP if image.format == "WEBP" else MAX_PIXELS
-    if width * height > most:
-        raise ImageError(
-            f"The photo has {_mega(width * height)} megapixels; at most {_mega(most)} can be read. "
-            "Choose or export a smaller one."
-        )
+    check_size(*image.size)
     try:
         image.load()
-        orientation = _orientation(image)  # after the pixels: PNG may carry its EXIF behind them
-        shape = (width, height, 3) if orientation >= 5 else (height, width, 3)
-        upright = np.empty(shape, np.uint8)
-        stored = _as_stored(upright, orientation)
-        rows = max(1, _STRIP_PIXELS // width)
-        for top in range(0, height, rows):
-            bottom = min(top + rows, height)
-            stored[top:bottom] = _strip_rgb(image.crop((0, top, width, bottom)))
-    except Exception as error:  # see read_image
-        raise _damaged() from error
-    return upright
+        return _rgb(image, _orientation(image.getexif), _empty)
+    except Exception as error:  # decoders raise nearly every kind of exception on hostile bytes
+        raise damaged() from error
 
 
 def shrink(rgb: np.ndarray, max_side: int = 1600) -> np.ndarray:
@@ -104,6 +84,53 @@ def shrink(rgb: np.ndarray, max_side: int = 1600) -> np.ndarray:
     return np.array(small)
 
 
+def _decoded(found: Contents, empty: Empty) -> np.ndarray:
+    try:
+        with Image.open(io.BytesIO(found.data), formats=[found.kind]) as image:
+            if image.size != (found.width, found.height):
+                raise damaged()
+            image.load()
+            return _rgb(image, _orientation(lambda: _exif(found.exif)), empty)
+    except ImageError:
+        raise
+    except MemoryError:
+        raise ImageError(
+            "The photo takes more memory to read than it may. Save it again as an ordinary JPEG."
+        ) from None
+    except Exception as error:  # see upright_rgb
+        raise damaged() from error
+
+
+def _rgb(image: Image.Image, orientation: int, empty: Empty) -> np.ndarray:
+    """The pixels of a loaded image, turned upright."""
+    width, height = image.size
+    upright = empty((width, height, 3) if orientation >= 5 else (height, width, 3))
+    stored = _as_stored(upright, orientation)
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        stored[top:bottom] = _strip_rgb(image.crop((0, top, width, bottom)))
+    return upright
+
+
+def _empty(shape: tuple[int, int, int]) -> np.ndarray:
+    return np.empty(shape, np.uint8)
+
+
+def _bytes(source: bytes | str | Path) -> bytes:
+    if isinstance(source, str | Path):
+        source = _read(Path(source))
+    elif not isinstance(source, bytes):
+        raise TypeError(
+            f"source: expected the bytes of a photo or its path, got {type(source).__name__}"
+        )
+    if len(source) > MAX_BYTES:
+        raise ImageError(
+            f"The file is larger than {MAX_BYTES // 2**20} MiB; choose or export a smaller one."
+        )
+    return source
+
+
 def _read(path: Path) -> bytes:
     try:
         if not path.is_file():  # also keeps pipes and devices from blocking the reader
@@ -112,17 +139,6 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError):
         raise ImageError("The photo could not be opened.") from None
-
-
-def _kind(data: bytes) -> str:
-    for kind, (magic, offset) in _SIGNATURES.items():
-        if data[offset : offset + len(magic)] == magic:
-            return kind
-    if data[4:8] == b"ftyp":
-        raise ImageError(
-            "HEIC, AVIF and video files cannot be read; save the photo as JPEG, PNG or WebP."
-        )
-    raise ImageError("The file is not a photo that can be read; use JPEG, PNG or WebP.")
 
 
 def _strip_rgb(strip: Image.Image) -> np.ndarray | Image.Image:
@@ -137,10 +153,16 @@ def _strip_rgb(strip: Image.Image) -> np.ndarray | Image.Image:
     return strip if strip.mode == "RGB" else strip.convert("RGB")
 
 
-def _orientation(image: Image.Image) -> int:
+def _exif(block: bytes) -> Image.Exif:
+    exif = Image.Exif()
+    exif.load(block)
+    return exif
+
+
+def _orientation(exif: Callable[[], Image.Exif]) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none that makes sense."""
     try:
-        value = int(image.getexif().get(_ORIENTATION, 1))
+        value = int(exif().get(_ORIENTATION, 1))
     except Exception:  # a photo is worth showing even when its EXIF block is broken
         return 1
     return value if 1 <= value <= 8 else 1
@@ -158,11 +180,3 @@ def _as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 7, 8):
         stored = stored[:, ::-1]
     return stored
-
-
-def _mega(pixels: int) -> str:
-    return f"{pixels / 1e6:.3g}"
-
-
-def _damaged() -> ImageError:
-    return ImageError("The photo is damaged or cut off and cannot be read; try another copy of it.")

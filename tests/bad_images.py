@@ -6,6 +6,7 @@ The page's and the API's tests send the same corpus through their own doors.
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zipfile
 import zlib
@@ -14,17 +15,23 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
+from benchmarks.image_door import WORST, with_scans
+from daah.formats import MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS
 from daah.images import MAX_BYTES
 
 WIDTH, HEIGHT = 64, 48
 
 #: Words of the sentences that refuse a file.
-EMPTY, LARGE, PIXELS, FOREIGN, PHONE, DAMAGED = (
+EMPTY, LARGE, PIXELS, SIDE, FOREIGN, PHONE, RARE, PASSES, PARTS, DAMAGED = (
     "empty",
     "larger than",
     "megapixels",
+    "A side of the photo",
     "JPEG, PNG or WebP",
     "HEIC",
+    "rare kind",
+    "goes over its pixels",
+    "no camera or program needs",
     "damaged",
 )
 
@@ -88,22 +95,28 @@ def corpus() -> list[Upload]:
         *_broken_exif(),
         *_sizes(),
         *_forged(),
+        *_laborious(),
     ]
     assert len({case.name for case in cases}) == len(cases)
     return cases
 
 
 def heavy() -> list[Upload]:
-    """Files at the limits that are read in full: 39.7 megapixels, and WebP's own limit."""
+    """Files at the limits that are read in full, of which each takes most memory of its kind.
+
+    The others are in `benchmarks.image_door`.
+    """
     white = np.full((6300, 6300, 3), 255, np.uint8)
     _, exif = with_orientation(white[:1], 6)
-    rgba = Image.fromarray(white).convert("RGBA")
-    side = 4096
+    made = (
+        ("heavy-progressive.jpg", "JPEG, progressive, 4:4:4", 5290),
+        ("heavy-alpha.png", "PNG, 8 bits, alpha", 5470),
+        ("heavy-alpha.webp", "WebP, lossy, alpha", 4096),
+    )
     return [
         Upload("heavy.png", encoded(white, "PNG", exif=exif, compress_level=1), None, (6300, 6300)),
         Upload("heavy.jpg", encoded(white, "JPEG", exif=exif), None, (6300, 6300)),
-        Upload("heavy-alpha.png", encoded(rgba, "PNG", compress_level=1), None, (6300, 6300)),
-        Upload("heavy.webp", encoded(white[:side, :side], "WEBP", method=0), None, (side, side)),
+        *(Upload(name, WORST[kind](), None, (side, side)) for name, kind, side in made),
     ]
 
 
@@ -162,6 +175,7 @@ def _colour_modes() -> list[Upload]:
         "grey.jpg": encoded(rgb.convert("L"), "JPEG"),
         "cmyk.jpg": encoded(rgb.convert("CMYK"), "JPEG"),
         "progressive.jpg": encoded(rgb, "JPEG", progressive=True),
+        "interlaced.png": _png(WIDTH, HEIGHT, 8, 2, _interlaced(picture()), interlaced=True),
         "multi-picture.jpg": encoded(rgb, "MPO", save_all=True, append_images=[rgb]),
         "grey.png": encoded(rgb.convert("L"), "PNG"),
         "one-bit.png": encoded(rgb.convert("1"), "PNG"),
@@ -227,6 +241,7 @@ def _broken_exif() -> list[Upload]:
 
 def _sizes() -> list[Upload]:
     thin = np.full((20000, 1, 3), 90, np.uint8)
+    fine = encoded(picture(), "JPEG", progressive=True, subsampling=0)
     photo = encoded(picture(), "JPEG")
     return [
         Upload("dot.png", encoded(picture(1, 1), "PNG"), None, (1, 1)),
@@ -234,6 +249,14 @@ def _sizes() -> list[Upload]:
         Upload("tall.png", encoded(thin, "PNG"), None, (20000, 1)),
         Upload("wide.png", encoded(thin.transpose(1, 0, 2), "PNG"), None, (1, 20000)),
         Upload("tall.jpg", encoded(thin, "JPEG"), None, (20000, 1)),
+        Upload("longest.png", encoded(thin[:1].repeat(30_000, 0), "PNG"), None, (30_000, 1)),
+        Upload("longer.png", encoded(thin[:1].repeat(30_001, 0), "PNG"), SIDE),
+        Upload("longer.jpg", encoded(thin[:1].repeat(30_001, 0), "JPEG"), SIDE),
+        Upload("thread.png", _png(1, 40_000_000, 8, 2, bytes(50)), SIDE),
+        Upload("thread-lying.png", _png(40_000_000, 1, 8, 2, bytes(50)), SIDE),
+        Upload("too-deep.png", _png(4000, 3751, 16, 6, bytes(50)), PIXELS),
+        Upload("too-deep-interlaced.png", _png(4000, 3126, 16, 6, bytes(50), True), PIXELS),
+        Upload("too-many-progressive.jpg", _with_jpeg_size(fine, 7000, 4001), PIXELS),
         Upload("wide.webp", encoded(thin[:16383].transpose(1, 0, 2), "WEBP"), None, (1, 16383)),
         Upload("at-most-bytes.jpg", photo + bytes(MAX_BYTES - len(photo)), None, (HEIGHT, WIDTH)),
         Upload("too-many-bytes.jpg", photo + bytes(MAX_BYTES - len(photo) + 1), LARGE),
@@ -266,8 +289,22 @@ def _forged() -> list[Upload]:
         Upload("unknown-depth.png", _png(WIDTH, HEIGHT, 7, 2, bytes(50)), DAMAGED),
         Upload("flipped-byte.png", bytes(flipped), DAMAGED),
         Upload("wrong-data.png", header + _chunk(b"IDAT", b"not zlib"), DAMAGED),
-        Upload("text-bomb.png", header + _chunk(b"zTXt", b"a\0\0" + bomb) + png[33:], DAMAGED),
-        Upload("profile-bomb.png", header + _chunk(b"iCCP", b"a\0\0" + bomb) + png[33:], DAMAGED),
+        Upload(
+            "text-bombs.png", header + 20 * _chunk(b"zTXt", b"a\0\0" + bomb) + png[33:], None, shape
+        ),
+        Upload(
+            "profile-bombs.png",
+            header + 20 * _chunk(b"iCCP", b"a\0\0" + bomb) + png[33:],
+            None,
+            shape,
+        ),
+        Upload("two-headers.png", header + header[8:] + png[33:], DAMAGED),
+        Upload("two-frames.jpg", photo[:-2] + photo[2:], DAMAGED),
+        Upload("no-scan.jpg", photo[: photo.index(b"\xff\xda")] + b"\xff\xd9", DAMAGED),
+        Upload("arithmetic.jpg", photo.replace(b"\xff\xc0", b"\xff\xc9"), RARE),
+        Upload("lossless.jpg", photo.replace(b"\xff\xc0", b"\xff\xc3"), RARE),
+        Upload("junk.jpg", photo[:20] + bytes(5000) + photo[20:], None, shape),
+        Upload("filled-up.jpg", photo[:2] + b"\xff" * 5000 + photo[2:], None, shape),
         Upload("tail.jpg", photo + b"PK\3\4" + bytes(500), None, shape),
         Upload("tail.png", png + b"<script>alert(1)</script>", None, shape),
         Upload("comment.jpg", _with_segment(photo, 0xFE, b"x" * 65000), None, shape),
@@ -285,13 +322,47 @@ def _forged() -> list[Upload]:
     ]
 
 
+def _laborious() -> list[Upload]:
+    """Small files that ask for much work."""
+    shape = (HEIGHT, WIDTH)
+    photo = encoded(picture(), "JPEG", progressive=True)
+    large = _with_jpeg_size(photo, 6300, 6300)
+    png, webp = encoded(picture(), "PNG"), encoded(picture(), "WEBP")
+    # Every entry of the block is all of the block.
+    entries = b"".join(struct.pack(">HHII", i, 7, 10**6, 8) for i in range(1, 60_001))
+    exif = b"MM\0\x2a\0\0\0\x08" + struct.pack(">H", 60_000) + entries
+    exif += bytes(10**6 + 8 - len(exif))
+    frame = b"ANMF" + struct.pack("<I", 16 + len(webp) - 12) + bytes(16) + webp[12:]
+    return [
+        Upload("scans.jpg", with_scans(photo, 20), None, shape),
+        Upload("too-many-scans.jpg", with_scans(photo, MAX_SCANS), PASSES),
+        Upload("a-thousand-scans-of-large.jpg", with_scans(large, 1000), PASSES),
+        Upload("twenty-scans-of-large.jpg", with_scans(large, 20), PASSES),
+        Upload("comments.jpg", photo[:2] + MAX_SEGMENTS * b"\xff\xfe\0\2" + photo[2:], PARTS),
+        Upload("pieces.png", png[:33] + MAX_CHUNKS * _chunk(b"IDAT", b"") + png[33:], PARTS),
+        Upload("frames.webp", _riff(webp[12:] + MAX_SEGMENTS * frame), PARTS),
+        Upload("exif-of-exif.png", png[:33] + _chunk(b"eXIf", exif) + png[33:], None, shape),
+        Upload("exif-of-exif.webp", _riff(webp[12:] + _riff_chunk(b"EXIF", exif)), None, shape),
+    ]
+
+
+def _riff(body: bytes) -> bytes:
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+
+
+def _riff_chunk(name: bytes, data: bytes) -> bytes:
+    return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+
+
 def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
+def _png(
+    width: int, height: int, depth: int, colour: int, rows: bytes, interlaced: bool = False
+) -> bytes:
     """A PNG whose header says what it is told to, true or not."""
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     return (
         b"\x89PNG\r\n\x1a\n"
         + _chunk(b"IHDR", header)
@@ -305,13 +376,20 @@ def _scanlines(pixels: np.ndarray) -> bytes:
     return b"".join(b"\0" + row.tobytes() for row in pixels)
 
 
+def _interlaced(pixels: np.ndarray) -> bytes:
+    """Rows of an interlaced PNG (its specification, 8.1)."""
+    passes = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2),
+              (1, 0, 2, 1))  # fmt: skip
+    return b"".join(_scanlines(pixels[y::dy, x::dx]) for y, x, dy, dx in passes)
+
+
 def _with_segment(jpeg: bytes, marker: int, data: bytes) -> bytes:
     return jpeg[:2] + bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data + jpeg[2:]
 
 
 def _with_jpeg_size(jpeg: bytes, width: int, height: int) -> bytes:
-    """The same file with another size in its frame header (marker FFC0)."""
-    at = jpeg.index(b"\xff\xc0") + 5
+    """The same file with another size in its frame header (marker FFC0 or FFC2)."""
+    at = re.search(rb"\xff[\xc0\xc2]", jpeg).start() + 5
     return jpeg[:at] + struct.pack(">HH", height, width) + jpeg[at + 4 :]
 
 

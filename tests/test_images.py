@@ -3,18 +3,20 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_images import Upload, corpus, encoded, heavy, picture, with_orientation
+from bad_images import HEIGHT, WIDTH, Upload, corpus, encoded, heavy, picture, with_orientation
 from PIL import Image
 
+from benchmarks.image_door import MEGABYTES, with_scans
 from daah.errors import ImageError
-from daah.images import MAX_BYTES, MAX_PIXELS, read_image, shrink, upright_rgb
+from daah.formats import contents
+from daah.images import MAX_BYTES, read_image, shrink, upright_rgb
 
 # As daah.images sets them for the program: pytest starts every test with its own.
 pytestmark = [
@@ -23,9 +25,6 @@ pytestmark = [
 ]
 
 CORPUS = {case.name: case for case in corpus()}
-
-#: What one photo may take, as SECURITY.md promises.
-SECONDS, MEGABYTES = 2.0, 300
 
 
 def check(case: Upload) -> None:
@@ -45,9 +44,7 @@ def check(case: Upload) -> None:
 
 @pytest.mark.parametrize("name", CORPUS)
 def test_every_upload_is_read_or_refused_with_a_sentence(name: str) -> None:
-    start = time.process_time()
     check(CORPUS[name])
-    assert time.process_time() - start < SECONDS
 
 
 def test_the_corpus_is_large_enough() -> None:
@@ -56,10 +53,12 @@ def test_the_corpus_is_large_enough() -> None:
 
 
 _MEASURE = """
-import json, re, sys, time
+import json, re, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+from benchmarks.image_door import MEGABYTES, with_scans
 from daah.errors import ImageError
+from daah.formats import contents
 from daah.images import read_image
 
 def peak():
@@ -72,18 +71,18 @@ def peak():
 read_image(Path(sys.argv[2]).read_bytes())  # whatever is loaded once
 base, figures = peak(), {}
 for path in map(Path, sys.argv[3:]):
-    start = time.process_time()
     try:
-        read_image(path)
+        shape = read_image(path).shape
     except ImageError:
-        pass
-    figures[path.name] = (time.process_time() - start, peak() - base)
+        shape = None
+    figures[path.name] = shape, peak() - base
 print(json.dumps(figures))
 """
 
 
-def test_photos_at_the_limits_stay_within_time_and_memory(tmp_path: Path) -> None:
-    cases = [*corpus(), *heavy()]
+def test_photos_at_the_limits_stay_within_memory(tmp_path: Path) -> None:
+    """And what is refused as well. How long each takes is measured in benchmarks.image_door."""
+    cases = [*CORPUS.values(), *heavy()]
     for case in cases:
         (tmp_path / case.name).write_bytes(case.data)
     first = tmp_path / "dot.png"
@@ -95,17 +94,65 @@ def test_photos_at_the_limits_stay_within_time_and_memory(tmp_path: Path) -> Non
         check=True,
     )
     figures = json.loads(done.stdout)
-    assert len(figures) == len(cases)
-    assert max(seconds for seconds, _ in figures.values()) < SECONDS
-    assert max(megabytes for _, megabytes in figures.values()) < MEGABYTES
+    for case in cases:
+        shape, megabytes = figures[case.name]
+        assert shape == (None if case.word else [*case.shape, 3]), case.name
+        assert megabytes < MEGABYTES, case.name
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("case", heavy(), ids=lambda case: case.name)
-def test_photos_at_the_limits_are_read(case: Upload) -> None:
-    check(case)
-    assert np.prod(case.shape) <= MAX_PIXELS
-    assert len(case.data) <= MAX_BYTES
+def test_the_sentence_about_pixels_shows_that_they_are_too_many() -> None:
+    for width, height, has in (
+        (8000, 5001, "40.01"),
+        (6325, 6325, "40.01"),
+        (20000, 9999, "200.0"),
+    ):
+        with pytest.raises(ImageError, match="megapixels") as caught:
+            upright_rgb(Image.new("1", (width, height)))
+        assert f"{has} megapixels; at most 40 can be read" in str(caught.value)
+
+
+def test_fewer_pixels_can_be_asked_for() -> None:
+    data = encoded(picture(), "PNG")
+    assert read_image(data, WIDTH * HEIGHT).shape == (HEIGHT, WIDTH, 3)
+    with pytest.raises(ImageError, match="megapixels"):
+        read_image(data, WIDTH * HEIGHT - 1)
+
+
+def test_a_scan_counts_for_the_channels_that_it_goes_over() -> None:
+    """Twelve scans of a channel that has a quarter of the samples are three of one with all."""
+    photo = encoded(np.zeros((3000, 3000, 3), np.uint8), "JPEG", progressive=True, subsampling=2)
+    places = [found.start() for found in re.finditer(rb"\xff\xda\0\x08\x01[\x02\x03]", photo)]
+    end = photo.index(b"\xff", places[0] + 2)
+    chroma = photo[places[0] : end]
+    assert contents(photo[:-2] + 80 * chroma + photo[-2:]).width == 3000
+    with pytest.raises(ImageError, match="goes over its pixels"):
+        contents(with_scans(photo, 80))
+
+
+def test_the_decoder_gets_no_metadata() -> None:
+    """Nor frames of an animation after the first."""
+    secret = b"Made by Ann at 51.5, -0.1"
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, secret.decode()
+    frames = {"save_all": True, "append_images": [Image.new("RGB", (WIDTH, HEIGHT), "red")]}
+    photo = Image.fromarray(picture())
+    for data in (
+        encoded(photo, "JPEG", exif=exif, comment=secret, icc_profile=secret),
+        encoded(photo, "PNG", exif=exif, icc_profile=secret),
+        encoded(photo, "WEBP", exif=exif, icc_profile=secret, xmp=secret, lossless=True),
+        encoded(photo, "WEBP", exif=exif, icc_profile=secret, xmp=secret, **frames),
+        encoded(photo, "PNG", exif=exif, **frames),
+    ):
+        found = contents(data)
+        assert secret in data or b"iCCP" in data or b"eXIf" in data
+        assert secret not in found.data
+        assert b"iCCP" not in found.data
+        assert secret in found.exif
+        with Image.open(io.BytesIO(found.data)) as image:
+            assert getattr(image, "n_frames", 1) == 1
+            assert not image.getexif()
+        assert read_image(data).shape == (WIDTH, HEIGHT, 3)  # upright
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -156,10 +203,11 @@ def test_the_first_frame_of_an_animation_is_taken() -> None:
 
 
 def test_colours_survive_modes() -> None:
-    for name in ("palette.png", "progressive.jpg", "cmyk.jpg", "multi-picture.jpg"):
+    for name in ("palette.png", "progressive.jpg", "scans.jpg", "cmyk.jpg", "multi-picture.jpg"):
         off = np.abs(read_image(CORPUS[name].data).astype(int) - picture()).mean()
         assert off < 30, name
-    assert np.array_equal(read_image(CORPUS["colour-16-bit.png"].data), picture())
+    for name in ("colour-16-bit.png", "interlaced.png", "text-bombs.png"):
+        assert np.array_equal(read_image(CORPUS[name].data), picture())
 
 
 def test_grey_photos_have_three_equal_channels() -> None:
@@ -204,14 +252,21 @@ def test_paths_are_read_and_never_named(tmp_path: Path) -> None:
     good = tmp_path / "a.txt"  # told by content
     good.write_bytes(encoded(picture(), "PNG"))
     assert np.array_equal(read_image(good), picture())
+    assert np.array_equal(read_image(str(good)), picture())
     big = tmp_path / "big.jpg"
     big.write_bytes(bytes(MAX_BYTES + 1))
     pipe = tmp_path / "pipe.jpg"
     os.mkfifo(pipe)
-    for path in (tmp_path / "missing.jpg", tmp_path, big, pipe, Path("nul\0.jpg")):
+    for path in (tmp_path / "missing.jpg", str(tmp_path), tmp_path, big, pipe, "nul\0.jpg", ""):
         with pytest.raises(ImageError) as caught:
             read_image(path)
         assert str(tmp_path) not in str(caught.value)
+
+
+def test_what_is_neither_bytes_nor_a_path_is_named() -> None:
+    for source in (None, 3, picture(), io.BytesIO(b"x")):
+        with pytest.raises(TypeError, match="expected the bytes of a photo or its path, got"):
+            read_image(source)
 
 
 def test_shrink_keeps_what_fits_and_scales_what_does_not() -> None:

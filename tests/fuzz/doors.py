@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import sqlite3
 import struct
@@ -24,12 +25,14 @@ import numpy as np
 from bad_images import corpus, encoded, picture
 from fakes import FakeEncoder
 from fakes import encoded as enrolled
+from PIL import Image
 from safetensors.torch import load_file, save, save_file
 from typer.testing import CliRunner
 
 from daah import bulk, projection, retrieval
 from daah.config import PAPER
 from daah.errors import CheckpointError, ConfigError, DataError, GalleryError, ImageError
+from daah.formats import MAX_SCANS, contents
 from daah.gallery import Gallery
 from daah.images import MAX_PIXELS, read_image
 from daah.models import checkpoint
@@ -95,6 +98,84 @@ def _images() -> Door:
 
     small = [case.data for case in corpus() if len(case.data) < 20_000]
     return Door(check, small)
+
+
+def _jpeg_structure() -> Door:
+    """Segments of whole JPEG files put together anew, a pair of bytes each: what to do, and which.
+
+    What is read is what Pillow makes of the whole file, where it reads it too.
+    """
+    image = Image.fromarray(picture())
+    parts = [
+        part
+        for kind, options in (
+            (image, {}),
+            (image, {"progressive": True}),
+            (image, {"progressive": True, "subsampling": 0, "restart_marker_rows": 1}),
+            (image.convert("L"), {"restart_marker_blocks": 1}),
+            (image.convert("CMYK"), {"progressive": True}),
+        )
+        for part in _segments(encoded(kind, "JPEG", **options))
+    ]
+
+    def built(data: bytes) -> bytes:
+        made = [b"\xff\xd8"]
+        for what, which in zip(data[::2], data[1::2], strict=False):
+            made.append(
+                (
+                    parts[which % len(parts)],
+                    bytes([0xFF, which]),
+                    bytes([0xFF, which, 0, 2 + what // 8]) + bytes(what // 8),
+                    bytes([which]) * (1 + what // 8),
+                    made[-1] * (which if len(made[-1]) < 5000 else 1),
+                    made[-1][: len(made[-1]) * which // 256],
+                    b"\xff\xdd\0\4\0" + bytes([which]),
+                    b"\xff\xd9",
+                )[what % 8]
+            )
+        return b"".join(made)
+
+    def check(data: bytes) -> None:
+        file = built(data[:400])
+        try:
+            found = contents(file)
+            rgb = read_image(file)
+        except ImageError as error:
+            said(error)
+            return
+        assert rgb.shape == (found.height, found.width, 3) == picture().shape
+        assert found.data.count(b"\xff\xda\0") <= MAX_SCANS
+        try:
+            with Image.open(io.BytesIO(file), formats=["JPEG"]) as image:
+                expected = np.asarray(image.convert("RGB"))
+        except Exception:  # it is stricter before the first scan
+            return
+        assert np.array_equal(rgb, expected)
+
+    whole = [part for part in range(len(parts)) if parts[part][1] == 0xD9]
+    first = [0, *(end + 1 for end in whole[:-1])]
+    seeds = [
+        bytes(b for part in range(start, end + 1) for b in (0, part))
+        for start, end in zip(first, whole, strict=True)
+    ]
+    seeds += [
+        seed[:-2] + bytes([4, times, 0, whole[0]]) for seed in seeds for times in (1, 99, 255)
+    ]
+    return Door(
+        check, [*seeds, *(seeds[0][:n] + bytes([what, 3]) for n in (4, 12) for what in range(40))]
+    )
+
+
+def _segments(jpeg: bytes) -> list[bytes]:
+    """Segments of a file as Pillow writes it, without its first two bytes; the end is one too."""
+    parts, position = [], 2
+    while jpeg[position + 1] != 0xD9:
+        end = position + 2 + int.from_bytes(jpeg[position + 2 : position + 4])
+        if jpeg[position + 1] == 0xDA:
+            end = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]").search(jpeg, end).start()
+        parts.append(jpeg[position:end])
+        position = end
+    return [*parts, jpeg[position:]]
 
 
 # --- checkpoints ---------------------------------------------------------------------------------
@@ -546,6 +627,7 @@ def open_doors(folder: Path) -> dict[str, Callable[[], Door]]:
     """All doors by name; each writes under `folder` alone."""
     return {
         "images": _images,
+        "jpeg-structure": _jpeg_structure,
         "checkpoints": lambda: _checkpoints(folder),
         "containers": lambda: _containers(folder),
         "descriptions": lambda: _descriptions(folder),

@@ -13,6 +13,7 @@ CORPUS = Path(__file__).parent / "corpus"
 #: Random changes of seeds that each door is tried with, as time allows.
 CHANGES = {
     "images": 300,
+    "jpeg-structure": 300,
     "checkpoints": 15,
     "containers": 100,
     "descriptions": 40,
