@@ -289,10 +289,23 @@ def test_export_copy_verify_and_stats(built: str, tmp_path: Path) -> None:
     assert _json("gallery", "copy", other, "--gallery", built)["copied"] == 9
     assert _json("gallery", "verify", "--gallery", other, "--codes")["ok"] is True
     next(Path(other).rglob("*.png")).unlink()
-    broken = _json("gallery", "verify", "--gallery", other, code=1)
-    assert (broken["ok"], len(broken["missing"])) == (False, 1)
+    broken = _run("gallery", "verify", "--gallery", other, code=1)
+    found = json.loads(broken.stdout)
+    assert (found["ok"], len(found["missing"])) == (False, 1)
+    assert "error: 1 entry has no face.\n" in broken.stderr
     stats = _json("gallery", "stats", "--gallery", built, "--pairs", "2")
     assert (stats["people"], len(stats["ones"]), len(stats["near"])) == (3, 128, 2)
+
+
+def test_verify_tells_what_a_kill_left_from_damage(built: str) -> None:
+    half = next(Path(built).rglob("*.png")).with_suffix(".png.7.tmp")
+    half.write_bytes(b"half")
+    left = _run("gallery", "verify", "--gallery", built)
+    assert json.loads(left.stdout)["ok"] is True
+    assert "Left by a killed process: 1 half-written file." in left.stderr
+    repaired = _run("gallery", "verify", "--repair", "--gallery", built)
+    assert "Left" not in repaired.stderr
+    assert not half.exists()
 
 
 def test_prepare_aligns_a_tree_and_resumes(tree: Path, tmp_path: Path) -> None:

@@ -342,13 +342,17 @@ def verify(
         bool, typer.Option("--codes", help="Also compute every code again from its face.")
     ] = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Delete faces without an entry and half-written files.")
+        bool, typer.Option("--repair", help="Clear what a killed process left.")
     ] = False,
     folder: FacesFolder = None,
     checkpoint: CheckpointFile = None,
     json: JsonFile = None,
 ) -> None:
-    """Check counts, checksums, faces and, with --codes, every code. The exit code is 1 if not so.
+    """Check counts, checksums, faces and, with --codes, every code.
+
+    The exit code is 1 if anything is damaged, or a build was not finished. What a killed process
+    left (faces without an entry, half-written files, a removal half done) is no damage: it is named
+    on stderr until the next command that writes to the gallery, or --repair, clears it.
 
     \b
     Examples:
@@ -366,6 +370,14 @@ def verify(
     ):
         found = verify_gallery(opened, encoder, repair, progress)
         emit(_facts(opened) | dataclasses.asdict(found) | {"ok": found.ok}, json)
+    if found.strays:
+        typer.echo(
+            f"Left by a killed process: {found.strays}. The next command that writes to the"
+            " gallery clears it, or --repair does.",
+            err=True,
+        )
+    for problem in found.problems():
+        typer.echo(f"error: {problem}", err=True)
     if not found.ok:
         raise typer.Exit(1)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from daah import codes
 from daah.errors import GalleryError
+from daah.gallery import journal
 from daah.gallery.folder import Entry, Gallery
 from daah.gallery.thumbnails import Thumbnails
 from daah.models.encoder import FaceEncoder
@@ -26,6 +27,7 @@ class Verification:
 
     store: what is wrong with the store itself (counts, checksums, indexes), "" if nothing.
     missing, damaged: entries whose face is not there, or cannot be read.
+    unfinished: entries whose removal was stopped between their face and their row.
     orphans: faces without an entry. leftovers: files that a stopped process left half written.
     changed: entries whose code is not the one that their face gives now; None if not looked at.
     repaired: whether orphans and leftovers were deleted.
@@ -35,6 +37,7 @@ class Verification:
     store: str
     missing: tuple[int, ...]
     damaged: tuple[int, ...]
+    unfinished: tuple[int, ...]
     orphans: tuple[int, ...]
     leftovers: int
     changed: tuple[int, ...] | None
@@ -43,10 +46,37 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong, or all of it was repaired."""
-        strays = (self.orphans or self.leftovers) and not self.repaired
-        wrong = self.store or self.missing or self.damaged or self.changed or strays
-        return self.complete and not wrong
+        """Whether nothing is damaged. What a stopped process left is none: see `strays`."""
+        return not self.problems()
+
+    @property
+    def strays(self) -> str:
+        """What a killed process left, in words; "" when nothing, or when it was repaired."""
+        left = [
+            _many(len(self.orphans), "face without an entry", "faces without an entry"),
+            _many(self.leftovers, "half-written file", "half-written files"),
+            _many(len(self.unfinished), "removal not finished", "removals not finished"),
+        ]
+        return "" if self.repaired else ", ".join(filter(None, left))
+
+    def problems(self) -> tuple[str, ...]:
+        """A sentence about each kind of damage, and about a build that was not finished."""
+        found = [
+            self.store,
+            _many(len(self.missing), "entry has no face.", "entries have no face."),
+            _many(
+                len(self.damaged),
+                "entry has a face that cannot be read.",
+                "entries have faces that cannot be read.",
+            ),
+            _many(
+                len(self.changed or ()),
+                "entry has another code than its face gives.",
+                "entries have other codes than their faces give.",
+            ),
+            "" if self.complete else "A build was stopped; the same command finishes it.",
+        ]
+        return tuple(filter(None, found))
 
 
 @dataclass(frozen=True)
@@ -94,13 +124,15 @@ def verify(
         store = str(error)
     faces = Thumbnails(gallery.folder / "faces")
     total, done = gallery.count(), 0
-    known, missing, damaged, changed = [np.empty(0, np.int64)], [], [], []
+    notes = [note for note in journal.notes(gallery.folder) if note.kind == "removing"]
+    removing = {id_ for note in notes for id_ in note.ids}
+    known, missing, damaged, unfinished, changed = [np.empty(0, np.int64)], [], [], [], []
     for rows in gallery.store.scan(batch=_BATCH):
         known.append(rows.ids)
         there, images = [], []
         for position, id_ in enumerate(rows.ids.tolist()):
             if not faces.path(id_).is_file():
-                missing.append(id_)
+                (unfinished if id_ in removing else missing).append(id_)
                 continue
             try:
                 images.append(aligned_face(faces.read(id_)))
@@ -129,6 +161,7 @@ def verify(
         store=store,
         missing=tuple(missing),
         damaged=tuple(damaged),
+        unfinished=tuple(unfinished),
         orphans=tuple(orphans),
         leftovers=len(leftovers),
         changed=tuple(changed) if encoder is not None else None,
@@ -180,3 +213,8 @@ def statistics(gallery: Gallery, pairs: int = 20, progress: Progress | None = No
         collisions_between=equal_between,
         near=tuple(near.values()),
     )
+
+
+def _many(count: int, one: str, several: str) -> str:
+    """ "1 entry", "2 entries"; "" for none."""
+    return f"{count:,} {one if count == 1 else several}" if count else ""

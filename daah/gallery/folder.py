@@ -8,7 +8,8 @@
         map.npz                  the gallery's map in two dimensions
 
 A row of the store is written after its face and deleted after it. So whatever happens in between,
-a row that exists was complete once, and a face that somebody asked to remove is gone first.
+a row that exists was complete once, and a face that somebody asked to remove is gone first. What a
+process that was killed in between left is finished by the next that writes (see `journal`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import dataclasses
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +26,7 @@ import numpy as np
 
 from daah import codes, projection
 from daah.errors import GalleryError
-from daah.gallery import places
+from daah.gallery import journal, places
 from daah.gallery import provenance as provenance_file
 from daah.gallery.names import checked_name, entry_id, plain
 from daah.gallery.provenance import Model, ModelName, Provenance
@@ -135,7 +137,13 @@ class Gallery:
             )
         provenance_file.check_alignment(home, known)
         store = places.open_codes(home, known, read_only, uri, progress)
-        return cls(store, home, known, read_only)
+        opened = cls(store, home, known, read_only)
+        try:
+            opened._finish()
+        except BaseException:  # an interrupt, too, must not keep the writer's lock
+            opened.close()
+            raise
+        return opened
 
     def add(self, person: str, photo: str, encoded: EncodedFace) -> int:
         """Enrol a face and return its id, which person and photo alone decide.
@@ -168,10 +176,11 @@ class Gallery:
         if ids is None:
             ids = [entry_id(m.person, m.photo) for m in meta]
         ids = [int(id_) for id_ in ids]
-        for id_, (_, _, encoded) in zip(ids, rows, strict=True):
-            self._thumbnails.write(id_, encoded.face.aligned)
         packed = _packed([encoded for _, _, encoded in rows])
-        self.store.upsert(np.array(ids, np.int64), packed, meta)
+        with self.noted("adding", ids):
+            for id_, (_, _, encoded) in zip(ids, rows, strict=True):
+                self._thumbnails.write(id_, encoded.face.aligned)
+            self.store.upsert(np.array(ids, np.int64), packed, meta)
         return ids
 
     def remove(self, person: str) -> int:
@@ -200,7 +209,8 @@ class Gallery:
     ) -> int:
         """Delete people and entries for good; unknown ones are passed over.
 
-        Returns how many entries there were. A stopped call is gone on with by the same call.
+        Returns how many entries there were. Resumable: calling again continues where the last
+        call stopped.
         """
         self.require_writable()
         named = frozenset(checked_name("person", person) for person in people)
@@ -310,14 +320,36 @@ class Gallery:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def noted(self, kind: journal.Kind, ids: Sequence[int]) -> AbstractContextManager[None]:
+        """Around writing or deleting faces and rows: what a kill leaves is finished later."""
+        if places.is_server(self.provenance.codes):
+            return nullcontext()
+        return journal.noted(self.folder, kind, ids)
+
+    def _finish(self) -> None:
+        """Finish what a killed process began: its additions are undone, its removals completed."""
+        if self.read_only or places.is_server(self.provenance.codes):
+            return
+        for note in journal.notes(self.folder):
+            ids = np.unique(np.array(note.ids, np.int64))
+            if note.kind == "removing":
+                self._delete(ids.tolist())
+            else:
+                for id_ in ids[~self.store.contains(ids)].tolist():
+                    self._thumbnails.remove(id_)
+                for id_ in ids.tolist():
+                    self._thumbnails.remove_halves(id_)
+            note.path.unlink(missing_ok=True)
+
     def _delete(self, ids: list[int]) -> int:
-        for id_ in ids:
-            self._thumbnails.remove(id_)
-        drawn = projection.load(self.folder / MAP)
-        if drawn:
-            projection.save(self.folder / MAP, drawn.without(ids))
-        removed = self.store.remove(np.array(ids, np.int64))
-        places.drop_variants(self.folder, self.provenance.codes)
+        with self.noted("removing", ids):
+            for id_ in ids:
+                self._thumbnails.remove(id_)
+            drawn = projection.load(self.folder / MAP)
+            if drawn:
+                projection.save(self.folder / MAP, drawn.without(ids))
+            removed = self.store.remove(np.array(ids, np.int64))
+            places.drop_variants(self.folder, self.provenance.codes)
         return removed
 
     def require_writable(self) -> None:

@@ -81,6 +81,12 @@ class Thumbnails:
         except OSError as error:
             raise GalleryError(f"A thumbnail cannot be deleted ({error.strerror}).") from error
 
+    def remove_halves(self, id: int) -> None:
+        """Delete what a stopped `write` of this entry left half written."""
+        path = self.path(id)
+        for half in path.parent.glob(f"{path.name}.*.tmp"):
+            half.unlink(missing_ok=True)
+
     def ids(self) -> Iterator[int]:
         """Ids of all faces, in no order."""
         for path in self.root.glob("*/*.png"):

@@ -19,9 +19,9 @@ _BATCH = 1000
 def copy(source: Gallery, target: Gallery, progress: Progress | None = None) -> int:
     """Copy all entries of one gallery into another of the same model; returns how many.
 
-    Nothing is encoded again. What is already there is left alone, so a stopped copy can be run
-    again; until its end the target says that it is incomplete. Raises GalleryError when the models
-    differ or the source is incomplete.
+    Nothing is encoded again. What is already there is left alone, so copies are resumable; until
+    its end the target says that it is incomplete. Raises GalleryError when the models differ or the
+    source is incomplete.
     """
     source.require_complete()
     if source.store.spec != target.store.spec:
@@ -43,9 +43,11 @@ def copy(source: Gallery, target: Gallery, progress: Progress | None = None) -> 
     faces, theirs = Thumbnails(target.folder / "faces"), Thumbnails(source.folder / "faces")
     total, done = source.count(), 0
     for rows in source.store.scan(batch=_BATCH):
-        for id_ in rows.ids.tolist():
-            faces.copy(id_, theirs)
-        target.store.upsert(rows.ids, rows.codes, rows.meta)
+        ids = rows.ids.tolist()
+        with target.noted("adding", ids):
+            for id_ in ids:
+                faces.copy(id_, theirs)
+            target.store.upsert(rows.ids, rows.codes, rows.meta)
         done += len(rows.ids)
         if progress:
             progress(done, total, rows.meta[-1].person)
