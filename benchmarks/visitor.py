@@ -111,7 +111,25 @@ class Visitor:
 
         Raises ConnectionError when the request itself is refused, as by a full queue.
         """
-        dependency = self.event(element, name)
+        return self.fire(self.event(element, name), values, event_data)
+
+    def turn(self, label: str) -> list[Outcome]:
+        """Turn to the tab of this label: everything that the page then asks for, in its order."""
+        tabs = {id_ for id_, kind in self._kinds.items() if kind == "tabitem"}
+        tab = next(id_ for id_ in tabs if self._props[id_].get("label") == label)
+        return [
+            self.fire(dependency)
+            for dependency in self.config["dependencies"]
+            if [tab, "select"] in [list(target) for target in dependency["targets"]]
+        ]
+
+    def fire(
+        self,
+        dependency: dict[str, Any],
+        values: Mapping[str, Any] | None = None,
+        event_data: Any = None,
+    ) -> Outcome:
+        """As `send`, for an event as the page's configuration has it."""
         body = {
             "data": [self._input(id_, values or {}) for id_ in dependency["inputs"]],
             "event_data": event_data,

@@ -17,10 +17,12 @@ from daah.comparison_models import DEFAULT, ComparisonModels, load_models
 from daah.errors import CheckpointError, GalleryError
 from daah.gallery import Gallery, SessionGallery, open_variant
 from daah.models.encoder import FaceEncoder, load_encoder
+from daah.paths import PATHS
 from daah.projection import Projection
 from daah.retrieval import FaceRetriever
 from daah.side_by_side import SideBySide
 from daah.ui import handlers
+from daah.ui.figures import Figures
 from daah.ui.settings import Settings
 
 Progress = Callable[[float, str], None]
@@ -58,6 +60,7 @@ class Desk:
     ) -> None:
         self.retriever = retriever
         self.settings = settings
+        self.figures = Figures(PATHS.results)
         self.others = dict(others or {})
         self._baselines = baselines
         self._encoders: dict[str, FaceEncoder] = {}

@@ -15,15 +15,15 @@ from gradio.routes import file_upload_statuses
 
 from daah.ui.ages import Ages
 from daah.ui.uploads import Sweeper
+from daah.ui.visits import Visit
 
 
 class Forgetter:
     """Drops, at every call, what Gradio holds of visitors for longer than `seconds`.
 
-    A State becomes what `kept` makes of it; if that is something else, the page drawn from it goes.
-    A session not used for `seconds` loses its page too, and answers that nobody fetched; one whose
-    page was closed loses all its States. So do notes of uploads: their progress, and names of
-    deleted files. clock: seconds that only grow.
+    A State becomes what `kept` makes of it. A session not used for `seconds` loses answers that
+    nobody fetched; one whose page was closed loses all its States. So do notes of uploads: their
+    progress, and names of deleted files. clock: seconds that only grow.
     """
 
     def __init__(
@@ -61,19 +61,13 @@ class Forgetter:
                 file_upload_statuses._statuses.pop(key, None)
                 file_upload_statuses._signals.pop(key, None)
 
-    def _forget(self, session: Any, idle: bool) -> None:
-        values = list(session.state_data.items())
-        over = [i for i, value in values if self._kept(value) is not value]
-        for component in over:
-            session.state_data[component] = self._kept(session.state_data[component])
-        if idle and session.is_closed:
-            for component, _ in values:
-                if component not in over:
-                    session.state_data.pop(component, None)
-        if over or idle:
-            for config in session.config_values.values():
-                if config and "props" in config:
-                    config["props"].pop("value", None)
+    def _forget(self, session: Visit, idle: bool) -> None:
+        for component, value in list(session.state_data.items()):
+            kept = self._kept(value)
+            if kept is not value:
+                session.replace(component, kept)
+            elif idle and session.is_closed:
+                session.remove(component)
 
 
 def give_back() -> None:
@@ -85,29 +79,26 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def forgetting(
+@contextlib.asynccontextmanager
+async def forgetting(
     demo: gr.Blocks, seconds: float, every: float, kept: Callable[[Any], Any]
-) -> Callable[[Any], contextlib.AbstractAsyncContextManager[None]]:
-    """A lifespan for the web server that forgets, in memory and on disk, every so many seconds."""
+) -> AsyncIterator[None]:
+    """While this is entered: forget, in memory and on disk, every so many seconds."""
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: Any) -> AsyncIterator[None]:
-        async def work() -> None:
-            sweep = Sweeper(Path(gr.utils.get_upload_folder()), seconds)
-            forget = Forgetter(demo, seconds, kept)
-            while True:
-                # First of all: what an earlier server left when it was killed.
-                await asyncio.to_thread(sweep)
-                forget()
-                await asyncio.to_thread(give_back)
-                await asyncio.sleep(every)
+    async def work() -> None:
+        sweep = Sweeper(Path(gr.utils.get_upload_folder()), seconds)
+        forget = Forgetter(demo, seconds, kept)
+        while True:
+            # First of all: what an earlier server left when it was killed.
+            await asyncio.to_thread(sweep)
+            forget()
+            await asyncio.to_thread(give_back)
+            await asyncio.sleep(every)
 
-        task = asyncio.create_task(work())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-    return lifespan
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -9,18 +9,21 @@ from __future__ import annotations
 import errno
 import ipaddress
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
+from gradio.route_utils import FnIndexInferError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daah.ui import uploads
+from daah.ui.failures import FAILED, note
 from daah.ui.refusal import Refusal
 
 #: Parts of a path that ask the server to fetch from elsewhere.
@@ -43,16 +46,60 @@ _JSON = 2**20
 #: What the system says when it takes no more bytes.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+#: What the system says of a name that no file can have.
+_NO_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+
+#: Methods that change nothing. What a browser asks before a request of another site is none.
+_READS = ("GET", "HEAD")
+
 #: Said to a request that no page of this app sends.
 NEVER = "The page sent something that it never offers; load it again."
+
+
+class Gate:
+    """ASGI application around the whole server: pages of other sites start nothing here.
+
+    It stands before all middleware, because Gradio's own answers what a browser asks before a
+    request of another site, and allows it. local: the page may change the gallery, so pages of
+    other sites get nothing at all.
+    """
+
+    def __init__(self, app: ASGIApp, local: bool = False) -> None:
+        self.app = app
+        self.local = local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on."""
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            foreign = _from_elsewhere(headers)
+            if self._refused(scope, headers, foreign):
+                text = "Open this page by the address of its own server."
+                await PlainTextResponse(text, 403)(scope, receive, send)
+                return
+            if foreign:  # so that nothing allows the other page to read the reply
+                kept = [(name, value) for name, value in scope["headers"] if name != b"origin"]
+                scope = {**scope, "headers": kept}
+        await self.app(scope, receive, send)
+
+    def _refused(self, scope: Scope, headers: Headers, foreign: bool) -> bool:
+        if headers.get("origin") == "null":  # a page without an origin: sandboxed, or a file
+            return True
+        if foreign and (self.local or scope["method"] not in _READS):
+            return True
+        # A name of somebody else's that leads to this computer (DNS rebinding) is not its own.
+        server = (scope.get("server") or ("",))[0]
+        host = _hostname(headers.get("host", ""))
+        return self.local and _is_loopback(server) and not _is_loopback(host)
 
 
 class Guard:
     """ASGI middleware: what no page of this app ever sends is refused with a status and a word.
 
     max_bytes: of an upload. max_stored: bytes in the upload folder from which on no more are taken.
-    local: the page may change the gallery, so other sites must not reach it through a browser.
     endpoints: names that other programs may call; Gradio only hides the rest.
+
+    What fails behind it unforeseen is answered with a sentence, and logged without any value.
     """
 
     def __init__(
@@ -60,21 +107,15 @@ class Guard:
         app: ASGIApp,
         max_bytes: int,
         max_stored: int = 2**40,
-        local: bool = False,
         endpoints: tuple[str, ...] = (),
     ) -> None:
         self.app = app
         self.max_bytes = max_bytes + _SPARE
         self.max_stored = max_stored
-        self.local = local
         self.endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
-        if scope["type"] == "http" and (refused := self._refused(scope)):
-            status, text = refused
-            await PlainTextResponse(text, status)(scope, receive, send)
-            return
         begun = False
 
         async def noting(message: Message) -> None:
@@ -86,18 +127,23 @@ class Guard:
             await send(message)
 
         try:
+            if scope["type"] == "http" and (refused := self._refused(scope)):
+                status, text = refused
+                await PlainTextResponse(text, status)(scope, receive, send)
+                return
             await self.app(scope, receive, noting)
-        except RuntimeError as problem:
+        except Exception as problem:  # whatever it is, the server would print it with its values
+            if scope["type"] != "http":
+                raise
+            if not begun:
+                status, text = _excused(problem, scope)
+                await PlainTextResponse(text, status)(scope, receive, send)
+                return
             # Gradio raises within a stream of events whose session is not there (any more), after
             # it has said so in the stream. A page that outlives its server does that.
-            if not begun or not isinstance(problem.__cause__, HTTPException | KeyError):
-                raise
+            if not isinstance(problem.__cause__, HTTPException | KeyError):
+                note(problem)
             await send({"type": "http.response.body", "body": b""})
-        except AttributeError:
-            # Gradio takes every part of an upload that reports its progress for a file.
-            if begun or "/upload" not in scope.get("path", ""):
-                raise
-            await PlainTextResponse("Only files are taken here.", 400)(scope, receive, send)
 
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
@@ -107,8 +153,6 @@ class Guard:
             return 403, "Addresses are not fetched."
         if route.startswith(_CLOSED) or self._private(route):
             return 404, "Not found."
-        if self._foreign(scope, headers):
-            return 403, "Open this page by the address of its own server."
         if "transfer-encoding" in headers:  # no length to check before it is read
             return 411, "Send the length of the upload."
         length = headers.get("content-length", "0")
@@ -132,17 +176,46 @@ class Guard:
     def _full(self) -> bool:
         return uploads.stored_bytes(Path(gr.utils.get_upload_folder())) > self.max_stored
 
-    def _foreign(self, scope: Scope, headers: Headers) -> bool:
-        origin, host = headers.get("origin"), headers.get("host", "")
-        if origin == "null":  # a page without an origin: sandboxed, or a file
-            return True
-        if not self.local:
-            return False
-        # A name of somebody else's that leads to this computer (DNS rebinding) is not its own.
-        server = (scope.get("server") or ("",))[0]
-        if _is_loopback(server) and not _is_loopback(urlsplit(f"//{host}").hostname or ""):
-            return True
-        return origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+
+def _excused(problem: Exception, scope: Scope) -> tuple[int, str]:
+    """What is said of a request that failed, with its status."""
+    if isinstance(problem, AttributeError) and "/upload" in scope.get("path", ""):
+        return 400, "Only files are taken here."  # Gradio takes every part of an upload for one
+    if isinstance(problem, FnIndexInferError):
+        return 400, "Say which event: fn_index is missing."
+    if isinstance(problem, OSError) and problem.errno in _NO_NAME:
+        return 400, "No file can have such a name."
+    note(problem)
+    return 500, FAILED
+
+
+def _from_elsewhere(headers: Headers) -> bool:
+    """Whether a page of another site makes a browser send this.
+
+    Programs say nothing of where they come from. A browser does, and says `same-origin` of what
+    this page sends, which no script can forge; behind a proxy the host alone might be another one.
+    """
+    origin = headers.get("origin")
+    if origin is None or headers.get("sec-fetch-site") == "same-origin":
+        return False
+    named = (headers.get("host"), headers.get("x-forwarded-host"), os.environ.get("SPACE_HOST"))
+    own = {host.strip().lower() for name in named if name for host in name.split(",")}
+    return _netloc(origin) not in own
+
+
+def _netloc(address: str) -> str:
+    """Host and port of an address; nothing of what is none."""
+    try:
+        return urlsplit(address).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(host: str) -> bool:

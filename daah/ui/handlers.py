@@ -170,7 +170,7 @@ def face_at(session: Session, x: float, y: float) -> int | None:
 
     Where boxes overlap the smallest is meant: the larger one can be tapped elsewhere.
     """
-    height, width = session.photo.shape[:2]
+    height, width = session.size
     point = np.array([x * width, y * height])
     holding = [
         i
@@ -261,8 +261,8 @@ def _recall_shared(retriever: FaceRetriever, id: int, generation: int) -> Encode
 
 def shown_photo(session: Session, faces: tuple[EncodedFace, ...]) -> tuple[np.ndarray, tuple]:
     """The photo at the size it is drawn, and the faces in its pixels."""
-    small = session.photo if session.shown is None else session.shown
-    scale = small.shape[1] / session.photo.shape[1]
+    small = session.photo
+    scale = small.shape[1] / session.size[1]
     if scale == 1:
         return small, faces
     return small, tuple(replace(f, face=_scaled(f.face, scale)) for f in faces)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from daah.ui import handlers
 from daah.ui.about_tab import AboutTab
 from daah.ui.compare_tab import CompareTab
 from daah.ui.desk import Desk, shipped_others
+from daah.ui.failures import FAILED, note
+from daah.ui.figures import Figures
 from daah.ui.forgetting import forgetting
 from daah.ui.gallery_tab import GalleryTab
-from daah.ui.guard import NEVER, Guard, as_offered, full, refuse_addresses, unknown
+from daah.ui.guard import NEVER, Gate, Guard, as_offered, full, refuse_addresses, unknown
 from daah.ui.landing import load_landing
 from daah.ui.live_tab import LiveTab
 from daah.ui.methods_tab import MethodsTab
@@ -36,6 +39,8 @@ from daah.ui.search_tab import SearchTab
 from daah.ui.session import Expires
 from daah.ui.settings import Settings
 from daah.ui.theme import theme
+from daah.ui.turns import Turns
+from daah.ui.visits import Visits
 
 TITLE = "Face hash search"
 #: The only event that other programs may call by its name.
@@ -45,9 +50,14 @@ PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
 
 
 class App(gr.Blocks):
-    """Blocks that launch with this project's settings, whoever calls `launch`."""
+    """Blocks that launch with this project's settings, whoever calls `launch`.
 
-    def __init__(self, settings: Settings) -> None:
+    figures: what is handed out by address, besides the page.
+    """
+
+    def __init__(self, settings: Settings, figures: Figures | None = None) -> None:
+        self.settings = settings
+        self._routes = [figures.route()] if figures else []
         super().__init__(
             title=TITLE,
             analytics_enabled=False,  # nothing is sent anywhere at run time
@@ -56,7 +66,22 @@ class App(gr.Blocks):
             # jump: that is done by `forgetting`.
             delete_cache=(86_400, 86_400),
         )
-        self.settings = settings
+
+    def queue(self, *args: Any, **more: Any) -> App:
+        """Gradio's own, with a share for each session and each client."""
+        super().queue(*args, **more)
+        made, settings = self._queue, self.settings
+        self._queue = Turns(
+            max_waiting=settings.max_waiting,
+            max_unread=settings.max_unread_mb * 2**20,
+            live_updates=made.live_updates,
+            concurrency_count=made.max_thread_count,
+            update_intervals=made.update_intervals,
+            max_size=made.max_size,
+            blocks=self,
+            default_concurrency_limit=made.default_concurrency_limit,
+        )
+        return self
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
         """Gradio's own check, after every photo given by address was refused."""
@@ -76,24 +101,28 @@ class App(gr.Blocks):
             raise
         except gr.Error as problem:
             raise Refusal(str(problem.message)) from None
-        except (TypeError, ValueError, LookupError, AttributeError, RecursionError):
+        except (TypeError, ValueError, LookupError, AttributeError, RecursionError, OSError):
             raise Refusal(NEVER) from None
         return as_offered(block_fn.inputs, values)
 
     async def process_api(self, *args: Any, event_data: Any = None, **more: Any) -> dict[str, Any]:
         """Gradio's own, after what came with the event was made a dictionary.
 
-        What goes wrong with a name, as that the gallery is away, is told to the visitor.
+        What goes wrong with a name, as that the gallery is away, is told to the visitor. Of
+        anything else the visitor is told that it is the server's fault, and the log where it was.
         """
         if event_data is not None and not isinstance(event_data._data, dict):
             event_data._data = {}
         try:
             return await super().process_api(*args, event_data=event_data, **more)
+        except gr.Error:
+            raise
         except DaahError as problem:
             raise Refusal(str(problem)) from None
+        except Exception as problem:  # of any kind: Gradio would print it with its values
+            note(problem)
+            raise Refusal(FAILED, title="No result") from None
         finally:
-            if more.get("state") is not None:
-                _renumber(more["state"])
             if getattr(more.get("block_fn"), "api_name", None) == ENDPOINT:
                 # It has no state, and would push visitors' sessions out of those that are kept.
                 self.state_holder.session_data.pop(more.get("session_hash"), None)
@@ -123,12 +152,12 @@ class App(gr.Blocks):
             "footer_links": ["api"],
             "state_session_capacity": settings.max_sessions,
             "app_kwargs": {
+                "routes": self._routes,
                 "middleware": [
                     Middleware(
                         Guard,
                         max_bytes=body,
                         max_stored=settings.max_stored_mb * 2**20,
-                        local=not settings.public,
                         endpoints=(ENDPOINT,),
                     )
                 ],
@@ -138,9 +167,24 @@ class App(gr.Blocks):
                     ClientDisconnect: unknown,
                     OSError: full,
                 },
-                "lifespan": forgetting(self, settings.file_age, settings.sweep_seconds, self._kept),
+                "lifespan": self._lifespan,
             },
         }
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, server: Any) -> AsyncIterator[None]:
+        """While the server is up: sessions are kept as `Visits` keeps them, and forgotten."""
+        settings = self.settings
+        server.state_holder = Visits(
+            settings.max_session_mb * 2**20,
+            settings.max_held_mb * 2**20,
+            _emptied,
+            last=lambda value: isinstance(value, SessionGallery),
+        )
+        server.state_holder.set_blocks(self)
+        server.middleware_stack = Gate(server.middleware_stack, local=not settings.public)
+        async with forgetting(self, settings.file_age, settings.sweep_seconds, self._kept):
+            yield
 
     def _kept(self, value: Any) -> Any:
         """What is kept of a visitor's State: itself, or nothing once its time is over."""
@@ -166,7 +210,7 @@ def build_app(
     settings = settings or Settings.from_environment()
     desk = Desk(retriever, settings, shipped_others(retriever) if others is None else others)
     landing = load_landing(retriever)
-    with App(settings) as demo:
+    with App(settings, desk.figures) as demo:
         header = part("header", _header(settings))
         own = gr.State(SessionGallery(), time_to_live=60 * settings.additions_minutes)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
@@ -197,14 +241,9 @@ def build_app(
     return demo
 
 
-def _renumber(state: Any) -> None:
-    """Give what Gradio made anew in a session the number of what it stands for.
-
-    It makes a component, under a number of its own, for each output that an event leaves as it is;
-    the next values of that output would be kept under ever new numbers, as long as the session.
-    """
-    for number, block in state.blocks_config.blocks.items():
-        block._id = number
+def _emptied(value: Any) -> Any:
+    """What is left of the value of a State that other visitors needed the room of."""
+    return SessionGallery() if isinstance(value, SessionGallery) else None
 
 
 class Notice(App):

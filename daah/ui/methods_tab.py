@@ -43,6 +43,7 @@ class MethodsTab:
     def __init__(self, desk: Desk, own: gr.State, search: SearchTab, tab: gr.Tab) -> None:
         self.desk, self.own, self.search, self.tab = desk, own, search, tab
         self.lineup = gr.State(None)
+        self._made: tuple[tuple, str] = ((), "")
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
                 self.photo = Photo(
@@ -81,7 +82,11 @@ class MethodsTab:
         shown.failure(self._failed, None, result, **QUICK)
 
     def _measured(self) -> str:
-        return render_quality.comparison(quality.comparison())
+        now = tuple(quality.state())
+        if self._made[0] != now:
+            found = quality.comparison()
+            self._made = now, render_quality.comparison(found, self.desk.figures.address)
+        return self._made[1]
 
     def _searched(
         self,

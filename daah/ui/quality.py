@@ -202,6 +202,13 @@ def sections(encoders: Sequence[FaceEncoder], folder: Path = RESULTS) -> list[Se
     return found
 
 
+def state(folder: Path = RESULTS) -> list[tuple[str, int, int]]:
+    """Names, times and sizes of all that is shown: what was drawn of it before still is right."""
+    shown = [path for ending in ("json", "md", "png", "svg") for path in _files(folder, ending)]
+    known = [(path.name, path.stat()) for path in shown]
+    return [(name, status.st_mtime_ns, status.st_size) for name, status in known]
+
+
 def comparison(folder: Path = RESULTS) -> Section:
     """All that the comparison of hashing methods wrote: its tables and its curves."""
     figures = ("compare-map", "compare-precision-recall", "compare-precision-at-k")

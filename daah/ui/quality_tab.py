@@ -21,17 +21,23 @@ _INTRO = (
 class QualityTab:
     """Builds the tab inside the current Blocks. tab: itself; it is drawn when it is turned to.
 
-    Its figures weigh more than all the rest of the page, and most visitors never look at them.
+    Most visitors never look at it. What it says is the same for all of them, and made once.
     """
 
     def __init__(self, desk: Desk, tab: gr.Tab) -> None:
         self.desk = desk
+        self._made: tuple[tuple, str] = ((), "")
         drawn = part("quality", _INTRO)
         tab.select(self._drawn, None, drawn, **QUICK)
 
     def _drawn(self) -> str:
-        found = quality.sections(self._encoders())
-        return _INTRO + "".join(section(one) for one in found)
+        encoders = self._encoders()
+        now = (*(encoder.fingerprint for encoder in encoders), *quality.state())
+        if self._made[0] != now:
+            found = quality.sections(encoders)
+            address = self.desk.figures.address
+            self._made = now, _INTRO + "".join(section(one, address) for one in found)
+        return self._made[1]
 
     def _encoders(self) -> list[FaceEncoder]:
         """The networks that are served here; a damaged file is told to those who choose it."""

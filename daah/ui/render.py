@@ -23,7 +23,10 @@ from daah.ui.handlers import View
 from daah.ui.session import MODEL, OFF, PAINTED
 
 NO_FACE = "No face found. Try a larger, front-facing face."
-EXPIRED = "This result was deleted after {after}, as promised. Add the photo again."
+EXPIRED = (
+    "This result is not kept any longer: results are deleted after {after}, and the oldest of them "
+    "earlier when the server needs the room. Add the photo again."
+)
 WAITING = "Add a photo, or choose an example."
 
 

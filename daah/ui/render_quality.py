@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Callable
 from dataclasses import replace
 from html import escape
+from pathlib import Path
+
+from PIL import Image
 
 from daah.ui.quality import Picture, Section
 from daah.ui.render import heading
@@ -13,12 +16,21 @@ from daah.ui.report_tables import Table
 #: Rows from which on a table is looked up rather than read: a picture above it says the same.
 LONG = 14
 
-_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
+#: Where a figure's file is for the page.
+Address = Callable[[Path], str]
 
 
-def section(found: Section) -> str:
-    """A question with its figures and tables, or with the sentence that there are none."""
-    body = "".join(_picture(p) for p in found.pictures)
+def section(found: Section, address: Address) -> str:
+    """A question with its figures and tables, or with the sentence that there are none.
+
+    Args:
+        found: What is known.
+        address: Gives the address of a figure's file.
+
+    Returns:
+        HTML.
+    """
+    body = "".join(_picture(p, address) for p in found.pictures)
     body = f'<div class="figures">{body}</div>' if body else ""
     body += _tables(found.tables)
     if not found.tables and not found.pictures:
@@ -33,11 +45,19 @@ def section(found: Section) -> str:
     )
 
 
-def comparison(found: Section) -> str:
-    """The comparison of methods: the first table, the curves, then the other tables, folded."""
+def comparison(found: Section, address: Address) -> str:
+    """The comparison of methods: the first table, the curves, then the other tables, folded.
+
+    Args:
+        found: What is known.
+        address: Gives the address of a figure's file.
+
+    Returns:
+        HTML.
+    """
     if not found.tables:
-        return section(found)
-    pictures = "".join(_picture(p) for p in found.pictures)
+        return section(found, address)
+    pictures = "".join(_picture(p, address) for p in found.pictures)
     first, *rest = found.tables
     folded = "".join(_folded(t) for t in rest)
     return (
@@ -62,13 +82,15 @@ def _folded(given: Table) -> str:
     )
 
 
-def _picture(picture: Picture) -> str:
-    data = base64.b64encode(picture.path.read_bytes()).decode("ascii")
-    kind = _TYPES[picture.path.suffix]
+def _picture(picture: Picture, address: Address) -> str:
     wide = ' class="wide"' if picture.wide else ""
+    size = ""
+    if picture.path.suffix == ".png":  # so that the page does not jump when it arrives
+        with Image.open(picture.path, formats=["PNG"]) as opened:
+            size = f' width="{opened.width}" height="{opened.height}"'
     return (
-        f'<figure{wide}><img alt="{escape(picture.alt)}" src="data:{kind};base64,{data}">'
-        f"<figcaption>{escape(picture.alt)}</figcaption></figure>"
+        f'<figure{wide}><img alt="{escape(picture.alt)}" src="{escape(address(picture.path))}"'
+        f'{size} loading="lazy"><figcaption>{escape(picture.alt)}</figcaption></figure>'
     )
 
 

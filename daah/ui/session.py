@@ -13,6 +13,8 @@ from daah.types import EncodedFace
 
 #: Longest side of a photo as it is drawn: a page of a megabyte is slow on a phone.
 SHOWN_SIDE = 960
+#: Per-bit views that are kept: those of the faces that were looked at last.
+MOST_REGIONS = 8
 
 MODEL, OFF, PAINTED = "on", "off", "painted"
 
@@ -54,6 +56,8 @@ class Session(Expires):
     regions: `explain.bit_regions` by (attention, index), computed once per face.
     face, match, bit: what is chosen; a match by its gallery id. born: time.monotonic() at upload.
     example: that the page started with it, and nobody asked for it. model: which one encoded it.
+    size: height and width of the photo that was searched, in whose pixels faces are; the photo
+    itself is kept as it is drawn, reduced to SHOWN_SIDE.
     """
 
     photo: np.ndarray
@@ -67,11 +71,16 @@ class Session(Expires):
     born: float = field(default_factory=time.monotonic)
     example: bool = False
     model: str = ""
-    shown: np.ndarray | None = None
+    size: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
-        if self.shown is None:  # once a photo: what is drawn again and again
-            object.__setattr__(self, "shown", _smaller(self.photo))
+        if self.size == (0, 0):  # once a photo
+            height, width = self.photo.shape[:2]
+            object.__setattr__(self, "size", (height, width))
+            object.__setattr__(self, "photo", _smaller(self.photo))
+        if len(self.regions) > MOST_REGIONS:
+            kept = list(self.regions.items())[-MOST_REGIONS:]
+            object.__setattr__(self, "regions", dict(kept))
 
     def __deepcopy__(self, _memo: dict) -> Session:
         """Itself: it never changes, and Gradio copies a State's first value for every visitor."""

@@ -43,9 +43,17 @@ class Settings:
     matches: int = 8
     #: A gallery page that draws more faces than this is slow on a phone.
     people_per_page: int = 40
-    #: Sessions kept by Gradio; each holds the page as last drawn and its photo: a megabyte mostly,
-    #: ten at most.
+    #: Sessions that are kept; the one that was used least recently goes first.
     max_sessions: int = 500
+    #: Megabytes of one session's results and additions. Mostly it is one; a photo of fifty faces
+    #: with each of them painted comes near the limit.
+    max_session_mb: int = 24
+    #: Megabytes of the results and additions of all sessions: a stranger must not fill the memory.
+    max_held_mb: int = 500
+    #: Megabytes of answers that wait to be fetched.
+    max_unread_mb: int = 100
+    #: Events of one session that wait, are worked on, or whose answer was not fetched.
+    max_waiting: int = 6
 
     #: Where the code can be read; shown in the header when it is set.
     code_url: str = ""

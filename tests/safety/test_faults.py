@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import resource
 import shutil
 import threading
@@ -23,6 +24,8 @@ from daah.gallery import Gallery
 from daah.models.encoder import FaceEncoder
 from daah.retrieval import DEFAULT_CHECKPOINT, FaceRetriever, load_retriever
 from daah.stores.base import CodeStore
+from daah.ui import uploads
+from daah.ui.failures import FAILED
 from daah.ui.layout import App, build_app, build_notice
 from daah.ui.serving import serve
 from daah.ui.settings import Settings
@@ -197,3 +200,45 @@ def test_a_full_disk(tmp_path: Path) -> None:
         resource.prlimit(process.popen.pid, resource.RLIMIT_FSIZE, (most, most))
         assert visitor.upload("large.jpg", large).status == 200
         assert "Traceback" not in process.log.read_text()
+
+
+def test_a_failure_that_nobody_foresaw_tells_the_log_its_place_and_no_value(
+    tmp_path: Path, red: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """In an event that waits, in one that does not, in Live, in the endpoint, in an upload."""
+    made = fake_retriever.retriever(tmp_path / "g")
+    with served(lambda: made, Settings()) as url:
+        visitor = Visitor(url)
+        photo = visitor.photo("unmistakable.png", red)
+        visitor.send("photo", values={"photo": photo})
+        frame = "data:image/png;base64," + base64.b64encode(red).decode()
+        live = {"data": frame, "fn_name": "frame", "session_hash": "x"}
+        live["component_id"] = next(
+            c["id"] for c in visitor.config["components"] if c["props"].get("elem_id") == "live"
+        )
+
+        def broken(*args: Any, **more: Any) -> None:
+            raise ZeroDivisionError(f"of {photo['path']} and unmistakable")
+
+        monkeypatch.setattr(made.encoder, "encode_aligned", broken, raising=False)
+        monkeypatch.setattr(made, "match", broken)
+        monkeypatch.setattr(made, "encode", broken)
+        monkeypatch.setattr(made, "search", broken)
+        assert visitor.send("photo", values={"photo": photo}).error == FAILED
+        assert visitor.send("count", values={"count": 5}).error == FAILED
+        assert FAILED in visitor.search(photo).text
+        reply = visitor.post("/gradio_api/component_server", live)
+        assert (reply.status, reply.text) == (500, FAILED)
+        monkeypatch.setattr(uploads, "stored_bytes", broken)
+        reply = visitor.upload("unmistakable.png", red)
+        assert (reply.status, reply.text) == (500, FAILED)
+    failures = [r.getMessage() for r in caplog.records if r.name == "daah.ui.failures"]
+    assert len(failures) == 5
+    assert all(text.startswith("ZeroDivisionError in ") for text in failures)
+    assert all("ui/" in text for text in failures)
+    printed = capfd.readouterr()
+    told = "".join([*failures, printed.out, printed.err])
+    assert "unmistakable" not in told
+    assert "Traceback" not in told
+    assert os.environ["GRADIO_TEMP_DIR"] not in told

@@ -10,15 +10,20 @@ import contextlib
 import json
 import os
 import random
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 from waiting import HANG
 
 from benchmarks.visitor import Visitor
+from daah.paths import PATHS
+from daah.ui.figures import Figures
 from daah.ui.guard import NEVER
 from daah.ui.layout import App
 from daah.ui.settings import Settings
@@ -119,6 +124,69 @@ def test_no_path_leads_out_of_what_is_served(visitor: Visitor, path: str, red: b
     assert b"root:" not in reply.body
 
 
+# ----------------------------------------------------------------------------------------- figures
+
+
+def figures(visitor: Visitor) -> tuple[str, list[str]]:
+    """The tab of figures as the page gets it, and the addresses in it."""
+    (outcome,) = visitor.turn("How good is it")
+    html = outcome.values["quality"]
+    return html, re.findall(r'src="([^"]+)"', html)
+
+
+def test_figures_come_by_address_and_a_session_keeps_none(
+    visitor: Visitor, running: list[App]
+) -> None:
+    html, addresses = figures(visitor)
+    assert len(html) < 500_000
+    assert len(addresses) >= 10
+    for address in addresses:
+        reply = visitor.request("GET", f"/{address}")
+        name = re.fullmatch(r"figures/(.+)-[0-9a-f]{16}(\.png|\.svg)", address)
+        assert reply.body == (PATHS.results / f"{name[1]}{name[2]}").read_bytes()
+        assert reply.headers["content-type"].startswith("image/")
+        assert "immutable" in reply.headers["cache-control"]
+        assert "default-src 'none'" in reply.headers["content-security-policy"]
+        assert reply.headers["x-content-type-options"] == "nosniff"
+    visitor.turn("Methods")
+    (held,) = (
+        app.state_holder.session_data[visitor.session]
+        for app in running
+        if visitor.session in app.state_holder.session_data
+    )
+    assert "figures/" not in str(vars(held))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "accuracy.png", "soak.json", "open-set.json", "../../SECURITY.md", "..%2f..%2fSECURITY.md",
+        "%2e%2e/%2e%2e/app.py", "reproduction", "", "accuracy-0000000000000000.png", "%00.png",
+        "/etc/passwd", "x" * 5000,
+    ],
+)  # fmt: skip
+def test_no_other_file_has_an_address(visitor: Visitor, name: str) -> None:
+    figures(visitor)
+    reply = visitor.request("GET", f"/figures/{name}")
+    assert reply.status == 404
+    assert reply.headers["content-type"].startswith(("text/plain", "application/json"))
+
+
+def test_a_figure_that_is_written_anew_has_another_address(tmp_path: Path) -> None:
+    (tmp_path / "one.png").write_bytes(b"first")
+    (tmp_path / "two.svg").symlink_to("/etc/passwd")
+    (tmp_path / "three.json").write_text("{}")
+    known = Figures(tmp_path)
+    client = TestClient(Starlette(routes=[known.route()]))
+    first = known.address(tmp_path / "one.png")
+    assert client.get(f"/{first}").content == b"first"
+    assert len(known._known) == 1
+    (tmp_path / "one.png").write_bytes(b"second!")
+    assert known.address(tmp_path / "one.png") != first
+    (tmp_path / "one.png").unlink()
+    assert client.get(f"/{first}").status_code == 404
+
+
 # ------------------------------------------------------------------------------------------ bodies
 
 
@@ -170,6 +238,28 @@ def test_other_bodies_are_refused(visitor: Visitor, body: bytes) -> None:
 def test_events_that_are_not_there(visitor: Visitor, index: Any) -> None:
     body = {"data": [], "fn_index": index, "session_hash": visitor.session}
     assert visitor.post("/gradio_api/queue/join", body).status in (400, 404, 422)
+
+
+@pytest.mark.parametrize("name", ["predict", "predict/"])
+def test_an_event_that_is_not_named_is_refused(visitor: Visitor, name: str) -> None:
+    for body in ({"data": []}, {"data": [], "session_hash": visitor.session}, {"data": None}):
+        reply = visitor.post(f"/gradio_api/run/{name}", body)
+        assert reply.status in (400, 404, 422)
+        assert reply.text
+
+
+@pytest.mark.parametrize("length", [300, 5000, 50_000])
+def test_names_that_no_file_can_have(visitor: Visitor, red: bytes, length: int) -> None:
+    upload = visitor.photo("a.png", red)
+    folder = str(Path(upload["path"]).parent)
+    for path in ("x" * length, f"{folder}/{'x' * length}.png", "/x" * length, "\0" * 5):
+        for photo in ({**upload, "path": path}, {"path": path, "meta": MARK}):
+            outcome = visitor.send("photo", values={"photo": photo})
+            assert outcome.error.endswith(".")
+            assert "xxx" not in outcome.error
+            assert '"error": null' not in visitor.search(photo).text
+    assert visitor.upload("x" * length + ".png", red).status in (200, 400, 413)
+    assert visitor.request("GET", "/gradio_api/file=" + "x" * length).status in (403, 404, 414)
 
 
 @pytest.mark.parametrize(
@@ -388,6 +478,43 @@ def test_a_page_without_an_origin_gets_nothing(visitor: Visitor) -> None:
             assert visitor.request(method, path, Origin="null", Host=host).status == 403
 
 
+@pytest.mark.parametrize(
+    "path", ["queue/join", "run/predict", "call/search", "upload", "component_server", "cancel"]
+)
+def test_a_page_of_another_site_starts_nothing(visitor: Visitor, path: str) -> None:
+    own = f"{visitor.host}:{visitor.port}"
+    sent = {"data": [], "fn_index": 0, "session_hash": "x"}
+    for headers in (
+        {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": ""}, {"Origin": "x"},
+        {"Origin": f"http://{visitor.host}:1"}, {"Origin": "http://["},
+        {"Origin": "https://evil.example", "Sec_Fetch_Site": "cross-site"},
+        {"Origin": "https://evil.example", "Sec_Fetch_Site": "same-site"},
+        {"Origin": f"http://{own}.evil.example"}, {"Origin": f"http://evil.example/{own}"},
+    ):  # fmt: skip
+        assert visitor.post(f"/gradio_api/{path}", sent, **headers).status == 403, headers
+        # The browser's question before it would send another site's headers along.
+        asked = {**headers, "Access_Control_Request_Method": "POST"}
+        assert visitor.request("OPTIONS", f"/gradio_api/{path}", **asked).status == 403
+
+
+def test_the_page_itself_and_programs_are_answered(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPACE_HOST", "owner-name.hf.space")
+    sent = {"data": [], "fn_index": visitor.event("header", "select")["id"], "session_hash": "x"}
+    own = f"{visitor.host}:{visitor.port}"
+    for headers in (
+        {},  # a program
+        {"Origin": f"http://{own}"},
+        # Behind a proxy that keeps the host, one that says it elsewhere, and one that does neither.
+        {"Origin": "https://faces.example", "Host": "faces.example"},
+        {"Origin": "https://faces.example", "X_Forwarded_Host": "faces.example"},
+        {"Origin": "https://faces.example", "Sec_Fetch_Site": "same-origin"},
+        {"Origin": "https://owner-name.hf.space"},
+    ):
+        assert visitor.post("/gradio_api/run/predict", sent, **headers).status == 200, headers
+
+
 def test_a_local_page_answers_to_itself_alone(serve: Callable[..., str]) -> None:
     """It may change the gallery: neither another site nor a name that leads here may use it."""
     visitor = Visitor(serve(public=False))
@@ -447,8 +574,10 @@ def test_a_session_does_not_grow_with_what_is_asked_of_it(
             for app in running
             if visitor.session in app.state_holder.session_data
         )
-        sizes.append((len(held.blocks_config.blocks), len(held.config_values)))
-    assert len(set(sizes)) == 1
+        sizes.append((len(held.blocks_config.blocks), len(held.config_values), held.weights))
+    assert all(size == sizes[0] for size in sizes)
+    assert sizes[0][1] == 0
+    assert sum(sizes[0][2].values()) < 2**20
 
 
 def test_the_endpoint_pushes_nobodys_session_out(

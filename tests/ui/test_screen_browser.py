@@ -568,7 +568,7 @@ def test_a_result_that_is_over_says_so(tmp_path: Path, host: Host, visit: Visit)
     expect(sentence(page)).to_contain_text("2 faces found.")
     assert age(demo, 601) > 0  # the time that this server promises is over
     page.locator("#chips .chip").nth(1).click()
-    expect(sentence(page)).to_contain_text("was deleted after 10 minutes, as promised")
+    expect(sentence(page)).to_contain_text("are deleted after 10 minutes")
     expect(page.locator("#matches .card")).to_have_count(0)
 
 

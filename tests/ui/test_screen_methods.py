@@ -127,7 +127,7 @@ def test_names_are_escaped(desk: Desk) -> None:
 
 def test_the_committed_comparison_is_shown_whole() -> None:
     found = quality.comparison()
-    html = render_quality.comparison(found)
+    html = render_quality.comparison(found, str)
     text = (quality.RESULTS / "compare.md").read_text(encoding="utf-8")
     figures = [cell.strip() for line in text.splitlines() if line.startswith("| ")
                for cell in line.strip("|").split("|")]  # fmt: skip
@@ -139,7 +139,7 @@ def test_the_committed_comparison_is_shown_whole() -> None:
 
 
 def test_without_a_comparison_the_tab_says_so(tmp_path) -> None:
-    html = render_quality.comparison(quality.comparison(tmp_path))
+    html = render_quality.comparison(quality.comparison(tmp_path), str)
     assert "Not measured yet" in html
     assert "python -m daah compare" in html
 

@@ -39,6 +39,7 @@ from daah.ui.live import Live
 from daah.ui.render import data_uri
 from daah.ui.session import MODEL, Options
 from daah.ui.settings import Settings
+from daah.ui.visits import Visit
 
 RED, GREEN, BLUE = PEOPLE["red"], PEOPLE["green"], PEOPLE["blue"]
 LOCAL = Settings(public=False)
@@ -349,12 +350,12 @@ def test_the_server_fetches_no_address_and_takes_no_large_body() -> None:
     assert client.post("/gradio_api/upload", content=b"x" * 90_000).status_code == 413
 
 
-def test_what_is_over_is_forgotten_with_the_page_drawn_from_it() -> None:
-    def session(value: str, minutes_ago: float) -> tuple[SimpleNamespace, datetime.datetime]:
+def test_what_is_over_is_forgotten() -> None:
+    def session(value: str, minutes_ago: float) -> tuple[Visit, datetime.datetime]:
         used = datetime.datetime.now() - datetime.timedelta(minutes=minutes_ago)
-        drawn = {7: {"props": {"value": "a photo", "label": "x"}}, 8: None}
-        held = {"state_data": {1: value, 2: "own"}, "config_values": drawn}
-        return SimpleNamespace(**held, is_closed=False), used
+        visit = Visit(gr.Blocks(analytics_enabled=False), lambda *_: None)
+        visit.state_data, visit.weights = {1: value, 2: "own"}, {1: 1000, 2: 10}
+        return visit, used
 
     made = {"over": session("old", 1), "fresh": session("new", 1), "idle": session("new", 11)}
     made["closed"] = session("new", 11)
@@ -373,11 +374,11 @@ def test_what_is_over_is_forgotten_with_the_page_drawn_from_it() -> None:
     demo = SimpleNamespace(state_holder=holder, _queue=queue)
     Forgetter(demo, 600, lambda value: None if value == "old" else value)()
     assert holder.session_data["over"].state_data == {1: None, 2: "own"}
-    assert holder.session_data["over"].config_values[7]["props"] == {"label": "x"}
-    assert holder.session_data["fresh"].config_values[7]["props"]["value"] == "a photo"
-    assert holder.session_data["idle"].config_values[7]["props"] == {"label": "x"}
+    assert holder.session_data["over"].weights == {2: 10}
+    assert holder.session_data["fresh"].state_data == {1: "new", 2: "own"}
     assert holder.session_data["idle"].state_data == {1: "new", 2: "own"}
     assert holder.session_data["closed"].state_data == {}
+    assert holder.session_data["closed"].weights == {}
     assert sorted(unread) == ["fresh", "over"]
     assert not queue.pending_event_ids_session
 
@@ -425,7 +426,8 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
     saved(tmp_path / "old-roc.png", photo())
     saved(tmp_path / "compare-map.png", photo())
     html = "".join(
-        render_quality.section(section) for section in quality.sections([fake.encoder], tmp_path)
+        render_quality.section(section, str)
+        for section in quality.sections([fake.encoder], tmp_path)
     )
     for shown in (
         "0.777 (0.100 to 0.900)",
@@ -450,7 +452,7 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
 def test_without_any_report_every_question_says_so(fake: FaceRetriever, tmp_path: Path) -> None:
     fake.encoder.calibration = None
     found = quality.sections([fake.encoder], tmp_path / "nothing")
-    assert all("Not measured yet" in render_quality.section(section) for section in found)
+    assert all("Not measured yet" in render_quality.section(section, str) for section in found)
     assert ("Name", "fake") in quality.about_checkpoint(fake.encoder).rows
 
 

@@ -65,7 +65,7 @@ def results(
 def drawn(encoders: list, folder: Path) -> str:
     """The whole tab."""
     return "".join(
-        render_quality.section(section) for section in quality.sections(encoders, folder)
+        render_quality.section(section, str) for section in quality.sections(encoders, folder)
     )
 
 
@@ -83,7 +83,7 @@ def test_every_report_and_every_figure_is_there(encoder: FakeEncoder, results: P
     for missing in ("Accuracy", "The limit", "People who", "Can the heatmap", "Small,", "Speed"):
         section = next(s for s in found if s.title.startswith(missing))
         assert section.tables, missing
-        assert "Not measured" not in render_quality.section(section)
+        assert "Not measured" not in render_quality.section(section, str)
 
 
 def test_both_masks_stand_side_by_side_where_the_heatmap_is_judged(
@@ -124,7 +124,7 @@ def test_the_committed_results_are_shown(encoder: FakeEncoder) -> None:
     reports = {path.name for path in RESULTS.glob("*.json")} - {"compare.json"}
     assert reports <= sources
     assert "compare.md" in sources
-    html = "".join(render_quality.section(section) for section in found)
+    html = "".join(render_quality.section(section, str) for section in found)
     ids = re.findall(r'<h2 id="([^"]+)"', html)
     assert len(ids) == len(set(ids)) >= 7
 
