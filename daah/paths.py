@@ -1,8 +1,8 @@
 """Where the project's own files are: models, galleries, documents and reports.
 
-In a checkout of the repository they are in its folders. An installed package has no such folders
-beside it, and its own place is not to be written to, so there everything is looked for, and
-written, in the user's data folder. The environment goes before both:
+In a checkout of the repository they are in its folders. An installed package carries the models
+and no documents, and its own place is not to be written to: galleries are in the user's data
+folder, and models there go before its own. The environment goes before all of these:
 
     DAAH_HOME            the folder that holds checkpoints/, gallery/ and docs/
     DAAH_CHECKPOINT      the model that is used when none is named
@@ -26,19 +26,21 @@ _AROUND = Path(__file__).resolve().parent.parent
 class Paths:
     """Places, whether or not anything is there.
 
-    home: what all others are in unless the environment says otherwise. checkpoint: the default
-    model. baselines: small models of the comparison. galleries: galleries that are named by a word
-    alone. gallery: the built-in one. docs, results: committed documents and reports.
+    home: what all others are in unless the environment says otherwise. checkpoints: models.
+    checkpoint: the default one. baselines: small models of the comparison. galleries: galleries
+    that are named by a word alone. gallery: the built-in one. docs, results: committed documents
+    and reports.
     """
 
     home: Path
+    checkpoints: Path
     checkpoint: Path
     galleries: Path
 
     @property
     def baselines(self) -> Path:
         """The file of small models that the Methods tab compares."""
-        return self.home / "checkpoints" / "baselines" / "48.safetensors"
+        return self.checkpoints / "baselines" / "48.safetensors"
 
     @property
     def gallery(self) -> Path:
@@ -71,9 +73,13 @@ def locate(around: Path = _AROUND, environ: Mapping[str, str] | None = None) -> 
     if home is None and (around / "pyproject.toml").is_file():
         home = around
     home = home or platformdirs.user_data_path("daah", appauthor=False)
+    checkpoints, carried = home / "checkpoints", around / "daah" / "checkpoints"
+    if not checkpoints.is_dir() and carried.is_dir():
+        checkpoints = carried
     return Paths(
         home,
-        _given(environ, "DAAH_CHECKPOINT") or home / "checkpoints" / "demo.safetensors",
+        checkpoints,
+        _given(environ, "DAAH_CHECKPOINT") or checkpoints / "demo.safetensors",
         _given(environ, "DAAH_GALLERY_FOLDER") or home / "gallery",
     )
 

@@ -32,6 +32,19 @@ def test_an_installed_package_uses_the_folder_of_the_user(tmp_path: Path) -> Non
     assert not found.gallery.is_relative_to(tmp_path)
 
 
+def test_models_that_a_package_carries_are_found_unless_the_user_has_some(tmp_path: Path) -> None:
+    carried = tmp_path / "site-packages" / "daah" / "checkpoints"
+    carried.mkdir(parents=True)
+    environment = {"DAAH_HOME": str(tmp_path / "home")}
+    found = locate(tmp_path / "site-packages", environment)
+    assert found.checkpoint == carried / "demo.safetensors"
+    assert found.baselines == carried / "baselines" / "48.safetensors"
+    assert found.gallery == tmp_path / "home" / "gallery" / "orl"
+    (tmp_path / "home" / "checkpoints").mkdir(parents=True)
+    found = locate(tmp_path / "site-packages", environment)
+    assert found.checkpoint == tmp_path / "home" / "checkpoints" / "demo.safetensors"
+
+
 @pytest.mark.parametrize("around", ["checkout", "site-packages"])
 def test_the_environment_goes_before_both(around: str, tmp_path: Path) -> None:
     folder = ROOT if around == "checkout" else tmp_path
