@@ -1,10 +1,27 @@
-# The demo as a container: docker build -t daah . && docker run -p 7860:7860 daah
+# The demo as a container, without CUDA; docs/DEPLOY.md says what to put for ADDRESS:
+#   docker build --build-arg TORCH_INDEX=ADDRESS -t daah .
+#   docker run -p 7860:7860 -v daah-gallery:/app/gallery daah
 FROM python:3.12-slim
+# PyTorch's index of CPU wheels. The default index has wheels with CUDA for x86-64, 6 GB that the app
+# never uses; without this argument they are installed.
+ARG TORCH_INDEX=""
+# Whoever opens the port is a stranger: what serves them may write to the gallery and to /tmp alone.
+RUN useradd --create-home --uid 1000 daah
 WORKDIR /app
 COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt
+RUN if [ -n "$TORCH_INDEX" ]; then \
+        grep -E "^torch(vision)?==" requirements.txt \
+            | xargs pip install --no-cache-dir --no-deps --index-url "$TORCH_INDEX"; \
+    fi \
+    && pip install --no-cache-dir -r requirements.txt
 COPY . .
-# Whoever opens the port is a stranger: settings default to a public host.
-ENV GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860
+# The built-in gallery is built here at the first start, by the user that serves it.
+RUN install -d -o daah -g daah gallery
+# Settings default to a public host.
+ENV GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860 \
+    PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib
+USER daah
 EXPOSE 7860
+HEALTHCHECK --interval=30s --timeout=10s --start-period=3m \
+    CMD ["python", "-c", "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + os.environ['GRADIO_SERVER_PORT'] + '/gradio_api/app_id', timeout=8)"]
 CMD ["python", "app.py"]

@@ -1,0 +1,92 @@
+"""A Dockerfile read as Docker does, as far as this project's needs: steps, variables, COPY."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Step:
+    """An instruction: its name in capitals, its options (`--interval=30s`), and the rest."""
+
+    name: str
+    options: dict[str, str]
+    text: str
+
+    @property
+    def command(self) -> list[str]:
+        """The words of an instruction in exec form, after CMD in that of a health check."""
+        return json.loads(self.text.removeprefix("CMD "))
+
+
+def steps(dockerfile: Path) -> list[Step]:
+    """The instructions of a Dockerfile, lines joined and comments left out."""
+    kept = [line for line in dockerfile.read_text().splitlines() if not line.startswith("#")]
+    found = []
+    for line in "\n".join(kept).replace("\\\n", " ").splitlines():
+        if line.strip():
+            name, _, rest = line.strip().partition(" ")
+            options = {}
+            while match := re.match(r"--([a-z-]+)=(\S+)\s+", rest):
+                options[match[1]] = match[2]
+                rest = rest[match.end() :]
+            found.append(Step(name.upper(), options, " ".join(rest.split())))
+    return found
+
+
+def variables(read: list[Step]) -> dict[str, str]:
+    """What ENV sets."""
+    pairs = [pair for step in read if step.name == "ENV" for pair in step.text.split()]
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def copy_context(root: Path, target: Path) -> list[Path]:
+    """Copy what `COPY . .` copies, and return the files' names.
+
+    Patterns of .dockerignore: a folder takes along what is in it, `**/` stands for any folders,
+    `!` brings back, and the last that fits decides.
+    """
+    patterns = [
+        line
+        for line in (root / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    copied = []
+    folders = [root]
+    while folders:
+        for path in sorted(folders.pop().iterdir()):
+            name = path.relative_to(root)
+            if path.is_dir() and not path.is_symlink():
+                if not _ignored(name, patterns) or any(
+                    p[1:].startswith(f"{name}/") for p in patterns
+                ):
+                    folders.append(path)
+            elif not _ignored(name, patterns):
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, target / name)
+                copied.append(name)
+    return copied
+
+
+def _ignored(name: Path, patterns: list[str]) -> bool:
+    ignored = False
+    above = [name, *name.parents[:-1]]
+    for pattern in patterns:
+        back = pattern.startswith("!")
+        if any(_fits(part.as_posix(), pattern.removeprefix("!")) for part in above):
+            ignored = not back
+    return ignored
+
+
+def _fits(name: str, pattern: str) -> bool:
+    if pattern.startswith("**/"):
+        parts = name.split("/")
+        return any(_fits("/".join(parts[n:]), pattern[3:]) for n in range(len(parts)))
+    if name.count("/") != pattern.count("/"):
+        return False
+    return all(map(fnmatch.fnmatchcase, name.split("/"), pattern.split("/")))
