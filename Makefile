@@ -20,5 +20,5 @@ DOORS ?= images jpeg-structure checkpoints containers descriptions galleries pac
 fuzz: ## every door for ten minutes each (SECONDS=60 DOORS=images for less)
 	for door in $(DOORS); do $(PYTHON) tests/fuzz/fuzz.py $$door --seconds $(SECONDS) || exit 1; done
 
-soak: ## twenty visitors at once, five times; the report is committed
+soak: ## twenty visitors at once, five times, then two hundred one after another; the report is committed
 	$(PYTHON) -m benchmarks.soak --out docs/results/soak

@@ -1,18 +1,22 @@
 """Twenty visitors at once against the app in a process of its own, and what becomes of them.
 
     python -m benchmarks.soak --out docs/results/soak
-    python -m benchmarks.soak --visitors 5 --requests 10 --rounds 1 --out /tmp/soak
+    python -m benchmarks.soak --visitors 5 --requests 10 --rounds 1 --sessions 20 --out /tmp/soak
 
 Each visitor has a photo of another person of ORL, and first does alone everything it will do later:
 those are the answers it must get again while the others ask too. Then, five times: every visitor
 sends its requests one after another, all visitors at once. A tenth of the requests are searches of
 the page, a tenth calls of the endpoint, the rest controls of the page (matches to show, limit, code
 length, heatmap), which answer from what the visitor's session holds. Then the same visitors send
-frames to Live, which follows one camera at a time and drops the frames of others. At last more
-searches come at once than the queue takes. Nothing is repeated; the number of requests is fixed.
+frames to Live, which follows one camera at a time and drops the frames of others. Then more
+searches come at once than the queue takes. At last two hundred more visitors come with photos as a
+phone takes them, and each does everything that the page offers: search, every tab and the figures
+in it, a comparison, somebody added, a frame of Live. Nothing is repeated; the number of requests is
+fixed. The memory of the server must stay under PROMISE.
 
-The server is watched from outside: its memory every second, its log for tracebacks. Client and
-server share the machine, so waiting includes the clients' own work.
+The server is watched from outside: its memory every second, with that of its worker processes, its
+log for tracebacks. Client and server share the machine, so waiting includes the clients' own work.
+Each visitor says that it comes from an address of its own, as behind a proxy.
 """
 
 from __future__ import annotations
@@ -33,7 +37,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +70,12 @@ LIMIT = {"threshold": 30}
 
 #: Searches that come at once when the queue is to be full.
 BURST = 60
+
+#: Megabytes that the server takes at most, whatever visitors do.
+PROMISE = 2048
+
+#: Visitors of the last stage who are on the page at the same moment.
+AT_ONCE = 4
 
 
 @dataclass
@@ -112,9 +123,9 @@ def percentiles(waits: list[float]) -> dict[str, float]:
 class Regular:
     """A visitor with a photo of `person`, who knows the answers that must come."""
 
-    def __init__(self, url: str, person: str, rgb: np.ndarray) -> None:
+    def __init__(self, url: str, person: str, rgb: np.ndarray, address: str) -> None:
         self.person = person
-        self.visitor = Visitor(url, timeout=300)
+        self.visitor = Visitor(url, timeout=300, address=address)
         buffer = io.BytesIO()
         Image.fromarray(rgb).resize((276, 336), Image.Resampling.BICUBIC).save(buffer, "PNG")
         self.png = buffer.getvalue()
@@ -129,6 +140,36 @@ class Regular:
             if c["props"].get("elem_id") == "live"
         )
         self.known: list[str] = []
+
+    def enlarge(self) -> None:
+        """Give the visitor a photo as a phone takes it, of the same person."""
+        large = Image.new("RGB", (1600, 1200), (96, 96, 96))
+        large.paste(Image.open(io.BytesIO(self.png)).resize((552, 672)), (500, 300))
+        buffer = io.BytesIO()
+        large.save(buffer, "JPEG", quality=90)
+        self.png = buffer.getvalue()
+
+    def tour(self) -> None:
+        """Everything that the page offers. Raises ConnectionError with what the page would show."""
+        photo = self.visitor.photo("photo.jpg", self.png)
+        outcomes = [self.visitor.send("photo", values={**LIMIT, "photo": photo})]
+        for label in self.visitor.tabs:
+            outcomes += self.visitor.turn(label)
+        drawn = "".join(str(text) for one in outcomes for text in one.values.values())
+        addresses = set(re.findall(r'src="(figures/[^"]+)"', drawn))
+        if not addresses:
+            raise ConnectionError("no figures")
+        for address in addresses:
+            if self.visitor.request("GET", f"/{address}").status != 200:
+                raise ConnectionError(f"{address} is not there")
+        both = {"photo-first": photo, "photo-second": photo}
+        outcomes.append(self.visitor.send("photo-first", values=both))
+        own = {"own-name": "Somebody", "own-photo": photo}
+        outcomes.append(self.visitor.send("own-add", "click", own))
+        for outcome in outcomes:
+            if outcome.error:
+                raise ConnectionError(outcome.error)
+        self.look()
 
     def learn(self) -> None:
         """Take one turn alone, and remember the answers of the next: controls stay as they are."""
@@ -256,17 +297,58 @@ def cameras(people: list[Regular], frames: int) -> dict[str, Any]:
     return {**report, "dropped": tally.dropped}
 
 
-def burst(person: Regular, queue: int) -> dict[str, Any]:
+def tours(url: str, photos: dict[str, np.ndarray], count: int) -> dict[str, Any]:
+    """So many visitors do everything, a few at a time; what is left of their results afterwards."""
+    tally = Tally()
+    names = list(photos)
+
+    def come(number: int) -> Regular | None:
+        name = names[number % len(names)]
+        began = time.perf_counter()
+        try:
+            person = Regular(url, name, photos[name], address(1000 + number))
+            person.enlarge()
+            person.tour()
+        except (OSError, ValueError, LookupError) as problem:
+            tally.fail(str(problem))
+            return None
+        tally.add("visit", time.perf_counter() - began)
+        return person
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        people = list(pool.map(come, range(count)))
+    seconds = time.perf_counter() - began
+    left: Counter[str] = Counter()
+    for person in people:
+        if person is not None:
+            drawn = person.visitor.send("count", values={**LIMIT, "count": 5}).values
+            if person.person in drawn.get("matches", ""):
+                left["kept"] += 1
+            elif "not kept any longer" in drawn["sentence"]:
+                left["given up, and said so"] += 1
+            else:
+                tally.others += 1
+    return {**tally.report(seconds), "sessions": count, "results": dict(left)}
+
+
+def address(number: int) -> str:
+    """Where a visitor says to be."""
+    return f"10.0.{number // 250}.{number % 250 + 1}"
+
+
+def burst(people: list[Regular], queue: int) -> dict[str, Any]:
     """More searches at once than the queue takes: what those that do not fit are told."""
-    photo = person.visitor.photo("photo.png", person.png)
-    body = {"data": [photo, 3, 128]}
+    person = people[0]
     told: list[tuple[int, str]] = []
 
-    def join() -> None:
-        reply = person.visitor.post("/gradio_api/call/search", body)
+    def join(other: Regular, body: dict[str, Any]) -> None:
+        reply = other.visitor.post("/gradio_api/call/search", body)
         told.append((reply.status, "" if reply.status == 200 else reply.text[:200]))
 
-    threads = [threading.Thread(target=join) for _ in range(BURST)]
+    bodies = [{"data": [one.visitor.photo("photo.png", one.png), 3, 128]} for one in people]
+    each = list(zip(people, bodies, strict=True))
+    threads = [threading.Thread(target=join, args=each[i % len(each)]) for i in range(BURST)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -286,7 +368,7 @@ def burst(person: Regular, queue: int) -> dict[str, Any]:
 
 
 class Watch(threading.Thread):
-    """The server's memory, once a second, with what was going on."""
+    """The memory of the server and its worker processes, once a second, with what was going on."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -299,8 +381,16 @@ class Watch(threading.Thread):
     def run(self) -> None:
         """Until told that it is over."""
         while not self.over.wait(1):
-            megabytes = self.process.memory_info().rss / 2**20
+            megabytes = self.megabytes()
             self.samples.append((time.perf_counter() - self.began, megabytes, self.doing))
+
+    def megabytes(self) -> float:
+        """Resident now; what processes share is counted once."""
+        total = self.process.memory_info().rss
+        for child in self.process.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                total += child.memory_full_info().uss
+        return total / 2**20
 
     def report(self) -> dict[str, Any]:
         """Megabytes over time, thinned, and how they rise within the rounds of visits."""
@@ -308,7 +398,9 @@ class Watch(threading.Thread):
         rounds = [s for s in self.samples if s[2].startswith("round")]
         flat = [s for s in rounds if s[0] > rounds[0][0] + 60] if rounds else []
         report: dict[str, Any] = {
-            "megabytes": [[round(t), round(m, 1), doing] for t, m, doing in self.samples[::step]]
+            "most": round(max(m for _, m, _ in self.samples), 1),
+            "promised": PROMISE,
+            "megabytes": [[round(t), round(m, 1), doing] for t, m, doing in self.samples[::step]],
         }
         if len(flat) > 20:
             seconds, megabytes, _ = zip(*flat, strict=True)
@@ -327,7 +419,12 @@ def server(folder: Path) -> Iterator[tuple[str, subprocess.Popen, Path]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     log = folder / "log.txt"
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder)}
+    environment = {
+        **os.environ,
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(folder),
+        "DAAH_KEEP_SECONDS": "7200",  # nothing is given back because its time is over
+    }
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", str(ROOT / "app.py")],
@@ -352,12 +449,15 @@ def _wait(url: str, process: subprocess.Popen) -> None:
             time.sleep(0.5)
 
 
-def soak(visitors: int, requests: int, rounds: int) -> dict[str, Any]:
+def soak(visitors: int, requests: int, rounds: int, sessions: int) -> dict[str, Any]:
     """Everything, in order."""
     photos = {photo.person: photo.rgb for photo in orl() if photo.name.endswith("/10")}
     with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as (url, process, log):
         _wait(url, process)
-        people = [Regular(url, name, rgb) for name, rgb in list(photos.items())[:visitors]]
+        people = [
+            Regular(url, name, rgb, address(number))
+            for number, (name, rgb) in enumerate(list(photos.items())[:visitors])
+        ]
         for person in people:
             person.learn()
         watch = Watch(process.pid)
@@ -379,7 +479,9 @@ def soak(visitors: int, requests: int, rounds: int) -> dict[str, Any]:
         watch.doing = "live"
         report["live"] = cameras(people, requests)
         watch.doing = "burst"
-        report["full queue"] = burst(people[0], queue=20)
+        report["full queue"] = burst(people, queue=20)
+        watch.doing = "sessions"
+        report["sessions"] = tours(url, photos, sessions)
         watch.over.set()
         watch.join()
         report["memory"] = watch.report()
@@ -405,7 +507,9 @@ def _plot_memory(report: dict[str, Any], memory: Axes) -> None:
         memory.axvline(seconds[at], color=plots.CYCLE[-1], linewidth=0.8)
         # Upright: the last phases are short, and their names would cover each other.
         memory.text(seconds[at], 30, f" {doing[at]}", rotation=90, fontsize=8)
-    memory.set_ylim(0)
+    memory.axhline(PROMISE, color=plots.CYCLE[-1], linestyle="--", linewidth=0.8)
+    memory.text(seconds[0], PROMISE + 20, "promised", fontsize=8)
+    memory.set_ylim(0, 1.1 * PROMISE)
     memory.set_xlabel("seconds")
     memory.set_ylabel("server's memory, MB")
     memory.set_title(
@@ -431,17 +535,20 @@ def main() -> None:
     parser.add_argument("--visitors", type=int, default=20, help="at most 40")
     parser.add_argument("--requests", type=int, default=50, help="of each visitor in a round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sessions", type=int, default=200, help="of the last stage")
     parser.add_argument("--out", type=Path, required=True, help="OUT.json and OUT.png are written")
     asked = parser.parse_args()
-    report = soak(asked.visitors, asked.requests, asked.rounds)
+    report = soak(asked.visitors, asked.requests, asked.rounds, asked.sessions)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
     plot(report, asked.out.with_suffix(".png"))
     shown = {key: value for key, value in report.items() if key != "memory"}
-    print(json.dumps(shown | {"memory": report["memory"].get("after the first minute")}, indent=1))
-    parts = [*report["rounds"], report["live"]]
+    memory = {key: value for key, value in report["memory"].items() if key != "megabytes"}
+    print(json.dumps(shown | {"memory": memory}, indent=1))
+    parts = [*report["rounds"], report["live"], report["sessions"]]
     bad = any(part["errors"] or part["answers of others"] for part in parts)
-    sys.exit(1 if bad or report["tracebacks in the log"] else 0)
+    bad = bad or report["memory"]["most"] > PROMISE or report["tracebacks in the log"] > 0
+    sys.exit(1 if bad else 0)
 
 
 if __name__ == "__main__":

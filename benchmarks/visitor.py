@@ -42,12 +42,19 @@ class Outcome:
 
 
 class Visitor:
-    """One open page. url: of the app, ending in a slash. Not for use by several threads."""
+    """One open page. Not for use by several threads.
 
-    def __init__(self, url: str, timeout: float = 240) -> None:
+    Args:
+        url: Of the app, ending in a slash.
+        timeout: Seconds that a request may take.
+        address: What a proxy would say of where the visitor is; nothing by default.
+    """
+
+    def __init__(self, url: str, timeout: float = 240, address: str = "") -> None:
         parts = urlsplit(url)
         self.host, self.port = parts.hostname or "", parts.port or 80
         self.timeout = timeout
+        self._always = {"X-Forwarded-For": address} if address else {}
         self.session = secrets.token_hex(8)
         reply = self.request("GET", "/config")
         if reply.status != 200:
@@ -61,7 +68,7 @@ class Visitor:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
         try:
             sent = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, body, sent)
+            connection.request(method, path, body, {**self._always, **sent})
             answer = connection.getresponse()
             told = {name.lower(): value for name, value in answer.getheaders()}
             return Reply(answer.status, told, answer.read())
@@ -115,13 +122,20 @@ class Visitor:
 
     def turn(self, label: str) -> list[Outcome]:
         """Turn to the tab of this label: everything that the page then asks for, in its order."""
-        tabs = {id_ for id_, kind in self._kinds.items() if kind == "tabitem"}
-        tab = next(id_ for id_ in tabs if self._props[id_].get("label") == label)
+        tab = next(id_ for id_ in self._tabs() if self._props[id_].get("label") == label)
         return [
             self.fire(dependency)
             for dependency in self.config["dependencies"]
             if [tab, "select"] in [list(target) for target in dependency["targets"]]
         ]
+
+    @property
+    def tabs(self) -> list[str]:
+        """Labels of the page's tabs, in its order."""
+        return [self._props[id_]["label"] for id_ in self._tabs()]
+
+    def _tabs(self) -> list[int]:
+        return [id_ for id_, kind in self._kinds.items() if kind == "tabitem"]
 
     def fire(
         self,
@@ -168,7 +182,7 @@ class Visitor:
         """The messages of an event stream as they come."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=self._always)
             answer = connection.getresponse()
             for line in answer:
                 if line.startswith(b"data:"):
