@@ -15,7 +15,7 @@ from daah.recipes.paper import PaperRecipe, PaperSettings
 from daah.teacher import cached_embeddings
 from daah.training import TrainingConfig, TrainingReport, train
 
-#: Images a person and folder of the closed set, by EVAL's protocol 2.
+#: Images per person and folder of the closed set (see `closed_set`).
 CLOSED_LIMIT = 100
 
 

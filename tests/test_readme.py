@@ -30,12 +30,6 @@ def test_the_front_matter_is_what_spaces_reads() -> None:
     assert len(matter["short_description"]) <= 60
 
 
-def test_linked_files_exist() -> None:
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    assert targets
-    assert [t for t in targets if not (ROOT / t).exists()] == []
-
-
 def test_the_python_snippet_runs_as_printed(capsys: pytest.CaptureFixture[str], retriever) -> None:
     snippet = re.search(r"<!-- snippet -->\n```python\n(.+?)```", README, re.DOTALL)[1]
     snippet = snippet.replace("retriever = load_retriever()\n", "")

@@ -80,12 +80,3 @@ def test_the_settings_that_are_described_exist_with_these_defaults() -> None:
         value = getattr(Settings(), name.lower())
         shown = str(int(value) if isinstance(value, bool) else value) or "none"
         assert shown == default.strip(), name
-
-
-def test_links_and_commands_of_the_guide_lead_somewhere() -> None:
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", DEPLOY)
-    missing = [t for t in targets if not (ROOT / "docs" / t).exists()]
-    assert missing == []
-    for module in re.findall(r"python -m ((?:daah|benchmarks)[\w.]*)", DEPLOY):
-        path = ROOT / module.replace(".", "/")
-        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
