@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from surroundings import LEFT
+
+# isort: split
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,16 +31,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 # The retriever of painted squares and the camera's film are the screen's, and used beyond it.
 sys.path.append(str(HERE / "ui"))
-
-#: What libraries would leave in the home folder and in /tmp; deleted after the run. They read these
-#: variables when they are imported, Gradio by the modules of the screen alone: it takes seconds.
-LEFT = Path(tempfile.mkdtemp(prefix="daah-tests-"))
-os.environ |= {
-    "GRADIO_TEMP_DIR": str(LEFT / "uploads"),
-    "GRADIO_ANALYTICS_ENABLED": "False",
-    "MPLCONFIGDIR": str(LEFT / "matplotlib"),
-    "TORCHINDUCTOR_CACHE_DIR": str(LEFT / "torchinductor"),
-}
 
 SCREENSHOTS = HERE.parent / "screenshots"
 CHROMIUM = "/usr/bin/chromium"

@@ -83,9 +83,13 @@ def test_the_report_says_what_it_ran_on(report):
 
 def test_torch_gets_its_threads_back():
     before = torch.get_num_threads()
-    with bench_module.one_thread():
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == before
+    torch.set_num_threads(2)
+    try:
+        with bench_module.one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_both_sides_take_turns_after_a_call_that_is_not_counted():

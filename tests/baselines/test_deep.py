@@ -187,9 +187,9 @@ def test_a_start_is_where_training_begins() -> None:
 @pytest.mark.parametrize("method", DEEP, ids=lambda m: m.__name__)
 def test_every_method_learns_people(method) -> None:
     """Far better than chance (1/8) on new faces, and a face's code does not depend on others."""
-    faces, labels = coloured_faces(24, 0)
+    faces, labels = coloured_faces(12, 0)
     new, own = coloured_faces(4, 1)
-    hasher = method(12, 0, Budget(epochs=6, people=8, each=6, augment=0))
+    hasher = method(12, 0, Budget(epochs=6, people=8, each=3, augment=0))
     hasher.fit(faces, labels)
     encoded = hasher.encode(new)
     assert encoded.shape == (32, 12)
