@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import numpy as np
 import pytest
+import torch
 from fakes import FakeEncoder
 from waiting import PATIENCE
 
@@ -46,7 +47,7 @@ ARGUMENTS = (
 )
 
 # How long an example takes says something about the machine, and nothing about the program.
-hypothesis.settings.register_profile("daah", deadline=None)
+hypothesis.settings.register_profile("daah", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("daah")
 
 
@@ -60,6 +61,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("DAAH_NO_SKIPS") and reporter and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Seed PyTorch, as pytest-randomly seeds Python and NumPy: no test depends on those before."""
+    seed = item.config.getoption("randomly_seed", 0)
+    torch.manual_seed(seed if isinstance(seed, int) else 0)
 
 
 @pytest.fixture(scope="session")
