@@ -11,18 +11,29 @@ reading in another process adds to the time of an ordinary photo.
 
 from __future__ import annotations
 
+import argparse
 import io
+import json
+import os
+import platform
+import statistics
 import struct
 import subprocess
 import sys
+import tempfile
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import PIL
 from PIL import Image
+from tqdm import tqdm
 
-from daah.images import MAX_BYTES
+from daah.errors import ImageError
+from daah.images import MAX_BYTES, read_image
+from daah.reading import Reader
 
 #: What one photo may take, as SECURITY.md promises.
 SECONDS, MEGABYTES = 2.0, 300
@@ -218,8 +229,11 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "WebP, 500,000 chunks": lambda: riff(*[(b"JUNK", bytes(4))] * 500_000),
 }
 
-#: Reads a file as the command line does; prints seconds of the processor, megabytes, and the shape
-#: or the sentence.
+#: Sides of ordinary photos, for what another process adds: of a web page, of a phone.
+ORDINARY = ((800, 600), (1600, 1200), (4000, 3000))
+
+#: Reads a file as the command line does, after whatever is loaded once. Prints seconds of the
+#: processor, megabytes, and the shape or the sentence.
 _ALONE = """
 import re, sys, time
 from pathlib import Path
@@ -229,7 +243,7 @@ from daah.images import read_image
 def peak():  # VmHWM starts anew in a new program; on Linux, ru_maxrss does not
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
-read_image(sys.argv[2])  # whatever is loaded once
+read_image(sys.argv[2])
 base, start = peak(), time.process_time()
 try:
     said = read_image(sys.argv[1]).shape
@@ -249,3 +263,84 @@ def alone(path: Path, first: Path) -> dict[str, object]:
     )
     seconds, megabytes, said = done.stdout.strip().split(" ", 2)
     return {"processor_seconds": float(seconds), "megabytes": int(megabytes), "outcome": said}
+
+
+def apart(path: Path, first: Path) -> dict[str, object]:
+    """A file read by a new reading process of the server."""
+    reader = Reader(1)
+    reader.read(first)
+    (worker,) = reader._workers
+    before = _spent(worker.pid)
+    try:
+        said = str(reader.read(path).shape)
+    except ImageError as problem:
+        said = str(problem)
+    seconds = _spent(worker.pid) - before
+    reader.close()
+    return {"processor_seconds": round(seconds, 2), "outcome": said}
+
+
+def _spent(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def added(repeats: int) -> dict[str, dict[str, float]]:
+    """Median milliseconds that ordinary photos take here and in another process, in turn."""
+    reader = Reader(1)
+    found = {}
+    for width, height in ORDINARY:
+        photo = encoded(noise(4000, 16).crop((0, 0, width, height)), "JPEG", quality=85)
+        times: dict[str, list[float]] = {"here_ms": [], "apart_ms": []}
+        for turn in range(repeats + 2):
+            for name, read in (("here_ms", read_image), ("apart_ms", reader.read)):
+                start = time.perf_counter()
+                read(photo)[::64, ::64].sum()
+                if turn >= 2:  # the first ones also load
+                    times[name].append(1000 * (time.perf_counter() - start))
+        found[f"{width}x{height}"] = {n: round(statistics.median(t), 1) for n, t in times.items()}
+    reader.close()
+    return found
+
+
+def processor() -> str:
+    """The name of the processor, as the system has it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--repeats", type=int, default=15, help="timed readings of ordinary photos")
+    parser.add_argument("--out", type=Path, help="write the report here, not to stdout")
+    given = parser.parse_args()
+    read, refused = {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        path, first = Path(folder) / "photo", Path(folder) / "first"
+        first.write_bytes(encoded(noise(80), "JPEG"))
+        for name, make in tqdm({**WORST, **REFUSED}.items(), file=sys.stderr):
+            path.write_bytes(make())
+            size = {"kilobytes": round(path.stat().st_size / 1000)}
+            if name in REFUSED:
+                refused[name] = {**size, **alone(path, first)}
+            else:
+                read[name] = {**size, "alone": alone(path, first), "server": apart(path, first)}
+    report = {
+        "processor": processor(),
+        "pillow": PIL.__version__,
+        "limits": {"processor_seconds": SECONDS, "megabytes": MEGABYTES},
+        "read": read,
+        "refused": refused,
+        "ordinary_jpegs": added(given.repeats),
+    }
+    text = json.dumps(report, indent=1) + "\n"
+    if given.out is None:
+        sys.stdout.write(text)
+    else:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

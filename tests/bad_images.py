@@ -111,7 +111,7 @@ def heavy() -> list[Upload]:
     made = (
         ("heavy-progressive.jpg", "JPEG, progressive, 4:4:4", 5290),
         ("heavy-alpha.png", "PNG, 8 bits, alpha", 5470),
-        ("heavy-alpha.webp", "WebP, lossy, alpha", 4096),
+        ("heavy.webp", "WebP, lossy", 4096),
     )
     return [
         Upload("heavy.png", encoded(white, "PNG", exif=exif, compress_level=1), None, (6300, 6300)),

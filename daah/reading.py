@@ -1,0 +1,274 @@
+"""Photos of strangers, read in processes that a deadline ends.
+
+What a file may ask of a decoder is bounded before (`daah.formats`), as far as that can be seen from
+outside. The rest is bounded here: a process that takes more of the processor's time than any photo
+needs is ended by the system, one that takes more memory gets none, and either way the photo is
+refused with a sentence and another process takes the place. Pixels come back in memory that both
+processes share, so that nothing is copied.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import math
+import mmap
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from multiprocessing.connection import Connection, Pipe
+from multiprocessing.reduction import recv_handle, send_handle
+from pathlib import Path
+
+import numpy as np
+
+from daah.errors import ImageError
+from daah.formats import MAX_PIXELS
+from daah.images import read_image, read_into
+
+#: Seconds of the processor that one photo may take. The worst that is accepted takes two; a busy
+#: machine makes a photo late, and does not count.
+SECONDS = 10.0
+
+#: Megabytes of address space that one photo may take beside the process itself.
+MEGABYTES = 320
+
+#: Photos that are read at a time.
+READERS = 2
+
+#: Seconds after which a process that does nothing at all is ended.
+_HANG = 120.0
+
+#: Whether this system has memory without a name that processes can hand over.
+_POSSIBLE = hasattr(os, "memfd_create")
+
+_GAVE_UP = (
+    "The photo takes more time or memory to read than any photo should. Open it and save it again "
+    "as an ordinary JPEG."
+)
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+#: What a reading process runs. It finds this package where this process did, and nothing else; it
+#: imports no PyTorch.
+_CODE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from daah.reading import serve
+serve(int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
+"""
+
+
+class Reader:
+    """Reads photos as `read_image` does, in processes of its own; for any number of threads.
+
+    Processes begin when they are needed, or at `start`, and end with this one, however it ends. On
+    a system that cannot share memory so, photos are read in this process.
+
+    Args:
+        workers: processes, and photos that are read at a time; others wait.
+        seconds: of the processor that a photo may take.
+        megabytes: that a photo may take beside the process itself.
+    """
+
+    def __init__(
+        self, workers: int = READERS, seconds: float = SECONDS, megabytes: int = MEGABYTES
+    ) -> None:
+        self._limits = seconds, megabytes
+        self._places: queue.Queue[_Worker | None] = queue.Queue()
+        self._workers: set[_Worker] = set()
+        self._lock = threading.Lock()
+        for _ in range(workers):
+            self._places.put(None)
+
+    def start(self) -> None:
+        """Begin the processes now, so that no photo waits for that."""
+        for _ in range(self._places.qsize() if _POSSIBLE else 0):
+            with contextlib.suppress(queue.Empty):
+                worker = self._places.get_nowait()
+                self._places.put(worker or self._begun())
+
+    def read(self, source: bytes | str | Path, most_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """A JPEG, PNG or WebP file, or its path, to (H, W, 3) uint8 RGB, upright.
+
+        Args:
+            source: as of `read_image`.
+            most_pixels: as of `read_image`.
+
+        Raises:
+            ImageError: as `read_image`, and where reading took too long or too much memory.
+            TypeError: as `read_image`.
+        """
+        if not _POSSIBLE:
+            return read_image(source, most_pixels)
+        if not isinstance(source, bytes):
+            source = Path(source)
+        worker = self._places.get()
+        try:
+            worker = worker if worker and worker.alive else self._begun()
+            found = worker.read(source, most_pixels)
+        except BaseException as problem:  # what it would say next is not known
+            self._end(worker)
+            worker = None
+            if isinstance(problem, EOFError | OSError):
+                worker = self._begun()
+                raise ImageError(_GAVE_UP) from None
+            raise
+        finally:
+            self._places.put(worker)
+        if isinstance(found, str):
+            raise ImageError(found)
+        return found
+
+    def close(self) -> None:
+        """End the processes. Photos that are being read are refused; later ones begin new ones."""
+        with self._lock:
+            workers = list(self._workers)
+        for worker in workers:
+            self._end(worker)
+
+    def _begun(self) -> _Worker:
+        worker = _Worker(*self._limits)
+        with self._lock:
+            self._workers.add(worker)
+        return worker
+
+    def _end(self, worker: _Worker | None) -> None:
+        if worker is not None:
+            worker.end()
+            with self._lock:
+                self._workers.discard(worker)
+
+
+class _Worker:
+    """One reading process, as seen from the other end."""
+
+    def __init__(self, seconds: float, megabytes: int) -> None:
+        self._connection, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-c", _CODE),
+                    *map(str, (_ROOT, theirs.fileno(), seconds, megabytes)),
+                ],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # nothing of a photo reaches the log
+                process_group=0,  # Ctrl-C is for the process that started it
+                env={**os.environ, **_ENVIRONMENT},
+            )
+
+    @property
+    def pid(self) -> int:
+        """The system's number of the process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there."""
+        return self._process.poll() is None
+
+    def read(self, source: bytes | Path, most_pixels: int) -> np.ndarray | str:
+        """The pixels, or the sentence that refuses them. Raises EOFError or OSError at its end."""
+        path = None if isinstance(source, bytes) else str(source.absolute())
+        self._connection.send_bytes(json.dumps({"path": path, "pixels": most_pixels}).encode())
+        if isinstance(source, bytes):
+            self._connection.send_bytes(source)
+        if not self._connection.poll(_HANG):
+            raise EOFError
+        reply = json.loads(self._connection.recv_bytes())
+        if "error" in reply:
+            return str(reply["error"])
+        shape = tuple(map(int, reply["shape"]))
+        block = recv_handle(self._connection)
+        try:
+            if os.fstat(block).st_size != math.prod(shape):
+                raise EOFError
+            pixels = mmap.mmap(block, math.prod(shape))
+        finally:
+            os.close(block)
+        return np.frombuffer(pixels, np.uint8).reshape(shape)
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        self._connection.close()
+
+
+#: One thread does all the work; and what a photo took goes back to the system, so that the next
+#: one finds the same room.
+_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "1000000",
+    "PYTHONWARNINGS": "ignore",
+}
+
+
+def serve(descriptor: int, seconds: float, megabytes: int) -> None:
+    """Read what is asked for at the other end of a connection, until that is closed."""
+    from PIL import Image
+
+    Image.init()
+    _limit_memory(megabytes)
+    connection = Connection(descriptor)
+    with contextlib.suppress(EOFError, OSError):  # the other process has ended
+        while True:
+            asked = json.loads(connection.recv_bytes())
+            source = connection.recv_bytes() if asked["path"] is None else Path(asked["path"])
+            # The system ends the process when its own time on the processor is over, in the middle
+            # of a decoder too.
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+            block = _Block()
+            try:
+                reply = {"shape": read_into(block.empty, source, asked["pixels"]).shape}
+            except ImageError as problem:
+                reply = {"error": str(problem)}
+            except MemoryError:
+                reply = {"error": _GAVE_UP}
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            del source
+            connection.send_bytes(json.dumps(reply).encode())
+            if "shape" in reply:
+                send_handle(connection, block.descriptor, None)
+            block.close()
+
+
+class _Block:
+    """Memory without a name that an array is made in."""
+
+    def __init__(self) -> None:
+        self.descriptor = -1
+
+    def empty(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """An array (H, W, 3) uint8; one a block."""
+        self.descriptor = os.memfd_create("photo")
+        os.ftruncate(self.descriptor, math.prod(shape))
+        return np.frombuffer(mmap.mmap(self.descriptor, math.prod(shape)), np.uint8).reshape(shape)
+
+    def close(self) -> None:
+        """Leave the memory to whoever else has it."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+def _limit_memory(megabytes: int) -> None:
+    """Let this process have so much more address space than it has."""
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * mmap.PAGESIZE + megabytes * 10**6
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+#: Of all of this process.
+READER = Reader()
+atexit.register(READER.close)
