@@ -1,15 +1,27 @@
 # What can be checked, and how. PYTHON=... chooses another Python.
 PYTHON ?= python
 
-.PHONY: check test audit fuzz soak
+.PHONY: check quick test held-down stress audit fuzz soak
 
 check: ## style, formats, and who imports whom
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	lint-imports
 
-test: check ## everything; takes a quarter of an hour
+quick: check ## what takes seconds; under three minutes on two processors
+	$(PYTHON) -m pytest -q -m "not slow"
+
+test: check ## everything, in random order; under twelve minutes on two processors
 	$(PYTHON) -m pytest -q
+
+held-down: ## the numerical tests with every library held to an older instruction set
+	$(PYTHON) tests/held_down.py -q -m "not slow"
+
+TIMES ?= 3
+LOOPS ?= 2
+
+stress: ## everything in random order, three times, beside two busy loops (TIMES=1 LOOPS=4)
+	$(PYTHON) tests/stress.py --times $(TIMES) --loops $(LOOPS)
 
 audit: ## known weaknesses of all installed packages; asks the package index for them
 	$(PYTHON) -m pip_audit --strict --progress-spinner off
