@@ -100,10 +100,14 @@ class Visitor:
         return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
 
     def event(self, element: str, name: str = "input") -> dict[str, Any]:
-        """The event `name` of the element, as the page's configuration has it."""
+        """The event `name` of the element, as the page's configuration has it.
+
+        Photos are given by `upload`, all other values by `input`; both are meant by `input`.
+        """
+        names = ("input", "upload") if name == "input" else (name,)
         for dependency in self.config["dependencies"]:
             for id_, trigger in dependency["targets"]:
-                if trigger == name and self._props.get(id_, {}).get("elem_id") == element:
+                if trigger in names and self._props.get(id_, {}).get("elem_id") == element:
                     return dependency
         raise LookupError(f"no event {name!r} of {element!r}")
 

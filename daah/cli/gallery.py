@@ -24,7 +24,7 @@ from daah.cli.console import (
 from daah.errors import ConfigError, DataError, GalleryError
 
 if TYPE_CHECKING:
-    from daah.gallery import Gallery
+    from daah.gallery import Entry, Gallery
     from daah.models.encoder import FaceEncoder
 
 app = application(
@@ -262,11 +262,11 @@ def list_(
     """
     with Progress() as progress, _opened(gallery, folder, progress) as opened:
         if ids:
-            found = {"entries": [dataclasses.asdict(opened.entry(id_)) for id_ in ids]}
+            found = {"entries": [_entry(opened.entry(id_)) for id_ in ids]}
         elif person is None:
             found = {"people": opened.find_people(find)}
         else:
-            found = {"entries": [dataclasses.asdict(e) for e in opened.entries(person)]}
+            found = {"entries": [_entry(e) for e in opened.entries(person)]}
             if not found["entries"]:
                 raise GalleryError(f"Nobody named {person!r} is in the gallery {opened.name}.")
         emit(_facts(opened) | found, json)
@@ -369,7 +369,11 @@ def verify(
         _opened(gallery, folder, progress, read_only=not repair, model=encoder) as opened,
     ):
         found = verify_gallery(opened, encoder, repair, progress)
-        emit(_facts(opened) | dataclasses.asdict(found) | {"ok": found.ok}, json)
+        told = {
+            name: [str(id_) for id_ in value] if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(found).items()
+        }
+        emit(_facts(opened) | told | {"ok": found.ok}, json)
     if found.strays:
         typer.echo(
             f"Left by a killed process: {found.strays}. The next command that writes to the"
@@ -401,7 +405,11 @@ def stats(
 
     with Progress() as progress, _opened(gallery, folder, progress) as opened:
         found = statistics(opened, pairs, progress)
-        emit(_facts(opened) | dataclasses.asdict(found), json)
+        near = [
+            {"a": _entry(pair.a), "b": _entry(pair.b), "distance": pair.distance}
+            for pair in found.near
+        ]
+        emit(_facts(opened) | dataclasses.asdict(found) | {"near": near}, json)
 
 
 @app.command()
@@ -451,6 +459,11 @@ def _opened(
     return Gallery.open(
         _uri(gallery), model, read_only, create=create, folder=folder, progress=progress
     )
+
+
+def _entry(entry: Entry) -> dict[str, object]:
+    """An entry for JSON; its id as a text, because numbers of some languages hold fewer digits."""
+    return dataclasses.asdict(entry) | {"id": str(entry.id)}
 
 
 def _facts(gallery: Gallery) -> dict[str, object]:

@@ -79,7 +79,8 @@ def search(
     """Find the people of a photo in a gallery.
 
     Each face gets its K nearest entries, ordered by different bits. "probability" is the chance
-    that two faces so far apart are one person when both answers are equally likely beforehand.
+    that two faces so far apart are one person when both answers are equally likely beforehand. "id"
+    is a text, because it has more digits than numbers of some languages hold.
 
     \b
     Examples:
@@ -106,7 +107,8 @@ def search(
             "threshold": retriever.threshold(result.bits),
             "seconds": {step: round(value, 4) for step, value in result.seconds.items()},
             "faces": [
-                _face(found.encoded) | {"matches": [vars(match) for match in found.matches]}
+                _face(found.encoded)
+                | {"matches": [vars(match) | {"id": str(match.id)} for match in found.matches]}
                 for found in result.faces
             ],
         },

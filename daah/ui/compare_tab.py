@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -56,8 +57,16 @@ class CompareTab:
         photos = [self.first, self.second]
         loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": self.verdict}
         for photo in photos:
-            done = photo.input(self._compare, [*photos, self.length], result, **MODEL, **loud)
+            # Not by `input`, as on the Search tab.
+            done = photo.upload(self._compare, [*photos, self.length], result, **MODEL, **loud)
             done.failure(self._failed, None, result, **QUICK)
+            photo.clear(
+                partial(self._cleared, photo),
+                None,
+                [photo, *result],
+                show_progress="hidden",
+                **MODEL,
+            )
         done = self.examples.select(self._example, self.length, [*photos, *result], **MODEL, **loud)
         done.failure(self._failed, None, result, **QUICK)
         self.length.input(self._again, [self.pair, self.length], result, **QUICK)
@@ -86,6 +95,9 @@ class CompareTab:
         except DaahError as problem:
             return self._clear(render.say(str(problem), "bad"))
         return self._drawn(pair, length)
+
+    def _cleared(self, photo: Photo) -> dict[Any, Any]:
+        return {photo: None, **self._clear(render.say(render_pair.WAITING))}
 
     def _example(
         self,

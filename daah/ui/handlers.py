@@ -314,7 +314,10 @@ def document(view: View) -> dict[str, Any]:
 
 
 def describe(encoded: EncodedFace, matches: tuple[Match, ...], bits: int) -> dict[str, Any]:
-    """One face with its matches as plain JSON values, in pixels of the upright photo."""
+    """One face with its matches as plain JSON values, in pixels of the upright photo.
+
+    Ids are texts: they have 63 bits, and a JavaScript number holds 53.
+    """
     face = encoded.face
     packed = codes.prefix(codes.pack(encoded.code.bits), bits)
     return {
@@ -324,7 +327,7 @@ def describe(encoded: EncodedFace, matches: tuple[Match, ...], bits: int) -> dic
         "code": codes.to_hex(packed),
         "matches": [
             {
-                "id": m.id,
+                "id": str(m.id),
                 "person": m.person,
                 "photo": m.photo,
                 "distance": m.distance,

@@ -298,7 +298,8 @@ def _endpoints(desk: Desk) -> None:
         Returns {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks": [[x, y], ...],
         "code": hex, "matches": [{"id", "person", "photo", "distance", "probability",
         "same_person"}]}], "seconds": {"detect", "encode", "search"}}: pixels of the upright photo,
-        faces largest first, matches nearest first. Wrong input answers with a sentence.
+        faces largest first, matches nearest first. An "id" is a text of digits, because it has more
+        of them than a number of JavaScript holds. Wrong input answers with a sentence.
         """
         try:
             data = Path(photo["path"]).read_bytes()

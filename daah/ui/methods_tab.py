@@ -76,8 +76,12 @@ class MethodsTab:
         )
         turned.failure(self._failed, None, result, **QUICK)
         known = [self.search.session, self.own]
-        given = self.photo.input(self._photo, [self.photo, *known], result, **_TURN, **loud)
+        # Not by `input`, as on the Search tab.
+        given = self.photo.upload(self._photo, [self.photo, *known], result, **_TURN, **loud)
         given.failure(self._failed, None, result, **QUICK)
+        self.photo.clear(
+            self._cleared, None, [self.photo, *result], show_progress="hidden", **_TURN
+        )
         shown = self.examples.select(self._example, known, [self.photo, *result], **_TURN, **loud)
         shown.failure(self._failed, None, result, **QUICK)
 
@@ -123,6 +127,9 @@ class MethodsTab:
             progress,
             self._asked(session),
         )
+
+    def _cleared(self) -> dict[Any, Any]:
+        return {self.photo: None, self.lineup: None, **self._words(render_methods.WAITING)}
 
     def _example(
         self,

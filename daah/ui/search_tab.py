@@ -198,8 +198,11 @@ class SearchTab:
         loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": parts.sentence}
         newest = {**QUICK, "trigger_mode": "always_last"}
 
-        found = self.photo.input(self._search, [self.photo, *known], whole, **MODEL, **loud)
+        # Not by `input`: of a photo that the server set, Gradio sends the old one once more when it
+        # is taken away.
+        found = self.photo.upload(self._search, [self.photo, *known], whole, **MODEL, **loud)
         found.failure(self._failed, None, whole, **QUICK)
+        self.photo.clear(self._cleared, None, whole, show_progress="hidden", **MODEL)
         shown = self.examples.select(self._example, known, whole, **MODEL, **loud)
         shown.failure(self._failed, None, whole, **QUICK)
         parts.match.select(self._again, known, whole, **MODEL, **loud)
@@ -260,6 +263,9 @@ class SearchTab:
             options,
             own,
         )
+
+    def _cleared(self) -> dict[Any, Any]:
+        return {self.photo: None, **self._clear(render.say(render.WAITING))}
 
     def _example(
         self,

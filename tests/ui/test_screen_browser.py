@@ -337,6 +337,34 @@ def test_compare(app: str, visit: Visit, keep: Keep) -> None:
     expect(page.locator("#pair-heatmaps img")).to_have_count(0)
 
 
+def test_the_photo_of_an_example_is_taken_away_for_good(app: str, visit: Visit) -> None:
+    """On each tab, where the example is the first thing that is asked for."""
+    page = visit(app)
+    example(page, "Glasses")
+    expect(page.locator("#matches .card b").first).to_have_text("s7")
+    page.locator("#photo").get_by_label("Remove Image").click()
+    expect(sentence(page)).to_have_text("Add a photo, or choose an example.")
+    expect(page.locator("#matches .card")).to_have_count(0)
+    expect(page.locator("#photo img")).to_have_count(0)
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#pairs button").first.click()
+    expect(page.locator("#verdict")).to_contain_text("bits differ")
+    page.locator("#photo-first").get_by_label("Remove Image").click()
+    expect(page.locator("#verdict")).to_contain_text("Add two photos")
+    expect(page.locator("#photo-second img")).to_have_count(1)
+    page.locator("#photo-first input[type=file]").set_input_files(FOLDER / "three-faces.jpg")
+    expect(page.locator("#numbers")).to_contain_text("The first photo has 3 faces")
+    page.get_by_role("tab", name="Methods").click()
+    page.locator("#methods-examples").get_by_role("button", name="Glasses").click()
+    expect(page.locator("#methods-sentence")).to_contain_text("put s7 first")
+    page.locator("#photo-methods").get_by_label("Remove Image").click()
+    expect(page.locator("#methods .method")).to_have_count(0)
+    page.get_by_role("tab", name="Search").click()
+    expect(sentence(page)).to_have_text("Add a photo, or choose an example.")
+    upload(page, FOLDER / "three-faces.jpg")
+    expect(sentence(page)).to_contain_text("3 faces found.")
+
+
 def test_live(app: str, visit: Visit, keep: Keep) -> None:
     page = visit(app)
     page.get_by_role("tab", name="Live").click()

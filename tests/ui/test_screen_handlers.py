@@ -186,6 +186,7 @@ def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, sessio
     assert set(first["matches"][0]) == {
         "id", "person", "photo", "distance", "probability", "same_person",
     }  # fmt: skip
+    assert first["matches"][0]["id"] == str(handlers.look(fake, session, OPTIONS).matches[0][0].id)
 
 
 def test_the_endpoint_answers_for_bytes_and_names_what_is_wrong(fake: FaceRetriever) -> None:
