@@ -167,7 +167,7 @@ def main(arguments: list[str]) -> int:
         print(problem, file=sys.stderr)
     if problems:
         return 1
-    if all(argument.startswith("-") for argument in arguments):
+    if not any(Path(argument.partition("::")[0]).exists() for argument in arguments):
         arguments = [*arguments, *NUMERICAL]
         os.chdir(Path(__file__).resolve().parent.parent)
     return subprocess.run([sys.executable, "-m", "pytest", *arguments], env=environment).returncode
