@@ -277,6 +277,8 @@ def _limit_memory(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-#: Of all of this process.
-READER = Reader()
+#: Of all of this process: for photos; and for pictures of the screen's own size, such as frames of
+#: a camera, which so never wait for a photo.
+READER, SMALL_READER = Reader(), Reader(1)
 atexit.register(READER.close)
+atexit.register(SMALL_READER.close)

@@ -15,7 +15,7 @@ from daah import bulk, codes
 from daah.errors import GalleryError, ImageError
 from daah.faces import principal_face
 from daah.gallery import Entry, Gallery, SessionGallery
-from daah.images import read_image
+from daah.reading import READER
 from daah.retrieval import FaceRetriever
 from daah.types import EncodedFace
 from daah.ui.desk import SHIPPED, Desk
@@ -138,7 +138,7 @@ def add_person(
         path = Path(file)
         progress(i / len(files), f"Photo {i + 1} of {len(files)}")
         try:
-            rows.append((person, path.name, _main_face(desk.retriever, read_image(path))))
+            rows.append((person, path.name, _main_face(desk.retriever, READER.read(path))))
         except ImageError as problem:
             skipped.append((path.name, str(problem)))
     gallery.add_many(rows)

@@ -14,12 +14,12 @@ import numpy as np
 from gradio.data_classes import ImageData
 
 from daah.errors import ImageError
-from daah.images import read_image
+from daah.reading import READER
 from daah.ui.refusal import Refusal
 
 
 class Photo(gr.Image):
-    """`gr.Image` whose value is (H, W, 3) uint8 RGB, upright, read through `daah.images`."""
+    """`gr.Image` whose value is (H, W, 3) uint8 RGB, upright, read through `daah.reading`."""
 
     def preprocess(self, payload: ImageData | None) -> np.ndarray | None:
         """The uploaded photo. Raises Refusal with the ImageError's sentence."""
@@ -28,7 +28,7 @@ class Photo(gr.Image):
         if not payload.path:
             raise Refusal("A photo must be uploaded as a file.", title="No photo")
         try:
-            return read_image(Path(payload.path))
+            return READER.read(Path(payload.path))
         except ImageError as problem:
             raise Refusal(str(problem), title="This photo cannot be read") from None
 

@@ -14,21 +14,18 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from daah import codes, explain
 from daah.errors import ConfigError, ImageError
 from daah.gallery import SessionGallery
-from daah.images import read_image, shrink, upright_rgb
 from daah.pipeline import aligned_face
+from daah.reading import SMALL_READER
 from daah.retrieval import FaceRetriever
 from daah.types import ALIGNED_SIZE, EncodedFace, Face, Match
 from daah.ui.session import MODEL, OFF, PAINTED, Options, Pair, Session
 
 Progress = Callable[[float, str], None]
 
-#: Longest side of a photo as it is searched; more pixels cost time and find no more faces.
-WORKING_SIDE = 1600
 #: Cells on a side of the per-bit view.
 GRID = 10
 #: Matches of one face that the endpoint gives at most.
@@ -63,23 +60,17 @@ class View:
         return self.faces[self.session.face]
 
 
-def working_photo(photo: Image.Image | np.ndarray) -> np.ndarray:
-    """What a visitor gave, as upright RGB of a size to work with. Raises ImageError."""
-    return shrink(photo if isinstance(photo, np.ndarray) else upright_rgb(photo), WORKING_SIDE)
-
-
 def search(
     retriever: FaceRetriever,
-    photo: Image.Image | np.ndarray,
+    photo: np.ndarray,
     options: Options,
     own: SessionGallery | None = None,
     progress: Progress | None = None,
 ) -> Session:
-    """Find and encode every face of a photo. A photo without a face gives a Session without any."""
-    rgb = working_photo(photo)
-    result = retriever.search(rgb, options.count, options.bits, progress, own)
+    """Find and encode a photo's faces; it is (H, W, 3) uint8. Without a face nothing is encoded."""
+    result = retriever.search(photo, options.count, options.bits, progress, own)
     encoded = tuple(found.encoded for found in result.faces)
-    session = Session(rgb, {MODEL: encoded}, result.seconds, model=options.model)
+    session = Session(photo, {MODEL: encoded}, result.seconds, model=options.model)
     return with_attention(retriever, session, options.attention)
 
 
@@ -133,7 +124,7 @@ def painted_mask(picture: str) -> np.ndarray | None:
     """
     if not picture:
         return None
-    rgb = read_image(data_uri_bytes(picture))
+    rgb = SMALL_READER.read(data_uri_bytes(picture), most_pixels=ALIGNED_SIZE**2)
     if rgb.shape[:2] != (ALIGNED_SIZE, ALIGNED_SIZE):
         raise ImageError("The painting has another size than the face; undo it and paint again.")
     mask = rgb[..., 0].astype(np.float32) / 255
@@ -282,7 +273,7 @@ def pair(
     chosen, counts = [], []
     for i, (photo, name) in enumerate(((first, "first"), (second, "second"))):
         progress(0.4 * i, "Finding faces")
-        found = retriever.detect(working_photo(photo))
+        found = retriever.detect(photo)
         if not found:
             raise ImageError(f"No face found in the {name} photo. Try a larger, front-facing face.")
         chosen.append(found[0])
@@ -339,16 +330,13 @@ def describe(encoded: EncodedFace, matches: tuple[Match, ...], bits: int) -> dic
     }
 
 
-def search_file(retriever: FaceRetriever, data: bytes, k: int, bits: int) -> dict[str, Any]:
-    """The `/search` endpoint on the bytes of a photo. Raises ImageError and ConfigError.
-
-    Coordinates are pixels of the upright photo as it was sent.
-    """
+def search_photo(retriever: FaceRetriever, photo: np.ndarray, k: int, bits: int) -> dict[str, Any]:
+    """The `/search` endpoint on a photo (H, W, 3) uint8, upright. Raises ConfigError."""
     if not isinstance(k, int) or not 1 <= k <= MOST_MATCHES:
         raise ConfigError(f"k: expected 1 to {MOST_MATCHES} matches, got {k}.")
     if not isinstance(bits, int):
         raise ConfigError(f"bits: expected a whole number, got {bits}.")
-    result = retriever.search(read_image(data), k=k, bits=bits)
+    result = retriever.search(photo, k=k, bits=bits)
     return {
         "faces": [describe(found.encoded, found.matches, bits) for found in result.faces],
         "seconds": {step: round(s, 4) for step, s in result.seconds.items()},

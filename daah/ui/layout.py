@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -11,7 +12,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import anyio
 import gradio as gr
+import numpy as np
 from gradio import FileData
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
@@ -19,6 +22,7 @@ from starlette.requests import ClientDisconnect
 from daah.errors import DaahError
 from daah.gallery import SessionGallery
 from daah.paths import PATHS
+from daah.reading import READER, SMALL_READER
 from daah.retrieval import FaceRetriever
 from daah.ui import handlers
 from daah.ui.about_tab import AboutTab
@@ -32,7 +36,7 @@ from daah.ui.guard import NEVER, Gate, Guard, as_offered, full, refuse_addresses
 from daah.ui.landing import load_landing
 from daah.ui.live_tab import LiveTab
 from daah.ui.methods_tab import MethodsTab
-from daah.ui.parts import QUICK, part, static
+from daah.ui.parts import AT_ONCE, QUICK, part, static
 from daah.ui.quality_tab import QualityTab
 from daah.ui.refusal import Refusal
 from daah.ui.search_tab import SearchTab
@@ -58,6 +62,7 @@ class App(gr.Blocks):
     def __init__(self, settings: Settings, figures: Figures | None = None) -> None:
         self.settings = settings
         self._routes = [figures.route()] if figures else []
+        self._turns = {kind: asyncio.Semaphore(1) for kind in ("model", "methods")}
         super().__init__(
             title=TITLE,
             analytics_enabled=False,  # nothing is sent anywhere at run time
@@ -103,7 +108,17 @@ class App(gr.Blocks):
             raise Refusal(str(problem.message)) from None
         except (TypeError, ValueError, LookupError, AttributeError, RecursionError, OSError):
             raise Refusal(NEVER) from None
+        if block_fn.api_name == ENDPOINT:
+            values[0] = await anyio.to_thread.run_sync(_uploaded, values[0], limiter=self.limiter)
         return as_offered(block_fn.inputs, values)
+
+    async def call_function(self, block_fn: Any, *args: Any, **more: Any) -> dict[str, Any]:
+        """Gradio's own, when it is the event's turn among those of its kind.
+
+        Photos were read by then (`preprocess_data`): one that takes long keeps nobody waiting.
+        """
+        async with self._turns.get(block_fn.concurrency_id, contextlib.nullcontext()):
+            return await super().call_function(block_fn, *args, **more)
 
     async def process_api(self, *args: Any, event_data: Any = None, **more: Any) -> dict[str, Any]:
         """Gradio's own, after what came with the event was made a dictionary.
@@ -130,6 +145,8 @@ class App(gr.Blocks):
 
     def launch(self, **overrides: Any) -> Any:
         """`gr.Blocks.launch` with the project's settings; what is given here goes before them."""
+        READER.start()
+        SMALL_READER.start()
         return super().launch(**{**self.launch_settings(), **overrides})
 
     def launch_settings(self) -> dict[str, Any]:
@@ -292,7 +309,7 @@ def _endpoints(desk: Desk) -> None:
     def search(photo: FileData, k: int = 8, bits: int = 128) -> dict[str, Any]:
         """Find the faces of a photo and their nearest gallery entries.
 
-        photo: a JPEG, PNG or WebP file of at most 10 MB. k: matches a face, 1 to 100. bits: code
+        photo: a JPEG, PNG or WebP file of at most 10 MiB. k: matches a face, 1 to 100. bits: code
         length, one of 16, 24, 32, 48, 64, 96, 128.
 
         Returns {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks": [[x, y], ...],
@@ -301,12 +318,19 @@ def _endpoints(desk: Desk) -> None:
         faces largest first, matches nearest first. An "id" is a text of digits, because it has more
         of them than a number of JavaScript holds. Wrong input answers with a sentence.
         """
-        try:
-            data = Path(photo["path"]).read_bytes()
-            return handlers.search_file(desk.retriever, data, k, bits)
+        try:  # what comes in is the photo, read
+            return handlers.search_photo(desk.retriever, photo, k, bits)
         except DaahError as problem:
             raise Refusal(str(problem)) from None
-        except (KeyError, TypeError, OSError):
-            raise Refusal("photo: expected an uploaded file.") from None
 
-    gr.api(search, api_name=ENDPOINT, concurrency_id="model", concurrency_limit=1)
+    gr.api(search, api_name=ENDPOINT, concurrency_id="model", concurrency_limit=AT_ONCE)
+
+
+def _uploaded(photo: Any) -> np.ndarray:
+    """The endpoint's photo. Raises Refusal."""
+    try:
+        return READER.read(Path(photo["path"]))
+    except DaahError as problem:
+        raise Refusal(str(problem)) from None
+    except (KeyError, TypeError):
+        raise Refusal("photo: expected an uploaded file.") from None

@@ -13,13 +13,16 @@ from PIL import Image
 
 from daah import explain
 from daah.errors import DaahError
-from daah.images import read_image, shrink
+from daah.images import shrink
+from daah.reading import SMALL_READER
 from daah.types import EncodedFace
 from daah.ui.desk import Desk
 from daah.ui.handlers import data_uri_bytes
 
 #: Longest side of a frame, as the page sends it; what is larger is reduced.
 FRAME_SIDE = 640
+#: Pixels of a frame at most, so that reading one never takes long.
+FRAME_PIXELS = 4 * FRAME_SIDE**2
 #: Share of the frame's longer side that a face must have at least: nobody sits further away, and
 #: looking for smaller faces would cost most of the time.
 SMALLEST = 0.1
@@ -47,7 +50,8 @@ class Live:
             return {"busy": True}
         try:
             started = time.perf_counter()
-            rgb = shrink(read_image(data_uri_bytes(picture)), FRAME_SIDE)
+            rgb = SMALL_READER.read(data_uri_bytes(picture), FRAME_PIXELS)
+            rgb = shrink(rgb, FRAME_SIDE)
             faces = self._faces(rgb)
             spent = 1000 * (time.perf_counter() - started)
             height, width = rgb.shape[:2]

@@ -14,7 +14,6 @@ from daah.retrieval import FaceRetriever
 from daah.side_by_side import MethodResult
 from daah.types import EncodedFace, Face
 from daah.ui.desk import SHIPPED, Desk
-from daah.ui.handlers import working_photo
 from daah.ui.session import Expires
 
 Progress = Callable[[float, str], None]
@@ -66,7 +65,7 @@ class Lineup(Expires):
 def line_up_photo(desk: Desk, photo: np.ndarray, own: SessionGallery, progress: Progress) -> Lineup:
     """The largest face of a photo (H, W, 3) uint8 by every method. Raises DaahError."""
     progress(0.0, "Finding faces")
-    faces = desk.retriever.detect(working_photo(photo))
+    faces = desk.retriever.detect(photo)
     if not faces:
         raise ImageError("No face found. Try a larger, front-facing face.")
     return line_up(desk, faces[0], len(faces), own, progress)

@@ -17,7 +17,7 @@ from daah.ui.desk import Desk
 from daah.ui.examples import EXAMPLES
 from daah.ui.guard import whole
 from daah.ui.methods import Lineup
-from daah.ui.parts import QUICK, part
+from daah.ui.parts import AT_ONCE, QUICK, part
 from daah.ui.search_tab import SearchTab
 from daah.ui.session import MODEL as ON
 from daah.ui.session import Session
@@ -25,7 +25,7 @@ from daah.ui.session import Session
 #: Encoding a whole gallery must not keep searches waiting, so it does not take their turn.
 _TURN: dict[str, Any] = {
     "concurrency_id": "methods",
-    "concurrency_limit": 1,
+    "concurrency_limit": AT_ONCE,
     "trigger_mode": "multiple",
     "api_visibility": "private",
 }

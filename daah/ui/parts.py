@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from daah.reading import READERS
+
 STATIC = Path(__file__).parent / "static"
 
 #: How every event is set up unless it says otherwise: hidden from the API, answered at once and
@@ -18,10 +20,14 @@ QUICK: dict[str, Any] = {
     "api_visibility": "private",
 }
 
+#: Events of one kind that are worked on at a time: one has its turn (`layout.App.call_function`),
+#: and the photos of others are read meanwhile.
+AT_ONCE = 1 + READERS
+
 #: Events that run the network: one after another, so that two visitors take turns.
 MODEL: dict[str, Any] = {
     "concurrency_id": "model",
-    "concurrency_limit": 1,
+    "concurrency_limit": AT_ONCE,
     "trigger_mode": "multiple",  # what is asked for meanwhile waits its turn, and is not lost
     "api_visibility": "private",
 }

@@ -23,6 +23,7 @@ from daah.retrieval import FaceRetriever
 from daah.ui.about_tab import DOCS
 from daah.ui.examples import FOLDER
 from daah.ui.layout import App, build_app
+from daah.ui.parts import AT_ONCE
 from daah.ui.settings import Settings
 
 THREE = FOLDER / "three-faces.jpg"
@@ -216,8 +217,9 @@ def test_a_full_queue_says_so(
     Image.fromarray(photo((PEOPLE["red"], 300))).save(path)
     jobs = [client.submit(handle_file(str(path)), api_name="/search")]
     try:
-        assert entered.wait(HANG)  # one at work; of the others one waits, the rest are refused
-        jobs += [client.submit(handle_file(str(path)), api_name="/search") for _ in range(3)]
+        assert entered.wait(HANG)  # one at work, some read; one waits, the rest are refused
+        more = AT_ONCE - 1 + 3
+        jobs += [client.submit(handle_file(str(path)), api_name="/search") for _ in range(more)]
         assert eventually(lambda: sum(job.done() for job in jobs) == 2)
     finally:
         leave.set()

@@ -9,7 +9,6 @@ import fake_retriever
 import numpy as np
 import pytest
 from fake_retriever import PEOPLE, photo
-from PIL import Image
 
 from daah import codes
 from daah.errors import ConfigError, GalleryError, ImageError
@@ -189,31 +188,19 @@ def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, sessio
     assert first["matches"][0]["id"] == str(handlers.look(fake, session, OPTIONS).matches[0][0].id)
 
 
-def test_the_endpoint_answers_for_bytes_and_names_what_is_wrong(fake: FaceRetriever) -> None:
-    data = handlers.data_uri_bytes(data_uri(photo((RED, 300)), 95))
-    made = handlers.search_file(fake, data, 3, 128)
+def test_the_endpoint_answers_and_names_what_is_wrong(fake: FaceRetriever) -> None:
+    made = handlers.search_photo(fake, photo((RED, 300)), 3, 128)
     assert len(made["faces"][0]["matches"]) == 3
     assert set(made["seconds"]) == {"detect", "encode", "search"}
     with pytest.raises(ConfigError, match="1 to 100"):
-        handlers.search_file(fake, data, 0, 128)
+        handlers.search_photo(fake, photo((RED, 300)), 0, 128)
     with pytest.raises(ConfigError, match="16, 24"):
-        handlers.search_file(fake, data, 3, 20)
-    with pytest.raises(ImageError):
-        handlers.search_file(fake, b"no photo", 3, 128)
+        handlers.search_photo(fake, photo((RED, 300)), 3, 20)
 
 
 def test_a_session_expires(session: Session) -> None:
     assert not session.expired(600)
     assert replace(session, born=time.monotonic() - 601).expired(600)
-
-
-def test_a_pillow_image_is_turned_upright(fake: FaceRetriever) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    picture = Image.fromarray(photo((RED, 300), (GREEN, 80)))
-    picture._exif = exif
-    picture.getexif = lambda: exif
-    assert handlers.working_photo(picture).shape == (800, 400, 3)
 
 
 def test_a_pair_is_compared_by_its_largest_faces(fake: FaceRetriever) -> None:
