@@ -236,7 +236,7 @@ def build_app(
             with gr.Tab("Compare", id="compare"):
                 CompareTab(desk)
             with gr.Tab("Live", id="live"):
-                LiveTab(desk)
+                LiveTab(desk, own)
             with gr.Tab("Gallery", id="gallery") as gallery_tab:
                 gallery = GalleryTab(desk, own, search, tabs)
             with gr.Tab("Methods", id="methods") as methods_tab:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from daah import explain
 from daah.errors import DaahError
+from daah.gallery import SessionGallery
 from daah.images import shrink
 from daah.reading import SMALL_READER
 from daah.types import EncodedFace
@@ -39,8 +40,8 @@ class Live:
         self.desk = desk
         self._places = threading.Semaphore(desk.settings.live_workers)
 
-    def frame(self, picture: str) -> dict[str, Any]:
-        """What is on a frame given as a data URI.
+    def frame(self, picture: str, own: SessionGallery | None = None) -> dict[str, Any]:
+        """What is on a frame given as a data URI, with the people whom its visitor added.
 
         Returns {"busy": True} when no place is free, {"error": sentence} for a bad frame, or
         {"faces": [{"box", "matrix", "heat", "label", "name", "same"}], "width", "height",
@@ -52,7 +53,7 @@ class Live:
             started = time.perf_counter()
             rgb = SMALL_READER.read(data_uri_bytes(picture), FRAME_PIXELS)
             rgb = shrink(rgb, FRAME_SIDE)
-            faces = self._faces(rgb)
+            faces = self._faces(rgb, own)
             spent = 1000 * (time.perf_counter() - started)
             height, width = rgb.shape[:2]
             return {"faces": faces, "width": width, "height": height, "milliseconds": round(spent)}
@@ -61,14 +62,14 @@ class Live:
         finally:
             self._places.release()
 
-    def _faces(self, rgb: np.ndarray) -> list[dict[str, Any]]:
+    def _faces(self, rgb: np.ndarray, own: SessionGallery | None) -> list[dict[str, Any]]:
         retriever = self.desk.retriever
         smallest = SMALLEST * max(rgb.shape[:2])
         found = retriever.detector.detect(rgb, min_face=smallest)[:MOST_FACES]
         bits = retriever.bits
         drawn = []
         for encoded in retriever.encode(found):
-            matches = retriever.match(encoded, 1, bits)
+            matches = retriever.match(encoded, 1, bits, own)
             best = matches[0] if matches else None
             same = bool(best and best.same_person)
             name = label = "nobody in the gallery"

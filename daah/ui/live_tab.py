@@ -9,20 +9,24 @@ import gradio as gr
 from daah.ui.desk import Desk
 from daah.ui.live import Live
 from daah.ui.parts import static
+from daah.ui.visits import current
 
 
 class LiveTab:
     """Builds the tab inside the current Blocks.
 
     Frames go to a server function of the part and not through the queue: Live never waits for a
-    visitor's search, and no search ever waits behind a row of frames.
+    visitor's search, and no search ever waits behind a row of frames. own: the State with the
+    visitor's own SessionGallery.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, own: gr.State) -> None:
         live = Live(desk)
 
         def frame(picture: str) -> dict[str, Any]:
-            return live.frame(picture)
+            visit = current()
+            added = visit.state_data.get(own._id) if visit else None
+            return live.frame(picture, added)
 
         seconds = desk.settings.live_seconds
         gr.HTML(

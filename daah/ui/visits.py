@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.context import LocalContext
 from gradio.state_holder import SessionState, StateHolder
 
 #: Makes what is left of a value that is dropped.
@@ -77,6 +79,7 @@ class Visit(SessionState):
     def __init__(self, blocks: gr.Blocks, changed: Callable[[Visit, int], None]) -> None:
         # Not Gradio's own, which describes every component of the page anew for each session.
         self.blocks_config = copy(blocks.default_config)
+        self.blocks_config.visit = weakref.ref(self)
         self.config_values: dict[int, dict[str, Any]] = {}
         self.state_data: dict[int, Any] = {}
         self._state_ttl: dict[int, tuple[int, datetime.datetime]] = {}
@@ -116,8 +119,17 @@ class Visit(SessionState):
         """Nothing of the page is kept."""
 
 
+def current() -> Visit | None:
+    """The session for which a function of a component is called; None outside of one."""
+    config = LocalContext.blocks_config.get(None)
+    held = getattr(config, "visit", None)
+    return held() if held is not None else None
+
+
 class Visits(StateHolder):
     """All sessions, bounded in bytes: what was used least recently is dropped first.
+
+    Of too many sessions those go first that hold nothing: whoever invents names pushes out none.
 
     most_each, most: bytes that the States of one session and of all of them may have. emptied:
     what is left of a value that is dropped. last: whether a value goes only when no other is left.
@@ -146,6 +158,18 @@ class Visits(StateHolder):
         if session_id not in self.session_data:
             self.session_data[session_id] = Visit(self.blocks, self._bound)
         return super().__getitem__(session_id)
+
+    def update(self, session_id: str) -> None:
+        """A session is used; where there are too many, another one goes."""
+        with self.lock:
+            if session_id in self.session_data:
+                self.session_data.move_to_end(session_id)
+            while len(self.session_data) > self.capacity:
+                others = [(n, v) for n, v in self.session_data.items() if n != session_id]
+                empty = (name for name, visit in others if not any(visit.weights.values()))
+                gone = next(empty, others[0][0])
+                self.session_data.pop(gone)
+                self.time_last_used.pop(gone, None)
 
     def delete_state(self, session_id: str, expired_only: bool = False) -> None:
         """As Gradio's own."""

@@ -6,7 +6,9 @@ queue are in `tests/ui/test_screen_api.py`.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
 import json
 import os
 import random
@@ -16,7 +18,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fake_retriever
 import pytest
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from waiting import HANG
@@ -467,6 +471,31 @@ def test_only_frames_reach_the_server_function(visitor: Visitor) -> None:
         Content_Type="multipart/form-data; boundary=x",
     )
     assert reply.status == 415
+
+
+def test_live_knows_whom_its_own_visitor_added_and_nobody_elses(public: str) -> None:
+    mine, other = Visitor(public), Visitor(public)
+    buffer = io.BytesIO()
+    Image.fromarray(fake_retriever.photo(((210, 200, 10), 300))).save(buffer, "PNG")
+    upload = mine.photo("a.png", buffer.getvalue())
+    added = mine.send("own-add", "click", {"own-name": "Zoe", "own-photo": upload})
+    assert "is added" in added.values["own-done"]
+    live = next(c["id"] for c in mine.config["components"] if c["props"].get("elem_id") == "live")
+    frame = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+    def seen(visitor: Visitor) -> str:
+        body = {"data": frame, "fn_name": "frame", "component_id": live}
+        body["session_hash"] = visitor.session
+        reply = visitor.post("/gradio_api/component_server", body)
+        (face,) = json.loads(reply.body)["faces"]
+        return face["name"]
+
+    for _ in range(2):
+        assert seen(mine) == "Zoe"
+        assert seen(other) != "Zoe"
+        assert seen(Visitor(public)) != "Zoe"
+    mine.send("own-people", "select", event_data={"name": "Zoe"})
+    assert seen(mine) != "Zoe"
 
 
 # ---------------------------------------------------------------------------- origins and sessions

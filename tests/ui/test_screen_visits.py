@@ -115,6 +115,21 @@ def test_hundreds_of_sessions_stay_within_the_limit(page: SimpleNamespace) -> No
     assert len(made.session_data) == 300
 
 
+def test_invented_sessions_push_out_no_results(page: SimpleNamespace) -> None:
+    made = visits(page)
+    made.capacity = 10
+    for number in range(5):
+        made[f"visitor{number}"][page.result._id] = pixels(1)
+    for number in range(200):
+        made[f"invented{number}"][page.result._id] = None
+    assert [f"visitor{number}" in made for number in range(5)] == [True] * 5
+    assert len(made.session_data) == 10
+    assert "invented199" in made
+    for number in range(5, 15):
+        made[f"visitor{number}"][page.result._id] = pixels(1)
+    assert list(made.session_data) == [f"visitor{number}" for number in range(5, 15)]
+
+
 def test_what_all_begin_with_weighs_nothing(page: SimpleNamespace) -> None:
     page.blocks.blocks[page.example._id].value = {"picture": page.common}
     made = visits(page)
