@@ -66,7 +66,7 @@ def compare(
     ),
     work: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Finished jobs, to go on with. Default: OUT/work."),
+        typer.Option(metavar="DIR", help="Finished jobs, for resuming. Default: OUT/work."),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="All methods on ORL, few epochs, in minutes.")
@@ -98,8 +98,8 @@ def compare(
 ) -> None:
     """Compare every hashing method of the paper's list under one budget (protocol 2).
 
-    Writes compare.json, compare.md and curves to --out after every finished job. A stopped
-    comparison goes on when the same command is given again.
+    Writes compare.json, compare.md and curves to --out after every finished job.
+    Resumable: the same command continues where the last one stopped.
 
     \b
     Examples:
@@ -182,5 +182,5 @@ def compare_models(
 
 
 def _command() -> str:
-    """The command as it was given, without where this package lies."""
+    """The command as it was given, without the folder of this package."""
     return shlex.join(["python", "-m", "daah", *sys.argv[1:]])

@@ -40,7 +40,7 @@ FacesFolder = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Where the faces of a gallery on a server lie. Default: gallery/COLLECTION.",
+        help="Folder of the faces of a gallery on a server. Default: gallery/COLLECTION.",
     ),
 ]
 

@@ -116,7 +116,7 @@ def add(
 ) -> None:
     """Enrol photos, from one to any number; a gallery is made in a folder that is new or empty.
 
-    Photos that are in the gallery already are passed over, so a stopped run goes on where it was.
+    Imports are resumable: photos that are in the gallery already are passed over.
     Memory does not grow with the number of photos. Under `accelerate launch` each process takes
     its share: several processes need a gallery on a server, and a folder of faces that they all
     can write to. Each names its own refusals, the first in FILE, the others in FILE.1 and so on.
@@ -246,7 +246,7 @@ def list_(
         typer.Option("--id", metavar="ID", min=0, help="List this entry instead; may be repeated."),
     ] = None,
     find: Annotated[
-        str, typer.Option(metavar="TEXT", help="Only people in whose name this stands.")
+        str, typer.Option(metavar="TEXT", help="Only people whose name contains this.")
     ] = "",
     folder: FacesFolder = None,
     json: JsonFile = None,

@@ -36,7 +36,7 @@ def prepare(
 ) -> None:
     """Find, align and save the face of every photo of a tree.
 
-    A stopped run goes on where it was; photos that were dealt with are not read again. Photos
+    Resumable: photos that were processed are not read again. Photos
     without a face, or that cannot be read, are reported with the reason.
 
     \b

@@ -1,4 +1,4 @@
-"""Filling a gallery from a collection of labelled photos, so that a stopped build can go on."""
+"""Filling a gallery from a collection of labelled photos, resumable."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def build(
 
     source: "orl" (photos 1 to 8 of each person), "lfw", or a folder with a folder of photos for
         each person, of which the principal face is taken.
-    Until the end the gallery says that it is incomplete; the same call then goes on where the
-    stopped one was. Raises DataError for a source that is not there, GalleryError for a gallery of
-    another source.
+    Resumable: until the end the gallery says that it is incomplete, and calling again continues
+    where the last call stopped. Raises DataError for a source that is not there, GalleryError for a
+    gallery of another source.
     """
     started = time.perf_counter()
     name, credit = _identity(source)

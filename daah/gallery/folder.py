@@ -249,7 +249,7 @@ class Gallery:
         return self.store.people()
 
     def find_people(self, text: str) -> dict[str, int]:
-        """Entries of each person in whose name `text` stands; case and accents do not matter."""
+        """Entries of each person whose name contains `text`; case and accents are ignored."""
         wanted = plain(text)
         return {name: count for name, count in self.people().items() if wanted in plain(name)}
 
@@ -263,7 +263,7 @@ class Gallery:
         return drawn if drawn and drawn.fingerprint == self.provenance.fingerprint else None
 
     def draw_map(self) -> Projection:
-        """Draw the map of the gallery's codes anew, and keep it unless the gallery is read-only.
+        """Draw the map of the gallery's codes again, and keep it unless the gallery is read-only.
 
         Takes about two seconds for a few hundred entries, and half a minute for the largest map.
         """

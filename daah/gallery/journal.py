@@ -1,7 +1,7 @@
 """What a gallery is about to write or delete, so that a kill in between leaves nothing behind.
 
 A row is written after its face and deleted after it. A process that is killed in between leaves
-faces without a row, or rows without a face. The ids stand in a file of the gallery's folder from
+faces without a row, or rows without a face. The ids are in a file of the gallery's folder from
 before the first face is touched until the last row is done; whoever opens the gallery for writing
 next finds the file and finishes the work. Galleries on a server, which several processes write to
 at once, have none: `verify --repair` does it there.

@@ -1,4 +1,4 @@
-"""Where the parts of a gallery lie: its folder, its codes there or on a server."""
+"""Where the parts of a gallery are: its folder, its codes there or on a server."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _may_be_there(name: str) -> bool:
 
 
 def delete_codes(home: Path, name: str) -> None:
-    """Delete a SQLite file with what stands beside it under its name (journal, cache)."""
+    """Delete a SQLite file with what is beside it under its name (journal, cache)."""
     for path in home.glob(f"{name}*"):
         path.unlink(missing_ok=True)
 

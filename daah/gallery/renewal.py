@@ -1,4 +1,4 @@
-"""A gallery's codes made anew by another model, from the faces that lie there."""
+"""A gallery's codes made again by another model, from its aligned faces."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def renew(uri: str | Path, encoder: FaceEncoder, progress: Progress | None = Non
     provenance_file.check_alignment(home, old)
     if places.is_server(old.codes):
         raise GalleryError(
-            f"The gallery {home.name} lies on a server; copy it to a new collection instead."
+            f"The gallery {home.name} is on a server; copy it to a new collection instead."
         )
     new = dataclasses.replace(
         places.provenance_at(str(home), encoder, old.source, old.credit),

@@ -25,7 +25,7 @@ class Thumbnails:
         self.root = root
 
     def path(self, id: int) -> Path:
-        """Where the face of `id` (>= 0) lies, whether or not there is one."""
+        """The path of the face of `id` (>= 0), whether or not there is one."""
         if id < 0:
             raise GalleryError(f"There is no gallery entry {id}.")
         return self.root / f"{id % 256:02x}" / f"{id}.png"

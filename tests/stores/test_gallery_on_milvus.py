@@ -85,7 +85,7 @@ def test_another_model_is_refused(
         Gallery.open(uri, FakeEncoder(1), folder=pair[1].folder)
     with pytest.raises(GalleryError):  # also without the folder that says so
         Gallery.open(uri, FakeEncoder(1), folder=tmp_path / "new")
-    with pytest.raises(GalleryError, match="lies on a server"):
+    with pytest.raises(GalleryError, match="is on a server"):
         renew(pair[1].folder, FakeEncoder(1))
 
 
