@@ -5,6 +5,7 @@ from __future__ import annotations
 from surroundings import LEFT
 
 # isort: split
+import functools
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
+import typer.testing
 from fakes import FakeEncoder
 from waiting import PATIENCE
 
@@ -46,9 +48,15 @@ ARGUMENTS = (
     "--use-fake-device-for-media-stream",
 )
 
+#: Marks and fixtures of what takes long to start or to make.
+LONG = {"browser", "milvus", "milvus_server", "orl_build", "process"}
+
 # How long an example takes says something about the machine, and nothing about the program.
 hypothesis.settings.register_profile("daah", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("daah")
+
+# Typer builds all commands anew for each call, which takes longer than most calls do.
+typer.testing._get_command = functools.cache(typer.main.get_command)
 
 
 def pytest_unconfigure() -> None:
@@ -61,6 +69,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("DAAH_NO_SKIPS") and reporter and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs something that takes long to make is slow."""
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        if LONG & (marks | set(getattr(item, "fixturenames", ()))):
+            item.add_marker("slow")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

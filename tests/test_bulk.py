@@ -103,6 +103,7 @@ def test_a_stopped_run_goes_on(
     assert (report.added, report.present) == (9 - before, before)
 
 
+@pytest.mark.slow
 def test_a_manifest_with_broken_files_survives_three_kills(tmp_path: Path) -> None:
     """The manifest of benchmarks/bulk.py, at a size for every day; what is done is written."""
     broken = enrolling.write_manifest(tmp_path, 400, real=False)
@@ -155,6 +156,7 @@ def test_a_face_waits_a_second_at_most_and_a_batch_is_never_larger_than_said(
     assert written == [4, 4, 1]
 
 
+@pytest.mark.slow
 def test_worker_processes_give_the_same_gallery(
     gallery: Gallery, tree: Path, tmp_path: Path, fake_encoder: FakeEncoder
 ) -> None:
@@ -284,6 +286,7 @@ def test_a_dying_worker_is_a_named_error(
     assert gallery.count() == 0
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_photos(tmp_path: Path) -> None:
     """Forty thousand lines, all refused, cost no more memory than four thousand."""
     script = textwrap.dedent(

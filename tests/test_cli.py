@@ -405,6 +405,7 @@ def test_help_answers_without_loading_the_network() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_the_module_runs_for_real(portrait: str) -> None:
     """The shipped model in a process of its own, without anything replaced."""
     done = subprocess.run(

@@ -10,6 +10,7 @@ import pytest
 from held_down import LEVELS, Level
 
 
+@pytest.mark.slow
 def test_an_environment_that_holds_nothing_down_is_found_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,7 @@ def test_the_environment_goes_before_both(around: str, tmp_path: Path) -> None:
     assert found.gallery == tmp_path / "all" / "orl"
 
 
+@pytest.mark.slow
 def test_an_installed_package_names_what_is_missing_and_writes_beside_nothing(
     tmp_path: Path,
 ) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -149,13 +148,19 @@ def test_worker_processes_do_the_same(tmp_path: Path, orl_photos: list) -> None:
 
 
 _RUN = """
-import sys
+import os, signal, sys
 from pathlib import Path
 from daah.preparation import prepare
-prepare(*map(Path, sys.argv[1:]), workers=0, progress=lambda *call: print(*call, flush=True))
+
+def kill(done, total, text):
+    if done >= 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+prepare(*map(Path, sys.argv[1:]), workers=0, progress=kill)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_gone_on_with(tmp_path: Path, orl_photos: list) -> None:
     root, faces = tmp_path / "photos", tmp_path / "faces"
     for photo in orl_photos[:30]:
@@ -163,15 +168,8 @@ def test_a_killed_run_is_gone_on_with(tmp_path: Path, orl_photos: list) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded(photo.rgb, "PNG"))
     command = [sys.executable, "-c", _RUN, str(root), str(faces)]
-    run = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, cwd=Path(preparation.__file__).parents[1]
-    )
-    for line in run.stdout:
-        if int(line.split()[0]) >= 7:
-            os.kill(run.pid, signal.SIGKILL)
-            break
-    run.wait()
-    run.stdout.close()
+    run = subprocess.run(command, cwd=Path(preparation.__file__).parents[1])
+    assert run.returncode == -signal.SIGKILL
     saved = [path for path in faces.rglob("*.jpg") if not path.name.startswith(".")]
     assert 7 <= len(saved) < 30
     for path in saved:

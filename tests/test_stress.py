@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 import stress
 from waiting import eventually
 
@@ -34,6 +35,7 @@ def test_loops_end_with_the_block() -> None:
     assert not loops()
 
 
+@pytest.mark.slow
 def test_each_run_has_its_seed_and_a_failure_is_told(tmp_path: Path) -> None:
     (tmp_path / "test_inner.py").write_text(INNER)
     result = subprocess.run(

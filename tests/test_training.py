@@ -104,6 +104,7 @@ def test_a_folder_with_a_run_is_neither_overwritten_nor_imagined(run, faces, tmp
         train_paper([faces], tmp_path / "x", SMALL, TrainingConfig(1), minimum=20)
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_from_the_command_line(faces: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
     command = [
@@ -125,6 +126,7 @@ def test_a_killed_run_resumes_from_the_command_line(faces: Path, tmp_path: Path)
         assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(done + 1))
 
 
+@pytest.mark.slow
 def test_the_demo_recipe_trains_resumes_and_ships_a_nested_code(faces, tmp_path: Path) -> None:
     torch.manual_seed(0)
     save_trunk(DlibTrunk(), torch.randn(EMBEDDING, 256) / 16, tmp_path / "trunk.safetensors")
@@ -198,6 +200,7 @@ def test_the_average_of_weights_starts_fast_and_then_lags() -> None:
     assert WeightAverage(source, 0.0).model is source
 
 
+@pytest.mark.slow
 def test_gradients_are_averaged_over_two_processes(faces: Path, tmp_path: Path) -> None:
     """`accelerate launch` on two processes writes one run, from both processes' gradients."""
     out = tmp_path / "two"

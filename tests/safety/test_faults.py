@@ -184,6 +184,7 @@ def test_a_gallery_that_goes_away_while_it_is_searched(tmp_path: Path, red: byte
         assert everywhere() == [""] * 6
 
 
+@pytest.mark.slow
 def test_a_full_disk(tmp_path: Path) -> None:
     """Where no file can grow beyond 100 kB, a photo is refused with a word, until there is room."""
     fake_retriever.retriever(tmp_path / "g").gallery.close()

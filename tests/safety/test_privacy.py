@@ -171,6 +171,7 @@ def test_a_thousand_sessions_leave_memory_flat(process: Process) -> None:
     assert eventually(lambda: server.num_fds() < files + 60), server.num_fds()
 
 
+@pytest.mark.slow
 def test_a_kill_is_made_up_for_at_the_next_start_and_a_stop_deletes(
     tmp_path: Path, gallery: Path
 ) -> None:

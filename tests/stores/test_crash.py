@@ -35,6 +35,7 @@ def run(*arguments: object, **options: object) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
     done = run(HERE / "crash_child.py", "sqlite", tmp_path, 100, 1)
     assert done.returncode == 0, done.stdout + done.stderr
