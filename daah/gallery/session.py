@@ -14,7 +14,7 @@ from daah.gallery.names import checked_name, entry_id
 from daah.stores.base import Meta
 from daah.types import Code, EncodedFace
 
-#: Faces that one visitor may add: about 70 KB each.
+#: Faces that one visitor may add unless somebody says otherwise: about 70 KB each.
 MOST_ENTRIES = 50
 
 
@@ -37,16 +37,29 @@ class SessionGallery:
     rows: tuple[_Row, ...] = ()
     born: float = field(default_factory=time.monotonic)
 
-    def add(self, person: str, photo: str, encoded: EncodedFace) -> SessionGallery:
+    def add(
+        self, person: str, photo: str, encoded: EncodedFace, most: int = MOST_ENTRIES
+    ) -> SessionGallery:
         """With one more face; the same person and photo again replaces the entry.
 
-        Raises ConfigError for a name that cannot be kept, or when MOST_ENTRIES are there.
+        Args:
+            person: Name of the person.
+            photo: Name of the photo.
+            encoded: The face, with its code.
+            most: Faces that may be there then.
+
+        Returns:
+            Another SessionGallery.
+
+        Raises:
+            ConfigError: For a name that cannot be kept, or when `most` faces are there already.
         """
         meta = Meta(checked_name("person", person), checked_name("photo", photo), time.time())
         id_ = -1 - entry_id(meta.person, meta.photo)
         kept = tuple(row for row in self.rows if row.id != id_)
-        if len(kept) >= MOST_ENTRIES:
-            raise ConfigError(f"At most {MOST_ENTRIES} faces can be added in one visit.")
+        if len(kept) >= most:
+            faces = f"{most} face{'s' if most != 1 else ''}"
+            raise ConfigError(f"At most {faces} can be added in one visit. Remove one first.")
         return SessionGallery((*kept, _Row(id_, meta, encoded.code.bits, encoded.face.aligned)))
 
     def remove(self, person: str) -> SessionGallery:

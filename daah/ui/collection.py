@@ -15,6 +15,7 @@ from daah import bulk, codes
 from daah.errors import GalleryError, ImageError
 from daah.faces import principal_face
 from daah.gallery import Entry, Gallery, SessionGallery
+from daah.gallery.session import MOST_ENTRIES
 from daah.reading import READER
 from daah.retrieval import FaceRetriever
 from daah.types import EncodedFace
@@ -115,14 +116,32 @@ def photos_of(gallery: Gallery, own: SessionGallery, id: int) -> list[Entry]:
 
 
 def add_for_visit(
-    retriever: FaceRetriever, own: SessionGallery, person: str, photo: np.ndarray | None
+    retriever: FaceRetriever,
+    own: SessionGallery,
+    person: str,
+    photo: np.ndarray | None,
+    most: int = MOST_ENTRIES,
 ) -> SessionGallery:
-    """The visitor's additions with the main face of one more photo. Raises DaahError."""
+    """The visitor's additions with the main face of one more photo.
+
+    Args:
+        retriever: Finds and encodes the face.
+        own: The additions so far.
+        person: Whose face it is.
+        photo: (H, W, 3) uint8 RGB.
+        most: Faces that a visitor may add.
+
+    Returns:
+        The additions with one more.
+
+    Raises:
+        DaahError: When there is no photo, no face, no name, or no room.
+    """
     if photo is None:
         raise ImageError("Add a photo of the person first.")
     encoded = _main_face(retriever, photo)
     taken = own.people().get(person.strip(), 0)
-    return own.add(person, f"{person.strip()}/{taken + 1}", encoded)
+    return own.add(person, f"{person.strip()}/{taken + 1}", encoded, most)
 
 
 def add_person(

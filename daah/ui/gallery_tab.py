@@ -54,7 +54,9 @@ class GalleryTab:
                 "own-words",
                 '<p class="hint">The face\'s code is kept in the memory of this server for your '
                 f"visit only: nobody else finds it, and it is gone {minutes} minutes after your "
-                "last change or when the page is reloaded. Add only people who agree.</p>",
+                "last change, when the page is reloaded, or earlier when the server needs the "
+                f"room. At most {self.desk.settings.max_additions} photos. Add only people who "
+                "agree.</p>",
             )
             with gr.Row():
                 self.own_photo = Photo(
@@ -207,7 +209,8 @@ class GalleryTab:
         self, own: SessionGallery, person: str, photo: np.ndarray | None, text: str
     ) -> dict[Any, Any]:
         try:
-            own = collection.add_for_visit(self.desk.retriever, own, person, photo)
+            most = self.desk.settings.max_additions
+            own = collection.add_for_visit(self.desk.retriever, own, person, photo, most)
         except DaahError as problem:
             return {self.own_done: render.say(str(problem), "bad")}
         words = f"{person.strip()} is added for this visit. Search to find them."

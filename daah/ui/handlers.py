@@ -103,7 +103,7 @@ def recode(retriever: FaceRetriever, own: SessionGallery) -> SessionGallery:
     made = SessionGallery()
     for entry in own.entries():
         (encoded,) = retriever.encode([aligned_face(own.thumbnail(entry.id))])
-        made = made.add(entry.person, entry.photo, encoded)
+        made = made.add(entry.person, entry.photo, encoded, most=len(own))
     return made
 
 

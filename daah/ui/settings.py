@@ -27,7 +27,7 @@ class Settings:
     retry_seconds: int = 15
     #: A visitor's own additions live in memory only, and at most this long.
     additions_minutes: int = 60
-    #: A stranger could fill the memory of the host with additions.
+    #: Faces that one visitor may add; a stranger could fill the memory of the host with them.
     max_additions: int = 50
     #: More waiting visitors than this would wait longer than anybody does; they are told at once.
     queue_size: int = 20

@@ -473,6 +473,19 @@ def test_only_frames_reach_the_server_function(visitor: Visitor) -> None:
     assert reply.status == 415
 
 
+@pytest.mark.parametrize("most", [1, 3])
+def test_additions_are_as_many_as_is_set(serve: Callable[..., str], red: bytes, most: int) -> None:
+    visitor = Visitor(serve(max_additions=most))
+    own = {"own-name": "Zoe", "own-photo": visitor.photo("a.png", red)}
+    for number in range(most):
+        told = visitor.send("own-add", "click", {**own, "own-name": f"Zoe {number}"})
+        assert "is added" in told.values["own-done"]
+    told = visitor.send("own-add", "click", own).values["own-done"]
+    assert f"At most {most} face" in told
+    visitor.send("own-people", "select", event_data={"name": "Zoe 0"})
+    assert "is added" in visitor.send("own-add", "click", own).values["own-done"]
+
+
 def test_live_knows_whom_its_own_visitor_added_and_nobody_elses(public: str) -> None:
     mine, other = Visitor(public), Visitor(public)
     buffer = io.BytesIO()
