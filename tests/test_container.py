@@ -138,7 +138,9 @@ def test_the_app_starts_from_the_copy_and_its_health_is_told(
         process.wait()
     assert not healthy()
     after = {path: path.stat().st_mtime_ns for path in app.rglob("*") if path.is_file()}
-    changed = {path.relative_to(app).parts[0] for path in after.keys() ^ before.keys()}
-    assert changed == {"gallery"}
+    new = {path.relative_to(app) for path in after.keys() - before.keys()}
+    # Gradio tries to write an interface file beside a component's module, and can do without.
+    new.discard(Path("daah/ui/components.pyi"))
+    assert {path.parts[0] for path in new} == {"gallery"}
     assert {path: after[path] for path in before} == before
     assert not list((tmp_path / "home").glob("*"))

@@ -17,7 +17,10 @@ from daah.cli import app
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("benchmarks", "checkpoints", "daah", "docs", "gallery", "tests")
 #: Folders that a run makes, here or in the cache, and places that an operator chooses.
-MADE = ("gallery/orl", "gallery/family", "gallery/lfw", "gallery/mine", "gallery/NAME", "daah/milvus")
+MADE = (
+    "daah/milvus",
+    *("gallery/orl", "gallery/family", "gallery/lfw", "gallery/mine", "gallery/NAME"),
+)
 _PATH = re.compile(rf"(?<![\w/.-])((?:{'|'.join(FOLDERS)})/[\w./-]*\w)")
 
 
