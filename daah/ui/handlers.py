@@ -140,6 +140,23 @@ def data_uri_bytes(uri: str) -> bytes:
         return b""
 
 
+def base64_bytes(text: str) -> bytes:
+    """What base64 text holds, with or without the head of a data URI. Raises ImageError."""
+    head, mark, body = str(text).partition(";base64,")
+    if mark and not head.startswith("data:"):
+        body = ""
+    try:
+        data = base64.b64decode("".join((body if mark else head).split()), validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if not data:
+        raise ImageError(
+            "photo: expected the bytes of a JPEG, PNG or WebP file as base64 text. Addresses and "
+            "paths are not read."
+        )
+    return data
+
+
 def search_entry(
     retriever: FaceRetriever, id: int, options: Options, own: SessionGallery | None = None
 ) -> Session:

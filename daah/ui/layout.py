@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import re
 import time
@@ -47,8 +48,8 @@ from daah.ui.turns import Turns
 from daah.ui.visits import Visits
 
 TITLE = "Face hash search"
-#: The only event that other programs may call by its name.
-ENDPOINT = "search"
+#: The only events that other programs may call by their names: with an upload, with a text.
+ENDPOINTS = ("search", "search_base64")
 _FOLDERS = re.compile(r"(?<![\w:/\\])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:]+[/\\])+")
 PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
 
@@ -108,8 +109,8 @@ class App(gr.Blocks):
             raise Refusal(str(problem.message)) from None
         except (TypeError, ValueError, LookupError, AttributeError, RecursionError, OSError):
             raise Refusal(NEVER) from None
-        if block_fn.api_name == ENDPOINT:
-            values[0] = await anyio.to_thread.run_sync(_uploaded, values[0], limiter=self.limiter)
+        if read := _READ.get(block_fn.api_name):
+            values[0] = await anyio.to_thread.run_sync(read, values[0], limiter=self.limiter)
         return as_offered(block_fn.inputs, values)
 
     async def call_function(self, block_fn: Any, *args: Any, **more: Any) -> dict[str, Any]:
@@ -138,8 +139,8 @@ class App(gr.Blocks):
             note(problem)
             raise Refusal(FAILED, title="No result") from None
         finally:
-            if getattr(more.get("block_fn"), "api_name", None) == ENDPOINT:
-                # It has no state, and would push visitors' sessions out of those that are kept.
+            if getattr(more.get("block_fn"), "api_name", None) in ENDPOINTS:
+                # They have no state, and would push visitors' sessions out of those that are kept.
                 self.state_holder.session_data.pop(more.get("session_hash"), None)
                 self.state_holder.time_last_used.pop(more.get("session_hash"), None)
 
@@ -147,6 +148,8 @@ class App(gr.Blocks):
         """`gr.Blocks.launch` with the project's settings; what is given here goes before them."""
         READER.start()
         SMALL_READER.start()
+        # It logs what a caller names and sends, and answers the caller with the same.
+        logging.getLogger("mcp").setLevel(logging.CRITICAL)
         return super().launch(**{**self.launch_settings(), **overrides})
 
     def launch_settings(self) -> dict[str, Any]:
@@ -165,6 +168,7 @@ class App(gr.Blocks):
             "run_history": False,  # it keeps every result in the browser, with server paths
             "show_error": False,  # a traceback is for the log
             "enable_monitoring": False,
+            "_frontend": False,  # Gradio gives up when the page takes three seconds to be drawn
             "allowed_paths": [],  # pictures travel inside the page
             "footer_links": ["api"],
             "state_session_capacity": settings.max_sessions,
@@ -175,7 +179,7 @@ class App(gr.Blocks):
                         Guard,
                         max_bytes=body,
                         max_stored=settings.max_stored_mb * 2**20,
-                        endpoints=(ENDPOINT,),
+                        endpoints=ENDPOINTS,
                     )
                 ],
                 # Not failures of the server, so nothing for its log.
@@ -323,14 +327,43 @@ def _endpoints(desk: Desk) -> None:
         except DaahError as problem:
             raise Refusal(str(problem)) from None
 
-    gr.api(search, api_name=ENDPOINT, concurrency_id="model", concurrency_limit=AT_ONCE)
+    def search_base64(photo: str, k: int = 8, bits: int = 128) -> dict[str, Any]:
+        """Find the faces of a photo, given as base64 text, and their nearest gallery entries.
+
+        Args:
+            photo: Bytes of a JPEG, PNG or WebP file of at most 700 KB as base64 text, with or without "data:image/jpeg;base64," in front. Not an address, and not a path.
+            k: Matches of each face, 1 to 100.
+            bits: Code length, one of 16, 24, 32, 48, 64, 96, 128.
+
+        Returns:
+            As of /search: {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks", "code": hex, "matches": [{"id": text, "person", "photo", "distance", "probability", "same_person"}]}], "seconds"}.
+        """  # noqa: E501 (each line is the description of one argument in the tool's schema)
+        return search(photo, k, bits)
+
+    # Of the two an assistant (MCP) is offered the second: Gradio describes the first one's photo as
+    # an address to fetch, and none is fetched here.
+    search._mcp_type = "endpoint"  # type: ignore[attr-defined]
+    for function, name in zip((search, search_base64), _READ, strict=True):
+        gr.api(function, api_name=name, concurrency_id="model", concurrency_limit=AT_ONCE)
 
 
 def _uploaded(photo: Any) -> np.ndarray:
-    """The endpoint's photo. Raises Refusal."""
+    """An endpoint's photo that was uploaded. Raises Refusal."""
     try:
         return READER.read(Path(photo["path"]))
     except DaahError as problem:
         raise Refusal(str(problem)) from None
     except (KeyError, TypeError):
         raise Refusal("photo: expected an uploaded file.") from None
+
+
+def _encoded(photo: Any) -> np.ndarray:
+    """An endpoint's photo that came as base64 text. Raises Refusal."""
+    try:
+        return READER.read(handlers.base64_bytes(photo))
+    except DaahError as problem:
+        raise Refusal(str(problem)) from None
+
+
+#: How the photo of each endpoint is read.
+_READ = dict(zip(ENDPOINTS, (_uploaded, _encoded), strict=True))
