@@ -90,7 +90,6 @@ def test_what_is_copied_is_what_the_app_needs(read: list[Step], tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # the first start builds the gallery, on a machine that may be busy
 def test_the_app_starts_from_the_copy_and_its_health_is_told(
     read: list[Step], tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ def test_the_shipped_model_knows_people_of_orl_from_one_another(orl_faces, encod
     assert by_length[16].map > 1.5 * 9 / 99  # well above chance, even in two bytes
 
 
+@pytest.mark.slow
 def test_the_shipped_models_masks_are_measured_on_orl(orl_faces, encoder):
     report = evaluate_attention_on(encoder, orl_faces, sample=2)
     assert report.inside_mass_ratio > 1

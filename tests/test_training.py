@@ -85,6 +85,7 @@ def test_a_run_leaves_a_log_a_curve_and_a_checkpoint_with_its_card(run) -> None:
     assert loaded.training["settings"]["bits"] == 24
 
 
+@pytest.mark.slow
 def test_resuming_continues_to_the_same_weights(run, faces: Path, tmp_path: Path) -> None:
     whole, _out = run
     paper(faces, tmp_path / "cut", 12 // 2)
@@ -136,7 +137,9 @@ def test_the_demo_recipe_trains_resumes_and_ships_a_nested_code(faces, tmp_path:
     numbered = [f"person_{i}" for i in range(100)]
     names = [[name for name in numbered if fold(name) == part][:4] for part in (1, 2)]
     for person, name in zip(sorted(faces.iterdir()), names[0] + names[1], strict=True):
-        (root / name).symlink_to(person)
+        (root / name).mkdir()
+        for photo in sorted(person.iterdir())[:4]:
+            (root / name / photo.name).symlink_to(photo)
     settings = DemoSettings(
         batch=16, hash_starts=2, hash_steps=3, hash_people=16, spatial_steps=2, spatial_batch=4
     )
