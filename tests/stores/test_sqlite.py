@@ -107,7 +107,8 @@ def test_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
     with SQLiteStore(folder / "g.db", sample.spec(64)) as store:
         codes = fill(store, 20)
     program = (
-        "import os, sys, sample, faiss\n"
+        # pathlib imports urllib late, and that user may not read where Python is installed.
+        "import os, sys, urllib.parse, sample, faiss\n"
         "from daah.stores.sqlite import SQLiteStore\n"
         "os.setuid(65534) if os.getuid() == 0 else None  # the system lets root write anywhere\n"
         "store = SQLiteStore(sys.argv[1], sample.spec(64), read_only=True)\n"
