@@ -98,8 +98,8 @@ class Ours:
         self._detector = FaceDetector()
 
     def __call__(self, rgb: np.ndarray) -> Found:
-        boxes, landmarks, _ = self._detector.locate(rgb)
-        return Found(boxes.astype(float), landmarks.astype(float))
+        found = self._detector.locate(rgb)
+        return Found(found.boxes.astype(float), found.landmarks.astype(float))
 
 
 def overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:

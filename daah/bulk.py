@@ -31,7 +31,7 @@ from daah.gallery.names import checked_name, entry_id
 from daah.images import read_image
 from daah.models.encoder import FaceEncoder
 from daah.parallel import Progress, begin_worker
-from daah.pipeline import aligned_face, detect, encode_many
+from daah.pipeline import aligned_face, encode_many
 from daah.sources import SUFFIXES, folder
 
 #: Faces that are written in one transaction at most.
@@ -381,7 +381,7 @@ def _faces_of_chunk(chunk: list[Row]) -> list[np.ndarray | str]:
 def _face(detector: FaceDetector, row: Row) -> np.ndarray | str:
     try:
         rgb = read_image(row.path)
-        face = principal_face(detect(detector, rgb), rgb.shape)
+        face = principal_face(detector.detect(rgb), rgb.shape)
     except DaahError as error:
         return str(error)
     return NO_FACE if face is None else face.aligned

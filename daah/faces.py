@@ -17,6 +17,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ from torchvision.ops import nms
 
 from daah.errors import CheckpointError
 from daah.images import shrink
-from daah.types import ALIGNED_SIZE, Face
+from daah.types import ALIGNED_SIZE, Detection, Face
 
 #: Where the five landmarks (left eye, right eye, nose tip, mouth corners as seen in the photo)
 #: belong in the aligned frame. The eyes lie as in dlib's 150x150 chip; nose and mouth come from the
@@ -52,6 +53,20 @@ _WEIGHTS = {
     "rnet.pt": "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86",
     "onet.pt": "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d",
 }
+
+#: Longest side in pixels of the copy that faces are looked for in.
+DETECTION_SIDE = 1600
+
+#: Faces of one photo that are found at most: the largest. A mosaic has thousands.
+MOST_FACES = 50
+
+#: Candidates that go on at most: of each level of the pyramid the best, to R-Net and to O-Net the
+#: largest. Photos of textures have 900 after P-Net, photos of 80 faces 300 after R-Net. This many
+#: take two seconds.
+_MOST_OF_LEVEL, _MOST_TO_RNET, _MOST_TO_ONET = 10_000, 2_000, 400
+
+#: Crops that go through R-Net and O-Net at a time; more would only take memory.
+_BATCH = 1_000, 200
 
 _CELL = 12  # P-Net looks at windows of 12x12 pixels
 _STRIDE = 2  # that lie 2 pixels apart
@@ -122,39 +137,52 @@ class FaceDetector:
         self._onet = _load(ONet(pretrained=False), "onet.pt")
 
     def detect(self, rgb: np.ndarray, min_face: float | None = None) -> list[Face]:
-        """All faces in rgb (H, W, 3) uint8, largest first; [] when there are none.
+        """The faces in rgb (H, W, 3) uint8, largest first; [] when there are none.
 
-        min_face overrides the detector's for this photo. The same pixels give the same faces.
+        They are looked for in a copy of at most DETECTION_SIDE pixels a side, and cut from rgb
+        itself. The same pixels give the same faces.
+
+        Args:
+            rgb: an upright photo.
+            min_face: overrides the detector's for this photo, in its pixels.
+
+        Returns:
+            At most MOST_FACES faces, in pixels of rgb.
         """
-        boxes, landmarks, scores = self.locate(rgb, min_face)
+        return list(self.find(rgb, min_face).faces)
+
+    def find(self, rgb: np.ndarray, min_face: float | None = None) -> Detection:
+        """As `detect`, with the number of faces that are too many."""
+        located = self.locate(rgb, min_face)
         found = []
-        for box, points, score in zip(boxes, landmarks, scores, strict=True):
+        for box, points, score in zip(
+            located.boxes, located.landmarks, located.scores, strict=True
+        ):
             aligned, matrix = align(rgb, points)
             found.append(Face(box, points, float(score), aligned, matrix))
-        return found
+        return Detection(tuple(found), located.left_out)
 
-    @torch.inference_mode()
-    def locate(
-        self, rgb: np.ndarray, min_face: float | None = None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As `detect`, without aligning: boxes (N, 4), landmarks (N, 5, 2), scores (N,), float32.
-
-        Boxes are clipped to the photo.
-        """
+    def locate(self, rgb: np.ndarray, min_face: float | None = None) -> Located:
+        """As `find`, without aligning."""
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or not rgb.size:
             raise ValueError(f"photo: expected (H, W, 3) uint8, got {rgb.dtype} {rgb.shape}")
+        small = shrink(rgb, DETECTION_SIDE)
+        least = min_face or self.min_face
+        if small is rgb:
+            return self._located(rgb, least)
+        scale = np.array([rgb.shape[1] / small.shape[1], rgb.shape[0] / small.shape[0]], np.float32)
+        found = self._located(small, least and least / float(scale.max()))
+        return Located(
+            found.boxes * np.tile(scale, 2), found.landmarks * scale, found.scores, found.left_out
+        )
+
+    @torch.inference_mode()
+    def _located(self, rgb: np.ndarray, least: float | None) -> Located:
         height, width = rgb.shape[:2]
         photo = _Photo(rgb)
-        smallest = min_face or self.min_face or _smallest_face(height, width)
-        candidates = self._refine(photo, self._propose(photo, smallest))
-        boxes, landmarks, scores = self._finish(photo, candidates)
-        if not len(boxes):
-            boxes, landmarks, scores = self._finish(photo, self._filling(rgb))
-        boxes = np.clip(boxes, 0, [width, height, width, height]).astype(np.float32)
-        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-        order = np.lexsort((boxes[:, 1], boxes[:, 0], -areas))
-        order = order[areas[order] > 0]
-        return boxes[order], landmarks[order].astype(np.float32), scores[order].astype(np.float32)
+        candidates = self._propose(photo, least or _smallest_face(height, width))
+        found = self._finish(photo, self._refine(photo, candidates))
+        return found if len(found.scores) else self._finish(photo, self._filling(rgb))
 
     def _propose(self, photo: _Photo, smallest: float) -> np.ndarray:
         """P-Net over the pyramid: square candidate boxes (N, 4) float64."""
@@ -171,6 +199,9 @@ class FaceDetector:
                 probability = probabilities[0, 1][windows]  # (h, w)
                 rows, columns = torch.nonzero(probability >= self.thresholds[0], as_tuple=True)
                 score = probability[rows, columns]
+                if len(score) > _MOST_OF_LEVEL:
+                    score, best = score.topk(_MOST_OF_LEVEL)
+                    rows, columns = rows[best], columns[best]
                 shift = shifts[0][:, *windows][:, rows, columns].T.double()  # (n, 4)
                 corner = torch.stack([columns, rows], 1).double() * _STRIDE
                 ratio = torch.tensor([photo.width / t.width, photo.height / t.height]).double()
@@ -188,7 +219,8 @@ class FaceDetector:
         """R-Net on every candidate: the square boxes (N, 4) that are still faces."""
         if not len(boxes):
             return boxes
-        shifts, probabilities = self._rnet(_normalised(photo.crops(boxes, 24)))
+        boxes = _largest(boxes, _MOST_TO_RNET)
+        shifts, probabilities = _in_parts(self._rnet, photo.crops(boxes, 24), _BATCH[0])
         score = probabilities[:, 1]
         keep = score > self.thresholds[1]
         boxes, score = boxes[keep.numpy()], score[keep]
@@ -205,19 +237,30 @@ class FaceDetector:
         candidates = self._refine(padded, self._propose(padded, smallest))
         return (candidates - border) * (max(rgb.shape) / max(small.shape))
 
-    def _finish(
-        self, photo: _Photo, boxes: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """O-Net on what is left: boxes (N, 4), landmarks (N, 5, 2), scores (N,)."""
+    def _finish(self, photo: _Photo, boxes: np.ndarray) -> Located:
+        """O-Net on what is left: the faces, largest first."""
         if not len(boxes):
-            return np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0)
-        shifts, _, probabilities = self._onet(_normalised(photo.crops(boxes, 48)))
+            empty = (np.empty(shape, np.float32) for shape in ((0, 4), (0, 5, 2), 0))
+            return Located(*empty, left_out=0)
+        boxes = _largest(boxes, _MOST_TO_ONET)
+        shifts, _, probabilities = _in_parts(self._onet, photo.crops(boxes, 48), _BATCH[1])
         score = probabilities[:, 1].double().numpy()
         sure = score > self.thresholds[2]
         boxes, score = _shifted(boxes[sure], shifts[sure].double().numpy()), score[sure]
         keep = _distinct(boxes, score, 0.7)
         boxes, score = boxes[keep], score[keep]
-        return boxes, self._landmarks(photo, _squared(boxes)), score
+        sides = [photo.width, photo.height, photo.width, photo.height]
+        inside = np.clip(boxes, 0, sides).astype(np.float32)
+        areas = (inside[:, 2] - inside[:, 0]) * (inside[:, 3] - inside[:, 1])
+        order = np.lexsort((inside[:, 1], inside[:, 0], -areas))
+        order = order[areas[order] > 0]
+        kept = order[:MOST_FACES]
+        return Located(
+            inside[kept],
+            self._landmarks(photo, _squared(boxes[kept])).astype(np.float32),
+            score[kept].astype(np.float32),
+            len(order) - len(kept),
+        )
 
     def _landmarks(self, photo: _Photo, squares: np.ndarray) -> np.ndarray:
         """Landmarks (N, 5, 2) from a second look, at the final boxes and at their mirror images.
@@ -299,6 +342,19 @@ def _levels(width: int, height: int, smallest: float) -> list[tuple[int, int]]:
     return sizes
 
 
+class Located(NamedTuple):
+    """Where faces of a photo are, largest first, in its pixels; float32.
+
+    boxes: (N, 4), clipped to the photo. landmarks: (N, 5, 2). scores: (N,). left_out: how many
+    smaller faces were found at least.
+    """
+
+    boxes: np.ndarray
+    landmarks: np.ndarray
+    scores: np.ndarray
+    left_out: int
+
+
 @dataclass(frozen=True)
 class _Tile:
     """A level of the pyramid and where on a sheet it lies."""
@@ -349,6 +405,21 @@ def _load(network: nn.Module, name: str) -> nn.Module:
 def _normalised(rgb: np.ndarray) -> torch.Tensor:
     """(N, H, W, 3) uint8 to (N, 3, H, W) float32 in [-1, 1], as the networks were trained."""
     return torch.from_numpy(rgb).permute(0, 3, 1, 2).sub(127.5).mul_(1 / 128)
+
+
+def _in_parts(network: nn.Module, crops: np.ndarray, size: int) -> tuple[torch.Tensor, ...]:
+    """What a network says of crops (N, S, S, 3) uint8, `size` of them at a time."""
+    parts = [
+        network(_normalised(crops[start : start + size])) for start in range(0, len(crops), size)
+    ]
+    return tuple(torch.cat(outputs) for outputs in zip(*parts, strict=True))
+
+
+def _largest(boxes: np.ndarray, most: int) -> np.ndarray:
+    """Of square boxes (N, 4) the `most` largest, in the order in which they are given."""
+    if len(boxes) <= most:
+        return boxes
+    return boxes[np.sort(np.argsort(boxes[:, 0] - boxes[:, 2], kind="stable")[:most])]
 
 
 def _shifted(boxes: np.ndarray, shifts: np.ndarray) -> np.ndarray:

@@ -1,16 +1,15 @@
-"""The two steps in front of every search: photo to faces, faces to codes. No state, no store."""
+"""The step in front of every search, after the detector's: faces to codes. No state, no store."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
-from daah import codes, images
+from daah import codes
 from daah.errors import ConfigError
-from daah.faces import TEMPLATE, FaceDetector, align
+from daah.faces import TEMPLATE
 from daah.models.encoder import FaceEncoder
 from daah.parallel import in_order
 from daah.types import ALIGNED_SIZE, Code, EncodedFace, Face
@@ -19,52 +18,30 @@ from daah.types import ALIGNED_SIZE, Code, EncodedFace, Face
 #: [0, 1] (or one for each face, (N, 150, 150)).
 Attention = Literal["model", "off"] | np.ndarray
 
-#: Longest side in pixels of the copy that faces are looked for in.
-DETECTION_SIDE = 1600
-
-#: Faces that go through the network at a time.
-BATCH = 32
-
-
-def detect(detector: FaceDetector, rgb: np.ndarray) -> list[Face]:
-    """Faces of an upright photo (H, W, 3) uint8, largest first, in pixels of that photo.
-
-    They are looked for in a copy of at most DETECTION_SIDE pixels a side, and cut from the photo
-    itself.
-    """
-    small = images.shrink(rgb, DETECTION_SIDE)
-    faces = detector.detect(small)
-    if small is rgb:
-        return faces
-    scale = np.array([rgb.shape[1] / small.shape[1], rgb.shape[0] / small.shape[0]], np.float32)
-    return [_scaled(face, scale, rgb) for face in faces]
+#: Faces that one of two threads takes at a time.
+_PART = 16
 
 
 def encode(
     encoder: FaceEncoder, faces: Sequence[Face], attention: Attention = "model"
 ) -> list[EncodedFace]:
-    """Code and mask of each face. A face's code does not depend on the others.
+    """Code and mask of each face, one after another: a code does not depend on other faces.
 
     Raises ConfigError for an unknown attention, ValueError for a painted mask of another shape or
     outside [0, 1].
     """
     given = _attention(attention, len(faces))
     encoded: list[EncodedFace] = []
-    for start in range(0, len(faces), BATCH):
-        part = faces[start : start + BATCH]
-        aligned = np.stack([face.aligned for face in part])  # (N, 150, 150, 3)
-        look = given if isinstance(given, str) else given[start : start + BATCH]
-        logits, masks = encoder.encode(aligned, look)
-        encoded += [
-            EncodedFace(face, Code(codes.sign(row), row), mask)
-            for face, row, mask in zip(part, logits, masks, strict=True)
-        ]
+    for i, face in enumerate(faces):
+        look = given if isinstance(given, str) else given[i : i + 1]
+        (logits,), (mask,) = encoder.encode(face.aligned[None], look)
+        encoded.append(EncodedFace(face, Code(codes.sign(logits), logits), mask))
     return encoded
 
 
 def encode_many(encoder: FaceEncoder, faces: Sequence[Face]) -> list[EncodedFace]:
     """As `encode`, on two threads: for the many faces of a gallery, not for one visitor's."""
-    parts = [faces[start : start + BATCH // 2] for start in range(0, len(faces), BATCH // 2)]
+    parts = [faces[start : start + _PART] for start in range(0, len(faces), _PART)]
     coded = in_order(lambda part: encode(encoder, part), parts, "Encoding")
     return [face for part in coded for face in part]
 
@@ -97,12 +74,3 @@ def _attention(attention: Attention, count: int) -> str | np.ndarray:
     if not np.all((mask >= 0) & (mask <= 1)):  # also refuses NaN
         raise ValueError("painted mask: expected values in [0, 1]")
     return np.array(np.broadcast_to(mask, (count, ALIGNED_SIZE, ALIGNED_SIZE)))
-
-
-def _scaled(face: Face, scale: np.ndarray, rgb: np.ndarray) -> Face:
-    """A face of a smaller copy in pixels of the photo; scale (2,) float32 is photo over copy."""
-    landmarks = face.landmarks * scale
-    aligned, matrix = align(rgb, landmarks)
-    return dataclasses.replace(
-        face, box=face.box * np.tile(scale, 2), landmarks=landmarks, aligned=aligned, matrix=matrix
-    )

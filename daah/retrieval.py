@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,9 @@ Progress = Callable[[float, str], None]
 
 #: Rows that are fetched from the store before they are put in order.
 CANDIDATES = 200
+
+#: Faces of a gallery that are kept once they were encoded again.
+RECALLED = 128
 
 DEFAULT_CHECKPOINT = PATHS.checkpoint
 DEFAULT_GALLERY = PATHS.gallery
@@ -62,13 +66,12 @@ class FaceRetriever:
         self.gallery = gallery
         self.bits = encoder.bits
         self.lengths = tuple(encoder.lengths)
+        # Of this retriever, and gone with it: another gallery has other faces.
+        self._recalled = lru_cache(maxsize=RECALLED)(self._recall)
 
     def detect(self, rgb: np.ndarray) -> list[Face]:
-        """Faces of an upright photo (H, W, 3) uint8, largest first, in pixels of that photo.
-
-        They are looked for in a copy of at most 1600 pixels a side, and cut from the photo itself.
-        """
-        return pipeline.detect(self.detector, rgb)
+        """Faces of an upright photo (H, W, 3) uint8, largest first, in pixels of that photo."""
+        return self.detector.detect(rgb)
 
     def encode(self, faces: Sequence[Face], attention: Attention = "model") -> list[EncodedFace]:
         """Code and mask of each face. A face's code does not depend on the others.
@@ -129,16 +132,17 @@ class FaceRetriever:
     ) -> SearchResult:
         """Everything about an upright photo (H, W, 3) uint8: its faces, codes and matches.
 
+        Of very many faces the largest are searched; `left_out` of the result says how many are not.
         `seconds` of the result has the keys detect, encode and search.
         """
         bits = self._length(bits)
         report = progress or (lambda fraction, text: None)
         started = time.perf_counter()
         report(0.0, "Finding faces")
-        faces = self.detect(rgb)
+        detection = self.detector.find(rgb)
         detected = time.perf_counter()
         report(0.5, "Encoding")
-        encoded = self.encode(faces, attention)
+        encoded = self.encode(detection.faces, attention)
         coded = time.perf_counter()
         total = self.gallery.store.count() + (len(session) if session else 0)
         report(0.9, f"Searching {total:,} codes")
@@ -149,6 +153,7 @@ class FaceRetriever:
             found,
             bits,
             {"detect": detected - started, "encode": coded - detected, "search": ended - coded},
+            detection.left_out,
         )
 
     def compare(self, a: EncodedFace, b: EncodedFace, bits: int | None = None) -> Comparison:
@@ -169,9 +174,14 @@ class FaceRetriever:
     ) -> EncodedFace:
         """A gallery entry's face, encoded again from its thumbnail, with its mask.
 
-        Raises GalleryError when there is no such entry.
+        The last ones of the gallery are kept. Raises GalleryError when there is no such entry.
         """
+        if id >= 0 and isinstance(attention, str):
+            return self._recalled(id, attention, self.gallery.store.generation)
         return self.encode([aligned_face(self.thumbnail(id, session))], attention)[0]
+
+    def _recall(self, id: int, attention: str, _generation: int) -> EncodedFace:
+        return self.encode([aligned_face(self.thumbnail(id))], attention)[0]
 
     def thumbnail(self, id: int, session: SessionGallery | None = None) -> np.ndarray:
         """The aligned face (150, 150, 3) uint8 of an entry of the gallery or of the session."""

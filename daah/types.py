@@ -57,6 +57,17 @@ class Face:
 
 
 @dataclass(frozen=True, eq=False)
+class Detection:
+    """The faces that were found in a photo, largest first.
+
+    left_out: how many more were found, at least, that are smaller than as many as are kept.
+    """
+
+    faces: tuple[Face, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, eq=False)
 class Code:
     """The binary code of one face: bits (K,) bool, and the logits (K,) float32 they come from."""
 
@@ -113,8 +124,12 @@ class FaceMatches:
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """Everything found for one photo, faces largest first; seconds by step."""
+    """Everything found for one photo, faces largest first; seconds by step.
+
+    left_out: faces that were found, at least, and not searched, because so many are larger.
+    """
 
     faces: tuple[FaceMatches, ...]
     bits: int
     seconds: dict[str, float] = field(default_factory=dict)
+    left_out: int = 0

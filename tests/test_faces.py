@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,8 +16,8 @@ from skimage.transform import SimilarityTransform
 
 from daah import faces
 from daah.errors import CheckpointError
-from daah.faces import TEMPLATE, FaceDetector, align, principal_face
-from daah.images import read_image
+from daah.faces import DETECTION_SIDE, TEMPLATE, FaceDetector, align, principal_face
+from daah.images import read_image, shrink
 from daah.types import ALIGNED_SIZE, Face
 
 
@@ -171,7 +172,7 @@ class TestDetect:
     def test_every_photo_of_orl_has_one_face(
         self, detector: FaceDetector, orl_photos: list
     ) -> None:
-        assert [len(detector.locate(photo.rgb)[2]) for photo in orl_photos] == [1] * 400
+        assert [len(detector.locate(photo.rgb).scores) for photo in orl_photos] == [1] * 400
 
     def test_the_same_photo_gives_the_same_faces(
         self, detector: FaceDetector, astronaut: np.ndarray
@@ -200,6 +201,94 @@ class TestDetect:
             found = list(pool.map(detector.locate, photos * 3))
         for got, want in zip(found, expected * 3, strict=True):
             assert np.allclose(got[0], want[0], atol=0.01)
+
+    def test_of_many_faces_the_largest_are_found(
+        self, detector: FaceDetector, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one = head(astronaut)
+        scales = (0.6, 1.0, 0.7, 1.4, 0.8)
+        photo = on_canvas(
+            1500, 320, [(resized(one, s), 20 + 290 * i, 20) for i, s in enumerate(scales)]
+        )
+        every = detector.find(photo)
+        assert (len(every.faces), every.left_out) == (5, 0)
+        monkeypatch.setattr(faces, "MOST_FACES", 2)
+        some = detector.find(photo)
+        assert (len(some.faces), some.left_out) == (2, 3)
+        for kept, face in zip(some.faces, every.faces, strict=False):
+            assert np.array_equal(kept.box, face.box)
+            assert np.array_equal(kept.aligned, face.aligned)
+        assert len(detector.detect(photo)) == 2
+
+    def test_a_mosaic_of_more_than_a_thousand_faces(
+        self, detector: FaceDetector, orl_photos: list, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nor do the networks look at more than a bounded number of pieces."""
+        looked: dict[int, int] = {}
+        crops = faces._Photo.crops
+
+        def counted(photo: faces._Photo, boxes: np.ndarray, side: int) -> np.ndarray:
+            looked[side] = looked.get(side, 0) + len(boxes)
+            return crops(photo, boxes, side)
+
+        monkeypatch.setattr(faces._Photo, "crops", counted)
+        width, height = 40, 48
+        people = [
+            (np.array(Image.fromarray(photo.rgb).resize((width, height))), x, y)
+            for photo, (x, y) in zip(
+                itertools.cycle(orl_photos),
+                itertools.product(range(0, 1600, width), range(0, 1552, height)),
+                strict=False,
+            )
+        ]
+        assert len(people) > 1300
+        found = detector.find(on_canvas(1600, 1600, people))
+        assert len(found.faces) == faces.MOST_FACES
+        assert found.left_out > 50
+        assert looked[24] <= faces._MOST_TO_RNET
+        assert looked[48] <= faces._MOST_TO_ONET + faces.MOST_FACES
+
+    def test_however_many_candidates_there_are_work_is_bounded(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, most in (("_MOST_OF_LEVEL", 40), ("_MOST_TO_RNET", 30), ("_MOST_TO_ONET", 20)):
+            monkeypatch.setattr(faces, name, most)
+        monkeypatch.setattr(faces, "_BATCH", (7, 6))
+        suppressed, looked = [], []
+        nms, crops = faces.nms, faces._Photo.crops
+
+        def counting(boxes: torch.Tensor, scores: torch.Tensor, limit: float) -> torch.Tensor:
+            suppressed.append(len(boxes))
+            return nms(boxes, scores, limit)
+
+        def counted(photo: faces._Photo, boxes: np.ndarray, side: int) -> np.ndarray:
+            looked.append((side, len(boxes)))
+            return crops(photo, boxes, side)
+
+        monkeypatch.setattr(faces, "nms", counting)
+        monkeypatch.setattr(faces._Photo, "crops", counted)
+        every_window = FaceDetector(thresholds=(0, -1, -1))
+        noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+        found = every_window.find(noise)
+        assert found.faces
+        assert suppressed[0] == 40
+        assert max(count for side, count in looked if side == 24) == 30
+        assert max(count for side, count in looked if side == 48) <= 20
+
+    def test_faces_of_a_large_photo_are_cut_from_the_photo_itself(
+        self, detector: FaceDetector, astronaut: np.ndarray
+    ) -> None:
+        one = head(astronaut)
+        large = on_canvas(4000, 2400, [(resized(one, 10), 300, 100), (resized(one, 4), 2800, 700)])
+        found, reduced = detector.detect(large), detector.detect(shrink(large, DETECTION_SIDE))
+        assert len(found) == len(reduced) == 2
+        for face, small in zip(found, reduced, strict=True):
+            assert face.box == pytest.approx(2.5 * small.box, abs=0.01)
+            assert face.landmarks == pytest.approx(2.5 * small.landmarks, abs=0.01)
+            again, _ = align(large, face.landmarks)
+            assert np.array_equal(face.aligned, again)
+        (largest,) = detector.detect(large, min_face=2.4 * found[1].width)
+        assert overlap(largest.box, found[0].box) > 0.9
 
     def test_a_mirrored_photo_gives_mirrored_landmarks(
         self, detector: FaceDetector, astronaut: np.ndarray

@@ -36,7 +36,8 @@ def encode(
     """Print the binary code of every face in a photo, largest face first.
 
     Each face has its box and landmarks in pixels of the upright photo, the detection score, and
-    the code as hexadecimal digits, first bit first.
+    the code as hexadecimal digits, first bit first. The 50 largest are encoded; "faces_left_out" is
+    how many more were found at least.
 
     \b
     Examples:
@@ -50,7 +51,8 @@ def encode(
     from daah.faces import FaceDetector
 
     encoder = load_model(checkpoint)
-    faces = pipeline.encode(encoder, pipeline.detect(FaceDetector(), rgb), attention)
+    found = FaceDetector().find(rgb)
+    faces = pipeline.encode(encoder, found.faces, attention)
     emit(
         {
             "image": str(image),
@@ -59,6 +61,7 @@ def encode(
             "checkpoint": about(encoder),
             "bits": encoder.bits,
             "faces": [_face(face) | (_logits(face) if logits else {}) for face in faces],
+            "faces_left_out": found.left_out,
         },
         json,
     )
@@ -111,6 +114,7 @@ def search(
                 | {"matches": [vars(match) | {"id": str(match.id)} for match in found.matches]}
                 for found in result.faces
             ],
+            "faces_left_out": result.left_out,
         },
         json,
     )

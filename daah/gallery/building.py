@@ -18,13 +18,16 @@ from daah.gallery.names import checked_name, entry_id
 from daah.images import read_image
 from daah.models.encoder import FaceEncoder
 from daah.parallel import Progress, in_order
-from daah.pipeline import BATCH, detect, encode_many
+from daah.pipeline import encode_many
 from daah.types import Face
 
 #: Photos 1 to 8 of each of ORL's people are enrolled; 9 and 10 stay out, to be searched with.
 ORL_ENROLLED = 8
 
 NO_FACE = "no face found"
+
+#: Photos whose faces are written at a time.
+_CHUNK = 32
 
 #: Known collections: whom to name.
 CREDITS = {
@@ -92,7 +95,7 @@ def build(
     def find(item: _Item) -> Face | str:
         return _face(detector, item)
 
-    while chunk := list(itertools.islice(items, BATCH)):
+    while chunk := list(itertools.islice(items, _CHUNK)):
         new = []
         for item in chunk:
             if item.id not in present:
@@ -136,7 +139,7 @@ def _face(detector: FaceDetector, item: _Item) -> Face | str:
         checked_name("person", item.person)
         checked_name("photo", item.photo)
         rgb = read_image(item.image) if isinstance(item.image, Path) else item.image
-        return principal_face(detect(detector, rgb), rgb.shape) or NO_FACE
+        return principal_face(detector.detect(rgb), rgb.shape) or NO_FACE
     except DaahError as error:
         return str(error)
 

@@ -10,7 +10,6 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -70,7 +69,9 @@ def search(
     """Find and encode a photo's faces; it is (H, W, 3) uint8. Without a face nothing is encoded."""
     result = retriever.search(photo, options.count, options.bits, progress, own)
     encoded = tuple(found.encoded for found in result.faces)
-    session = Session(photo, {MODEL: encoded}, result.seconds, model=options.model)
+    session = Session(
+        photo, {MODEL: encoded}, result.seconds, model=options.model, left_out=result.left_out
+    )
     return with_attention(retriever, session, options.attention)
 
 
@@ -161,7 +162,7 @@ def search_entry(
     retriever: FaceRetriever, id: int, options: Options, own: SessionGallery | None = None
 ) -> Session:
     """A new search with a gallery entry's own face, which is aligned already."""
-    encoded = recall(retriever, id, own)
+    encoded = retriever.recall(id, own)
     new = Session(encoded.face.aligned, {MODEL: (encoded,)}, {}, model=options.model)
     return with_attention(retriever, new, options.attention)
 
@@ -240,7 +241,7 @@ def look(
         matches=matches,
         thumbnails={m.id: retriever.thumbnail(m.id, own) for m in shown},
         gallery=retriever.gallery.store.count() + (len(own) if own else 0),
-        detail=Detail(chosen, recall(retriever, chosen.id, own)) if chosen else None,
+        detail=Detail(chosen, retriever.recall(chosen.id, own)) if chosen else None,
     )
 
 
@@ -253,18 +254,6 @@ def rank(
     """The nearest entries, judged by the threshold that the visitor set."""
     found = retriever.match(encoded, options.count, options.bits, own)
     return tuple(replace(m, same_person=m.distance <= options.threshold) for m in found)
-
-
-def recall(retriever: FaceRetriever, id: int, own: SessionGallery | None) -> EncodedFace:
-    """A gallery entry's face with code and mask; of the shared gallery's, some are kept ready."""
-    if id < 0:
-        return retriever.recall(id, own)
-    return _recall_shared(retriever, id, retriever.gallery.store.generation)
-
-
-@lru_cache(maxsize=128)
-def _recall_shared(retriever: FaceRetriever, id: int, generation: int) -> EncodedFace:
-    return retriever.recall(id)
 
 
 def shown_photo(session: Session, faces: tuple[EncodedFace, ...]) -> tuple[np.ndarray, tuple]:
@@ -290,11 +279,11 @@ def pair(
     chosen, counts = [], []
     for i, (photo, name) in enumerate(((first, "first"), (second, "second"))):
         progress(0.4 * i, "Finding faces")
-        found = retriever.detect(photo)
-        if not found:
+        found = retriever.detector.find(photo)
+        if not found.faces:
             raise ImageError(f"No face found in the {name} photo. Try a larger, front-facing face.")
-        chosen.append(found[0])
-        counts.append(len(found))
+        chosen.append(found.faces[0])
+        counts.append(len(found.faces) + found.left_out)
     progress(0.8, "Encoding")
     one, two = retriever.encode(chosen)
     return Pair((one, two), (counts[0], counts[1]))
@@ -315,6 +304,7 @@ def document(view: View) -> dict[str, Any]:
             describe(encoded, matches, view.options.bits)
             for encoded, matches in zip(view.faces, view.matches, strict=True)
         ],
+        "faces_left_out": view.session.left_out,
         "bits": view.options.bits,
         "attention": view.options.attention,
         "seconds": {step: round(s, 4) for step, s in view.session.seconds.items()},
@@ -356,5 +346,6 @@ def search_photo(retriever: FaceRetriever, photo: np.ndarray, k: int, bits: int)
     result = retriever.search(photo, k=k, bits=bits)
     return {
         "faces": [describe(found.encoded, found.matches, bits) for found in result.faces],
+        "faces_left_out": result.left_out,
         "seconds": {step: round(s, 4) for step, s in result.seconds.items()},
     }

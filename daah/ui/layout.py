@@ -318,9 +318,11 @@ def _endpoints(desk: Desk) -> None:
 
         Returns {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks": [[x, y], ...],
         "code": hex, "matches": [{"id", "person", "photo", "distance", "probability",
-        "same_person"}]}], "seconds": {"detect", "encode", "search"}}: pixels of the upright photo,
-        faces largest first, matches nearest first. An "id" is a text of digits, because it has more
-        of them than a number of JavaScript holds. Wrong input answers with a sentence.
+        "same_person"}]}], "faces_left_out", "seconds": {"detect", "encode", "search"}}: pixels of
+        the upright photo, faces largest first, matches nearest first. At most 50 faces are
+        searched; faces_left_out says how many smaller ones were found at least. An "id" is a text
+        of digits, because it has more of them than a number of JavaScript holds. Wrong input
+        answers with a sentence.
         """
         try:  # what comes in is the photo, read
             return handlers.search_photo(desk.retriever, photo, k, bits)

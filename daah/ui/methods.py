@@ -65,10 +65,11 @@ class Lineup(Expires):
 def line_up_photo(desk: Desk, photo: np.ndarray, own: SessionGallery, progress: Progress) -> Lineup:
     """The largest face of a photo (H, W, 3) uint8 by every method. Raises DaahError."""
     progress(0.0, "Finding faces")
-    faces = desk.retriever.detect(photo)
-    if not faces:
+    found = desk.retriever.detector.find(photo)
+    if not found.faces:
         raise ImageError("No face found. Try a larger, front-facing face.")
-    return line_up(desk, faces[0], len(faces), own, progress)
+    count = len(found.faces) + found.left_out
+    return line_up(desk, found.faces[0], count, own, progress)
 
 
 def line_up(desk: Desk, face: Face, count: int, own: SessionGallery, progress: Progress) -> Lineup:

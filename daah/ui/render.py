@@ -58,7 +58,7 @@ def sentence(view: View) -> str:
         return NO_FACE
     index, options = view.session.face, view.options
     matches = view.matches[index]
-    parts = [f"{plural(len(faces), 'face')} found."]
+    parts = [found_words(len(faces), view.session.left_out)]
     if not matches:
         parts.append("The gallery is empty, so there is nobody to compare with.")
     elif matches[0].same_person:
@@ -82,6 +82,13 @@ def sentence(view: View) -> str:
     if options.attention == PAINTED and index in view.session.painted:
         parts.append("The model looks only where you painted.")
     return " ".join(parts)
+
+
+def found_words(count: int, left_out: int) -> str:
+    """How many faces a photo has; of very many only the largest are searched."""
+    if left_out:
+        return f"{count + left_out} faces or more found; the {count} largest are searched."
+    return f"{plural(count, 'face')} found."
 
 
 def _verdict(match: Match) -> str:

@@ -57,7 +57,8 @@ class Session(Expires):
     face, match, bit: what is chosen; a match by its gallery id. born: time.monotonic() at upload.
     example: that the page started with it, and nobody asked for it. model: which one encoded it.
     size: height and width of the photo that was searched, in whose pixels faces are; the photo
-    itself is kept as it is drawn, reduced to SHOWN_SIDE.
+    itself is kept as it is drawn, reduced to SHOWN_SIDE. left_out: faces that were found, at least,
+    and are too many to search.
     """
 
     photo: np.ndarray
@@ -72,6 +73,7 @@ class Session(Expires):
     example: bool = False
     model: str = ""
     size: tuple[int, int] = (0, 0)
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         if self.size == (0, 0):  # once a photo

@@ -40,6 +40,7 @@ from daah.models.ddah import PaperDDAH
 from daah.models.encoder import load_encoder
 from daah.stores.base import CodeSpec, Meta
 from daah.stores.sqlite import SQLiteStore, cache, schema
+from daah.types import Detection
 from daah.ui.settings import PREFIX, Settings
 
 #: Bytes of one edit of a file: where (little-endian), and what to flip there.
@@ -527,6 +528,9 @@ def _arguments(folder: Path) -> Door:
     known = {name: str(home / name) for name in ("photo.png", "text.csv", "tree", "g", "none")}
 
     class NoFaces:
+        def find(self, rgb: np.ndarray, min_face: float | None = None) -> Detection:
+            return Detection(())
+
         def detect(self, rgb: np.ndarray, min_face: float | None = None) -> list:
             return []
 

@@ -17,7 +17,7 @@ from daah.calibration import Calibration
 from daah.faces import TEMPLATE
 from daah.gallery import Gallery
 from daah.retrieval import FaceRetriever
-from daah.types import ALIGNED_SIZE, Code, EncodedFace, Face
+from daah.types import ALIGNED_SIZE, Code, Detection, EncodedFace, Face
 
 BITS = 128
 LENGTHS = (16, 24, 32, 48, 64, 96, 128)
@@ -39,6 +39,10 @@ class FakeDetector:
     """Finds the squares of `photo`, largest first."""
 
     calls = 0
+
+    def find(self, rgb: np.ndarray, min_face: float | None = None) -> Detection:
+        """As `detect`."""
+        return Detection(tuple(self.detect(rgb, min_face)))
 
     def detect(self, rgb: np.ndarray, min_face: float | None = None) -> list[Face]:
         """Faces of the photo."""

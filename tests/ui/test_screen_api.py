@@ -68,7 +68,8 @@ def client(app: str) -> Client:
 
 def test_a_search_returns_what_is_documented(client: Client) -> None:
     found = client.predict(handle_file(str(THREE)), k=5, bits=64, api_name="/search")
-    assert set(found) == {"faces", "seconds"}
+    assert set(found) == {"faces", "faces_left_out", "seconds"}
+    assert found["faces_left_out"] == 0
     assert set(found["seconds"]) == {"detect", "encode", "search"}
     assert len(found["faces"]) == 3
     with Image.open(THREE) as image:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from dataclasses import replace
 
 import fake_retriever
@@ -14,7 +16,7 @@ from daah import codes
 from daah.errors import ConfigError, GalleryError, ImageError
 from daah.gallery import SessionGallery
 from daah.retrieval import FaceRetriever
-from daah.ui import handlers
+from daah.ui import handlers, render
 from daah.ui.render import data_uri
 from daah.ui.session import MODEL, OFF, PAINTED, SHOWN_SIDE, Options, Session
 
@@ -162,7 +164,7 @@ def test_a_visitors_own_faces_are_searched_beside_the_gallery(
     detail = handlers.look(fake, handlers.choose_match(session, mine.id), OPTIONS, own).detail
     assert detail is not None
     with pytest.raises(GalleryError):
-        handlers.recall(fake, mine.id, SessionGallery())
+        fake.recall(mine.id, SessionGallery())
 
 
 def test_a_large_photo_is_drawn_smaller_with_its_faces_in_place(fake: FaceRetriever) -> None:
@@ -177,7 +179,8 @@ def test_a_large_photo_is_drawn_smaller_with_its_faces_in_place(fake: FaceRetrie
 
 def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, session: Session) -> None:
     made = handlers.document(handlers.look(fake, session, OPTIONS))
-    assert set(made) == {"faces", "bits", "attention", "seconds"}
+    assert set(made) == {"faces", "faces_left_out", "bits", "attention", "seconds"}
+    assert made["faces_left_out"] == 0
     first = made["faces"][0]
     assert set(first) == {"box", "score", "landmarks", "code", "matches"}
     bits = session.encoded[MODEL][0].code.bits[:64]
@@ -186,6 +189,30 @@ def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, sessio
         "id", "person", "photo", "distance", "probability", "same_person",
     }  # fmt: skip
     assert first["matches"][0]["id"] == str(handlers.look(fake, session, OPTIONS).matches[0][0].id)
+
+
+def test_of_very_many_faces_the_sentence_and_the_document_say_so(
+    fake: FaceRetriever, session: Session
+) -> None:
+    view = handlers.look(fake, replace(session, left_out=1270), OPTIONS)
+    count = len(view.faces)
+    words = f"{count + 1270} faces or more found; the {count} largest are searched. Face 1: "
+    assert render.sentence(view).startswith(words)
+    assert handlers.document(view)["faces_left_out"] == 1270
+
+
+def test_a_retriever_that_is_let_go_takes_the_faces_that_it_encoded_along(
+    fake: FaceRetriever,
+) -> None:
+    """As when another gallery is chosen."""
+    retriever = FaceRetriever(fake.detector, fake.encoder, fake.gallery)
+    blue = next(retriever.gallery.entries("blue"))
+    first = retriever.recall(blue.id)
+    assert retriever.recall(blue.id) is first
+    kept = weakref.ref(retriever), weakref.ref(first)
+    del retriever, first
+    gc.collect()
+    assert [it() for it in kept] == [None, None]
 
 
 def test_the_endpoint_answers_and_names_what_is_wrong(fake: FaceRetriever) -> None:
