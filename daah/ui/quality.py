@@ -102,20 +102,25 @@ _RUN = "open-set"
 #: Reports that name no checkpoint because their run's own does.
 _OF_A_RUN = ("unknown-people", "attention", "slices")
 
+#: Code length of figures that show one length only, as `benchmarks.quality` draws them.
+FIGURE_BITS = 64
+
 #: What stands for each figure where it cannot be seen.
 _ALT = {
     "accuracy": "mAP by code length, with peers where they were measured",
     "precision-recall": "Precision and recall by code length",
-    "retrieval": "Searches that went well and some that did not",
+    "retrieval": f"Searches at {FIGURE_BITS} bits that went well and some that did not",
     "roc": "True accept rate by false accept rate, for each code length",
-    "distances": "Distances of pairs of one person and of two people, with the limit",
+    "distances": (
+        f"Distances at {FIGURE_BITS} bits of pairs of one person and of two people, with the limit"
+    ),
     "reliability": "Stated probability against how often it was true",
-    "unknown-people": "Strangers given a name against known people missed",
+    "unknown-people": "Strangers given a name against known people missed, by code length",
     "masks": "Masks of the paper's network and of the demo's, side by side on the same faces",
     "attention-masks": "Masks of the paper's network and of the demo's, side by side",
     "attention": "Change of the code as the most attended pixels are removed or restored",
-    "slices-damage": "Accuracy by size, blur and rotation of the face",
-    "slices-groups": "Accuracy by measured properties of the photo",
+    "slices-damage": f"Accuracy at {FIGURE_BITS} bits by size, blur and rotation of the face",
+    "slices-groups": f"Accuracy at {FIGURE_BITS} bits by measured properties of the photo",
     "compare-map": "mAP of each method by code length",
     "compare-precision-recall": "Precision and recall of each method at the longest code",
     "compare-precision-at-k": "Share of right faces among the first k, for each method",
@@ -215,7 +220,9 @@ def comparison(folder: Path = RESULTS) -> Section:
     return Section(
         "Measured: every method on the same photos",
         "One trunk, one budget, one split for all; docs/COMPARISON.md says how, and what differs "
-        "from each paper. mAP over the whole ranking; mean ± standard deviation, number of seeds.",
+        "from each paper. mAP over the whole ranking at the code length of each column, among the "
+        "people of training; mean ± standard deviation, number of seeds. These are other trainings "
+        "than the small models above, so their figures differ.",
         tuple(_comparison_tables(folder)),
         _pictures(folder, figures, {}),
         "python -m daah compare",

@@ -14,7 +14,8 @@ from daah.ui.render_quality import section
 _INTRO = (
     '<p class="hint">Every figure below is read from the checkpoint or from a report that a '
     "command of this project wrote; each names its source. Figures are shares between 0 and 1 "
-    "unless they say otherwise.</p>"
+    "unless they say otherwise. This page searches at {bits} bits, {bytes} bytes a face, unless "
+    "you choose another length; each figure says at which length it was measured.</p>"
 )
 
 
@@ -27,7 +28,9 @@ class QualityTab:
     def __init__(self, desk: Desk, tab: gr.Tab) -> None:
         self.desk = desk
         self._made: tuple[tuple, str] = ((), "")
-        drawn = part("quality", _INTRO)
+        bits = desk.retriever.bits
+        self._intro = _INTRO.format(bits=bits, bytes=bits // 8)
+        drawn = part("quality", self._intro)
         tab.select(self._drawn, None, drawn, **QUICK)
 
     def _drawn(self) -> str:
@@ -36,7 +39,7 @@ class QualityTab:
         if self._made[0] != now:
             found = quality.sections(encoders)
             address = self.desk.figures.address
-            self._made = now, _INTRO + "".join(section(one, address) for one in found)
+            self._made = now, self._intro + "".join(section(one, address) for one in found)
         return self._made[1]
 
     def _encoders(self) -> list[FaceEncoder]:

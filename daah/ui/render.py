@@ -331,8 +331,8 @@ def code(view: View) -> str:
     )
     return (
         f"{heading(title, 'h-code')}"
-        '<p class="hint">This is all that is compared: the fewer bits differ, the more alike two '
-        "faces are. Choose a bit to see which part of the face decides it.</p>"
+        f'<p class="hint">These {bits // 8} bytes are all that is compared: the fewer bits differ, '
+        "the more alike two faces are. Choose a bit to see which part of the face decides it.</p>"
         f'<div class="cells" role="group" aria-label="{title}" data-grid>{"".join(grouped)}</div>'
         f'<div class="legend" aria-hidden="true">{legend}</div>'
         f"{_bit(view)}"

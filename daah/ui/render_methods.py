@@ -62,14 +62,15 @@ def rows(lineup: Lineup) -> str:
         f'</figcaption></figure><div class="methods">{made}</div></div>'
         f'<p class="hint">{part}A framed match is of {escape(person)}, whom most methods put '
         f"first. The small models learned {lineup.people} people of public photos and none of "
-        "these: on strangers such methods are weak, and that is what there is to see. mAP is "
-        "theirs on the people they know.</p>"
+        "these: on strangers such methods are weak, and that is what there is to see. mAP is that "
+        "of the small models themselves, at this code length, among the people they know; the "
+        "table below is of other trainings of the same methods (SDH has fewer anchors here).</p>"
     )
 
 
 def _row(lineup: Lineup, row: Row, person: str) -> str:
     result = row.result
-    known = "" if row.known is None else f" · mAP {row.known:.3f} on people it knows"
+    known = "" if row.known is None else f" · mAP {row.known:.3f} among people it knows"
     words = _WORDS.get(result.name, "")
     mark = " own" if row.project else ""
     matches = "".join(_match(lineup, match, person) for match in result.matches)

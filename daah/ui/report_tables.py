@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from daah.attention_evaluation import MAP_BITS
 from daah.calibration import Calibration
 
 Report = Mapping[str, Any]
@@ -67,8 +68,9 @@ def _open_set(name: str, report: Report) -> list[Table]:
         for r in _rows(report, "results")
     ]
     note = (
-        f"{_data(report)}{report.get('queries', '?')} searches among {report.get('images', '?')} "
-        f"photos of {report.get('people', '?')} people. Re-ranked: ties are put in order by how "
+        f"{_data(report)}{_count(report, 'queries')} searches, with every photo of a person who "
+        f"has another one, among {_count(report, 'images')} photos of "
+        f"{_count(report, 'people')} people whom training never saw. Re-ranked: ties are put in order by how "
         "sure each bit of the query is. TAR: share of pairs of one person accepted, where that "
         "share of pairs of two people is."
     )
@@ -81,6 +83,8 @@ def _peers(name: str, report: Report) -> list[Table]:
         (
             str(r.get("representation", "")),
             str(r.get("bytes", "")),
+            str(r.get("bits") or ""),
+            "yes" if r.get("rerank") else "no",
             _interval(r, "map"),
             _share(r.get("rank1")),
             _share(r.get("tar_at_far_1e-2")),
@@ -88,8 +92,13 @@ def _peers(name: str, report: Report) -> list[Table]:
         )
         for r in _rows(report, "rows")
     ]
-    columns = ("Peer", "Bytes", "mAP (95%)", "Rank 1", "TAR at FAR 1e-2", "TAR at FAR 1e-3")
-    return [Table(columns, tuple(rows), _data(report), name)] if rows else []
+    columns = ("Peer", "Bytes", "Bits", "Re-ranked")
+    columns = (*columns, "mAP (95%)", "Rank 1", "TAR at FAR 1e-2", "TAR at FAR 1e-3")
+    note = (
+        f"{_data(report)}The same searches as above, with what others make of the same number of "
+        "bytes a face."
+    )
+    return [Table(columns, tuple(rows), note, name)] if rows else []
 
 
 def _unknown(name: str, report: Report) -> list[Table]:
@@ -107,8 +116,10 @@ def _unknown(name: str, report: Report) -> list[Table]:
     if not rows:
         return []
     note = (
-        f"{_data(report)}{found[0].get('enrolled', '?')} people enrolled, "
-        f"{found[0].get('strangers', '?')} strangers, at the shipped limit."
+        f"{_data(report)}{_count(found[0], 'enrolled')} people enrolled, "
+        f"{_count(found[0], 'strangers')} strangers, at the shipped limit of each code length. "
+        "Known people missed: searches with a photo of an enrolled person that do not name them; "
+        "the share of pairs of one person that the limit misses is another figure (TAR, above)."
     )
     columns = ("Bits", "Limit", "Strangers given a name", "Known people missed")
     return [Table((*columns, "Error of the stated probability"), tuple(rows), note, name)]
@@ -125,7 +136,7 @@ def _attention(name: str, report: Report) -> list[Table]:
         f"{_data(report)}Attention inside the face: {_number(report.get('inside_mass_ratio'))} "
         "times its share of pixels (1 is no preference). Spread within a mask "
         f"{_number(report.get('mask_spread_within'))}, between masks "
-        f"{_number(report.get('mask_spread_between'))}. mAP with the mask "
+        f"{_number(report.get('mask_spread_between'))}. mAP at {MAP_BITS} bits with the mask "
         f"{_share(report.get('map_with_mask'))}, without it "
         f"{_share(report.get('map_without_mask'))}."
     )
@@ -178,9 +189,9 @@ def _closed_set(name: str, report: Report) -> list[Table]:
         for r in _rows(report, "results")
     ]
     note = (
-        f"{_data(report)}{report.get('queries', '?')} other photos of the "
-        f"{report.get('people', '?')} people of training, searched among "
-        f"{report.get('database', '?')}."
+        f"{_data(report)}{_count(report, 'queries')} other photos of the "
+        f"{_count(report, 'people')} people of training, searched among "
+        f"{_count(report, 'database')}."
     )
     columns = ("Bits", "mAP", "Rank 1", "Precision within 2 bits")
     return [Table(columns, tuple(rows), note, name, "People whom training saw")] if rows else []
@@ -299,6 +310,11 @@ def _rows(report: Report, key: str) -> list[Report]:
 
 def _data(report: Report) -> str:
     return f"{report['data']}. " if isinstance(report.get("data"), str) and report["data"] else ""
+
+
+def _count(report: Report, key: str) -> str:
+    value = report.get(key)
+    return f"{value:,}" if isinstance(value, int) else "?"
 
 
 def _interval(row: Report, key: str) -> str:

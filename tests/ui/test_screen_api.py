@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
@@ -143,11 +144,21 @@ def test_an_unreadable_file_is_told_without_a_path(
 
 def test_only_search_is_offered(client: Client) -> None:
     shown = client.view_api(return_format="dict", print_info=False)
-    assert list(shown["named_endpoints"]) == ["/search"]
+    assert list(shown["named_endpoints"]) == ["/search", "/search_base64"]
     assert shown["unnamed_endpoints"] == {}
-    about = json.dumps(shown["named_endpoints"]["/search"])
-    assert '"k"' in about
-    assert '"bits"' in about
+    for endpoint in shown["named_endpoints"].values():
+        about = json.dumps(endpoint)
+        assert '"k"' in about
+        assert '"bits"' in about
+
+
+def test_a_photo_as_base64_text_is_searched_as_an_upload_is(client: Client) -> None:
+    picture = FOLDER / "three-faces.jpg"
+    text = base64.b64encode(picture.read_bytes()).decode()
+    as_text = client.predict(f"data:image/jpeg;base64,{text}", 3, 64, api_name="/search_base64")
+    uploaded = client.predict(handle_file(str(picture)), 3, 64, api_name="/search")
+    assert as_text["faces"] == uploaded["faces"]
+    assert len(as_text["faces"]) == 3
 
 
 @pytest.mark.parametrize(

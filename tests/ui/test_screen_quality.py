@@ -86,6 +86,20 @@ def test_every_report_and_every_figure_is_there(encoder: FakeEncoder, results: P
         assert "Not measured" not in render_quality.section(section, str)
 
 
+def test_every_figure_says_at_which_code_length(encoder: FakeEncoder, results: Path) -> None:
+    """In its table or its caption, and as the commands that measure it have it."""
+    assert quality.FIGURE_BITS == script.BITS
+    for section in quality.sections([encoder], results):
+        for table in section.tables:
+            text = " ".join((*table.columns, table.note, table.title))
+            measured = "mAP" in text or "TAR" in text or "Limit" in text
+            assert not measured or "bits" in text.lower(), table
+    captions = [p.alt for s in quality.sections([encoder], results) for p in s.pictures]
+    of_one = [caption for caption in captions if caption.startswith(("Distances", "Accuracy at"))]
+    assert of_one
+    assert all(f"{script.BITS} bits" in caption for caption in of_one)
+
+
 def test_both_masks_stand_side_by_side_where_the_heatmap_is_judged(
     encoder: FakeEncoder, results: Path
 ) -> None:
