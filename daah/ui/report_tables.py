@@ -70,9 +70,9 @@ def _open_set(name: str, report: Report) -> list[Table]:
     note = (
         f"{_data(report)}{_count(report, 'queries')} searches, with every photo of a person who "
         f"has another one, among {_count(report, 'images')} photos of "
-        f"{_count(report, 'people')} people whom training never saw. Re-ranked: ties are put in order by how "
-        "sure each bit of the query is. TAR: share of pairs of one person accepted, where that "
-        "share of pairs of two people is."
+        f"{_count(report, 'people')} people whom training never saw. "
+        "Re-ranked: ties are put in order by how sure each bit of the query is. TAR: share of "
+        "pairs of one person accepted, where that share of pairs of two people is."
     )
     columns = ("Bits", "Re-ranked", "mAP (95%)", "Rank 1", "TAR at FAR 1e-2", "TAR at FAR 1e-3")
     return [Table(columns, tuple(rows), note, name)] if rows else []
