@@ -507,7 +507,7 @@ def test_building_from_a_folder_reports_and_goes_on(
     fake_encoder: FakeEncoder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(building, "BATCH", 2)
+    monkeypatch.setattr(building, "_CHUNK", 2)
     few = {f"{p.name}.png": p.rgb for p in orl_photos[:3]}
     grey = np.full((90, 90, 3), 128, np.uint8)
     tree = _tree(
