@@ -7,6 +7,8 @@ checksums would refuse every guess: then the right answer or a named error are t
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import hashlib
 import io
 import json
@@ -27,6 +29,7 @@ from fakes import FakeEncoder
 from fakes import encoded as enrolled
 from PIL import Image
 from safetensors.torch import load_file, save, save_file
+from starlette.responses import PlainTextResponse
 from typer.testing import CliRunner
 
 from daah import bulk, projection, retrieval
@@ -41,6 +44,8 @@ from daah.models.encoder import load_encoder
 from daah.stores.base import CodeSpec, Meta
 from daah.stores.sqlite import SQLiteStore, cache, schema
 from daah.types import Detection
+from daah.ui import handlers
+from daah.ui.guard import Gate, Guard
 from daah.ui.settings import PREFIX, Settings
 
 #: Bytes of one edit of a file: where (little-endian), and what to flip there.
@@ -627,6 +632,93 @@ def _settings() -> Door:
     )  # fmt: skip
 
 
+# --- the web surface ------------------------------------------------------------------------------
+
+
+def _requests() -> Door:
+    """A request's first line and headers, a line each, before anything of it is read."""
+
+    async def server(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("reached")(scope, receive, send)
+
+    gates = [Gate(Guard(server, 1000, endpoints=("search",)), local) for local in (False, True)]
+
+    async def asked(scope: dict[str, Any], gate: Gate) -> tuple[int, bytes]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await gate(scope, None, send)
+        start, body = sent
+        assert (start["type"], body["type"]) == ("http.response.start", "http.response.body")
+        return start["status"], body["body"]
+
+    def check(data: bytes) -> None:
+        first, *lines = data.split(b"\n")
+        method, _, path = first.partition(b" ")
+        headers = [
+            (name.strip().lower(), value.strip())
+            for name, _, value in (line.partition(b":") for line in lines)
+        ]
+        scope = {
+            "type": "http", "method": method.decode("latin-1").upper() or "GET",
+            "path": path.decode("utf-8", "replace"), "headers": headers,
+            "server": ("127.0.0.1", 80),
+        }  # fmt: skip
+        for gate in gates:
+            status, body = asyncio.run(asked(scope, gate))
+            assert status in (200, 403, 404, 411, 413, 415, 503), status
+            assert b"Traceback" not in body
+            told = dict(reversed(headers))
+            if status == 200 and b"origin" in told and scope["method"] not in ("GET", "HEAD"):
+                hosts = told.get(b"host", b"") + b"," + told.get(b"x-forwarded-host", b"")
+                same = told.get(b"sec-fetch-site") == b"same-origin"
+                own = told[b"origin"].lower().partition(b"://")[2].split(b"/")[0].strip()
+                assert same or own in hosts.lower()
+
+    site = b"\nHost: faces.example\nOrigin: "
+    post = b"POST /gradio_api/queue/join"
+    return Door(
+        check,
+        [
+            b"", b"GET /", post, post + site + b"https://faces.example", post + site + b"null",
+            post + site + b"https://evil.example", post + site + b"http://[", post + site,
+            post + site + b"https://evil.example\nX-Forwarded-Host: evil.example",
+            post + site + b"https://evil.example\nSec-Fetch-Site: same-origin",
+            post + site + b"https://faces.example\nOrigin: null", b"OPTIONS /x" + site + b"https://a",
+            b"POST /gradio_api/upload\nContent-Length: 99999999999999999999",
+            b"POST /gradio_api/upload\nContent-Length: -1", b"POST /x\nTransfer-Encoding: chunked",
+            b"GET /gradio_api/file=http://x", b"GET //proxy=x", b"POST /gradio_api/call/_search",
+            b"GET /\nHost: [::1", b"GET /\nHost: 127.0.0.1:x", b"GET /\nHost: \xff\xfe",
+            "GET /gradio_api/call/v2/\u0661".encode(), b"POST /gradio_api/component_server",
+        ],
+    )  # fmt: skip
+
+
+def _texts() -> Door:
+    """What comes as text and stands for a file: base64, a data URI, a painting."""
+
+    def check(data: bytes) -> None:
+        text = data.decode("utf-8", "replace")
+        for read in (handlers.base64_bytes, handlers.painted_mask):
+            try:
+                read(text)
+            except ImageError as error:
+                said(error)
+        assert isinstance(handlers.data_uri_bytes(text), bytes)
+
+    photo = base64.b64encode(encoded(picture(), "PNG"))
+    return Door(
+        check,
+        [
+            photo, b"data:image/png;base64," + photo, b"data:image/png;base64,", b";base64,", b"",
+            b"data:text/html;base64,AAAA", b"AAA", b"A A\nA=", b"\xff\xfe", b"http://x/y.png",
+            b"data:image/png;base64,data:image/png;base64,AAAA", b"=" * 100, "\u0661".encode(),
+        ],
+    )  # fmt: skip
+
+
 def open_doors(folder: Path) -> dict[str, Callable[[], Door]]:
     """All doors by name; each writes under `folder` alone."""
     return {
@@ -642,4 +734,6 @@ def open_doors(folder: Path) -> dict[str, Callable[[], Door]]:
         "manifests": lambda: _manifests(folder),
         "arguments": lambda: _arguments(folder),
         "settings": _settings,
+        "requests": _requests,
+        "texts": _texts,
     }

@@ -24,6 +24,8 @@ CHANGES = {
     "manifests": 300,
     "arguments": 60,
     "settings": 300,
+    "requests": 200,
+    "texts": 200,
 }
 
 pytestmark = [
