@@ -7,7 +7,7 @@ import torch
 from daah.errors import DaahError
 from daah.retrieval import load_retriever
 from daah.ui.layout import App, build_app, build_notice
-from daah.ui.serving import serve
+from daah.ui.serving import leave, serve
 from daah.ui.settings import Settings
 
 
@@ -30,3 +30,4 @@ except DaahError as problem:
 
 if __name__ == "__main__":
     serve(demo, load)
+    leave()

@@ -416,6 +416,10 @@ def scenes(portrait: np.ndarray, faces: list[np.ndarray]) -> list[Scene]:
     crowd = Image.new("RGB", (10 * width, 5 * height))
     for i, face in enumerate(faces):
         crowd.paste(Image.fromarray(face), (i % 10 * width, i // 10 * height))
+    mosaic = Image.new("RGB", (800, 800))
+    for i in range(20 * 16):
+        face = Image.fromarray(faces[i % len(faces)]).resize((40, 48))
+        mosaic.paste(face, (i % 20 * 40, i // 20 * 48))
     noise = np.random.default_rng(3).integers(0, 256, (300, 300, 3), np.uint8)
     everyone = encoded(crowd, "PNG")
     return [
@@ -428,6 +432,7 @@ def scenes(portrait: np.ndarray, faces: list[np.ndarray]) -> list[Scene]:
         Scene("nothing-but-a-face.png", encoded(photo.crop((170, 70, 280, 190)), "PNG"), 1, 1),
         Scene("face-under-20-pixels.png", encoded(tiny, "PNG"), 0, 0),
         Scene("fifty-faces.png", everyone, 40, 50),
+        Scene("three-hundred-faces.png", encoded(mosaic, "PNG"), 50, 50),
         Scene("cartoon.png", encoded(_cartoon(), "PNG"), 0, 1),
         Scene("noise.png", encoded(noise, "PNG"), 0, 0),
         Scene("black.png", encoded(np.zeros((400, 400, 3), np.uint8), "PNG"), 0, 0),

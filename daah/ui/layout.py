@@ -338,7 +338,7 @@ def _endpoints(desk: Desk) -> None:
             bits: Code length, one of 16, 24, 32, 48, 64, 96, 128.
 
         Returns:
-            As of /search: {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks", "code": hex, "matches": [{"id": text, "person", "photo", "distance", "probability", "same_person"}]}], "seconds"}.
+            As of /search: {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks", "code": hex, "matches": [{"id": text, "person", "photo", "distance", "probability", "same_person"}]}], "faces_left_out", "seconds"}.
         """  # noqa: E501 (each line is the description of one argument in the tool's schema)
         return search(photo, k, bits)
 

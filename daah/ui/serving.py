@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 from daah.errors import DaahError
+from daah.reading import READER, SMALL_READER
 from daah.ui.layout import App, Notice
 
 
@@ -32,6 +36,19 @@ def serve(demo: App, load: Callable[[], App]) -> None:
         pass  # told to end before it was quite up
     finally:
         demo.close(verbose=False)
+
+
+def leave() -> NoReturn:
+    """End this process, as the last thing that it does after `serve`.
+
+    A search may still be running in a thread. At its own end Python unwinds such a thread from
+    within, which PyTorch's C++ answers by aborting the process (SIGABRT); so it is not left to it.
+    """
+    READER.close()
+    SMALL_READER.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _loaded(load: Callable[[], App], notice: Notice) -> App:

@@ -17,7 +17,7 @@ from daah.errors import DaahError
 from daah.gallery import Gallery
 from daah.retrieval import FaceRetriever
 from daah.ui.layout import App, build_app, build_notice
-from daah.ui.serving import serve
+from daah.ui.serving import leave, serve
 from daah.ui.settings import Settings
 
 settings = Settings.from_environment()
@@ -36,3 +36,4 @@ except DaahError as problem:
     demo = build_notice(problem, settings)
 clocks.follow()
 serve(demo, load)
+leave()

@@ -133,9 +133,12 @@ def test_odd_photos_have_the_same_faces_everywhere(
         photo = real.photo(scene.name, scene.data)
         text = real.search(photo, k=1).text
         assert text.count('"box"') == count, scene.name
+        assert f'"faces_left_out": {found.left_out}' in text, scene.name
         outcome = real.send("photo", values={"photo": photo})
         assert outcome.error == ""
         words = "No face" if count == 0 else f"{count} face"
+        if found.left_out:
+            words = f"{count + found.left_out} faces or more found; the {count} largest are"
         assert words in outcome.values["sentence"], scene.name
 
 

@@ -243,3 +243,13 @@ def test_a_failure_that_nobody_foresaw_tells_the_log_its_place_and_no_value(
     assert "unmistakable" not in told
     assert "Traceback" not in told
     assert os.environ["GRADIO_TEMP_DIR"] not in told
+
+
+def test_a_stop_while_the_network_is_at_work_ends_cleanly(tmp_path: Path) -> None:
+    gallery = tmp_path / "gallery"
+    fake_retriever.retriever(gallery).gallery.close()
+    with Process(tmp_path / "app", command=("busy_app.py", gallery)) as process:
+        visitor = process.visitor()
+        visitor.photo("red.png", b"a photo that a stop deletes")
+        assert process.stop() == 0, process.log.read_text()
+        assert process.holding(b"that a stop deletes") == []
