@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from daah import comparison_models, config, formats, images, reading
+from daah import comparison_models, config, faces, formats, images, reading
 from daah.models import checkpoint
 from daah.types import ALIGNED_SIZE
 from daah.ui import guard
@@ -46,6 +46,10 @@ def test_the_limits_of_reading_what_visitors_send() -> None:
         f"{reading.READERS} at a time; the process is ended after {reading.SECONDS:.0f} s of the "
         f"processor's time or at {reading.MEGABYTES} MB"
     ) in door("a visitor's photo")
+
+
+def test_the_limit_of_faces() -> None:
+    assert f"the {faces.MOST_FACES} largest" in door("the faces of a photo")
 
 
 def test_the_limits_of_models() -> None:
