@@ -5,14 +5,16 @@
 Each file is made to be as much work as its limit allows (`daah.formats`): the most pixels, the
 filters and entropy codes that take longest, all the scans there may be. Each is read in a new
 process, as the command line reads it, and by a reading process of the server, whose memory is
-limited. Then come files that are refused, among them those that once blocked the server; and what
-reading in another process adds to the time of an ordinary photo.
+limited. Then come files that are refused, among them those that once blocked the server; what
+reading in another process adds to the time of an ordinary photo; and the search for faces where
+there are more candidates than any photo has.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import os
 import platform
@@ -31,8 +33,11 @@ import PIL
 from PIL import Image
 from tqdm import tqdm
 
+from daah import sources
 from daah.errors import ImageError
+from daah.faces import FaceDetector
 from daah.images import MAX_BYTES, read_image
+from daah.parallel import one_thread
 from daah.reading import Reader
 
 #: What one photo may take, as SECURITY.md promises.
@@ -196,7 +201,7 @@ WORST: dict[str, Callable[[], bytes]] = {
         encoded(Image.new("RGB", (SIDE, SIDE), "white"), "JPEG", progressive=True), 7
     ),
     "JPEG, progressive, 100 scans": lambda: with_scans(
-        encoded(noise(2500), "JPEG", quality=20, progressive=True), 80
+        encoded(noise(2400, 16), "JPEG", quality=20, progressive=True), 88
     ),
     "PNG, 1 bit": lambda: png(SIDE, SIDE, 1, 0, rows(SIDE, SIDE, 1)),
     "PNG, palette": lambda: png(SIDE, SIDE, 8, 3, rows(SIDE, SIDE, 8)),
@@ -237,7 +242,9 @@ ORDINARY = ((800, 600), (1600, 1200), (4000, 3000))
 _ALONE = """
 import re, sys, time
 from pathlib import Path
+from daah import sources
 from daah.errors import ImageError
+from daah.faces import FaceDetector
 from daah.images import read_image
 
 def peak():  # VmHWM starts anew in a new program; on Linux, ru_maxrss does not
@@ -285,22 +292,57 @@ def _spent(pid: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def added(repeats: int) -> dict[str, dict[str, float]]:
-    """Median milliseconds that ordinary photos take here and in another process, in turn."""
+def added(repeats: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Median milliseconds, and of the processor's, of ordinary photos here and apart, in turn."""
     reader = Reader(1)
     found = {}
     for width, height in ORDINARY:
         photo = encoded(noise(4000, 16).crop((0, 0, width, height)), "JPEG", quality=85)
-        times: dict[str, list[float]] = {"here_ms": [], "apart_ms": []}
-        for turn in range(repeats + 2):
-            for name, read in (("here_ms", read_image), ("apart_ms", reader.read)):
-                start = time.perf_counter()
-                read(photo)[::64, ::64].sum()
-                if turn >= 2:  # the first ones also load
-                    times[name].append(1000 * (time.perf_counter() - start))
-        found[f"{width}x{height}"] = {n: round(statistics.median(t), 1) for n, t in times.items()}
+        for _ in range(2):  # the first ones also load
+            read_image(photo)
+            reader.read(photo)
+        (worker,) = reader._workers
+        walls: dict[str, list[float]] = {"here": [], "apart": []}
+        spent = {"here": 0.0, "apart": 0.0}
+        for name, read in (("here", read_image), ("apart", reader.read)) * repeats:
+            wall, before = time.perf_counter(), time.process_time() + _spent(worker.pid)
+            read(photo)[::64, ::64].sum()
+            spent[name] += time.process_time() + _spent(worker.pid) - before
+            walls[name].append(time.perf_counter() - wall)
+        found[f"{width}x{height}"] = {
+            name: {
+                "wall_ms": round(1000 * statistics.median(walls[name]), 1),
+                "processor_ms": round(1000 * spent[name] / repeats, 1),
+            }
+            for name in walls
+        }
     reader.close()
     return found
+
+
+def crowds() -> dict[str, dict[str, object]]:
+    """Seconds of the processor and faces: a mosaic of 1,320 faces; windows that all look like one.
+
+    For the second the networks' thresholds are taken away, which no photo can do.
+    """
+    people = itertools.cycle(photo.rgb for photo in sources.orl())
+    mosaic = Image.new("RGB", (1600, 1600))
+    for y, x in itertools.product(range(0, 1552, 48), range(0, 1600, 40)):
+        mosaic.paste(Image.fromarray(next(people)).resize((40, 48)), (x, y))
+    spots = np.random.default_rng(0).integers(0, 256, (1100, 1100, 3), np.uint8)
+    with one_thread():
+        return {
+            "mosaic of 1,320 faces": _found(FaceDetector(), np.array(mosaic)),
+            "every window a candidate": _found(FaceDetector(thresholds=(0, -1, -1)), spots),
+        }
+
+
+def _found(detector: FaceDetector, rgb: np.ndarray) -> dict[str, object]:
+    detector.find(rgb[:200, :200])  # what is loaded once
+    start = time.process_time()
+    found = detector.find(rgb)
+    seconds = round(time.process_time() - start, 2)
+    return {"processor_seconds": seconds, "faces": len(found.faces), "left_out": found.left_out}
 
 
 def processor() -> str:
@@ -333,6 +375,7 @@ def main() -> None:
         "read": read,
         "refused": refused,
         "ordinary_jpegs": added(given.repeats),
+        "faces": crowds(),
     }
     text = json.dumps(report, indent=1) + "\n"
     if given.out is None:

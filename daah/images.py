@@ -147,9 +147,10 @@ def _strip_rgb(strip: Image.Image) -> np.ndarray | Image.Image:
         grey = np.clip(np.asarray(strip), 0, 65535).astype(np.uint16) >> 8
         return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
     if strip.has_transparency_data:
-        strip = strip.convert("RGBA")
-        white = Image.new("RGBA", strip.size, "white")
-        return Image.alpha_composite(white, strip).convert("RGB")
+        strip = strip if strip.mode == "RGBA" else strip.convert("RGBA")
+        white = Image.new("RGB", strip.size, "white")
+        white.paste(strip, mask=strip)
+        return white
     return strip if strip.mode == "RGB" else strip.convert("RGB")
 
 
