@@ -177,16 +177,17 @@ def test_threads_get_their_own_photos(reader: Reader) -> None:
 def test_nothing_is_left_of_a_photo(one: Reader) -> None:
     one.read(PHOTO)
 
-    def opened(pid: int | str) -> list[str]:
-        return sorted(entry.name for entry in Path(f"/proc/{pid}/fd").iterdir())
+    def opened(pid: int | str) -> int:
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
-    ours, theirs = len(opened("self")), opened(process(one))
+    ours, theirs = opened("self"), opened(process(one))
     for _ in range(20):
         one.read(PHOTO)
         with pytest.raises(ImageError):
             one.read(PHOTO[:200])
-    assert len(opened("self")) == ours
-    assert opened(process(one)) == theirs
+    # Servers of other tests open and close files in this process too; 20 photos would leave 20.
+    assert opened("self") < ours + 20
+    assert eventually(lambda: opened(process(one)) <= theirs)  # it closes a photo after its reply
 
 
 def test_a_reading_process_is_small_and_of_its_own_group(one: Reader) -> None:

@@ -82,7 +82,9 @@ class Process:
                     opened.append(link)
             except OSError:  # closed meanwhile
                 continue
-        return [path for path in self.root.rglob("*") if path.is_file()] + opened
+        # Unlike rglob, this passes over a folder that the server deletes meanwhile.
+        there = (Path(top, name) for top, _, names in os.walk(self.root) for name in names)
+        return [path for path in there if path.is_file()] + opened
 
     def holding(self, *traces: bytes) -> list[str]:
         """Files with one of these in their name or content."""
