@@ -1,9 +1,14 @@
-"""Waiting for events. Deadlines end a hang and nothing else: no outcome depends on the speed."""
+"""Waiting for events and coroutines. A deadline ends a hang: no outcome depends on the speed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from anyio.from_thread import start_blocking_portal
+
+Answer = TypeVar("Answer")
 
 #: Seconds after which something that has not happened is taken never to happen.
 HANG = 240.0
@@ -35,6 +40,26 @@ def eventually(question: Callable[[], object], *errors: type[Exception]) -> obje
             if time.monotonic() > deadline:
                 raise
         time.sleep(0.05)
+
+
+def awaited(work: Callable[..., Awaitable[Answer]], *arguments: object) -> Answer:
+    """Run a coroutine function to its end, in an event loop of another thread.
+
+    The browser of the tests keeps a loop running in the main thread, where `asyncio.run` then
+    refuses to start a second one.
+
+    Args:
+        work: what is awaited.
+        arguments: what it is called with.
+
+    Returns:
+        What it returned.
+
+    Raises:
+        Exception: what it raised.
+    """
+    with start_blocking_portal() as portal:
+        return portal.call(work, *arguments)
 
 
 class Clock:

@@ -7,7 +7,6 @@ checksums would refuse every guess: then the right answer or a named error are t
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import io
@@ -31,6 +30,7 @@ from PIL import Image
 from safetensors.torch import load_file, save, save_file
 from starlette.responses import PlainTextResponse
 from typer.testing import CliRunner
+from waiting import awaited
 
 from daah import bulk, projection, retrieval
 from daah.config import PAPER
@@ -667,7 +667,7 @@ def _requests() -> Door:
             "server": ("127.0.0.1", 80),
         }  # fmt: skip
         for gate in gates:
-            status, body = asyncio.run(asked(scope, gate))
+            status, body = awaited(asked, scope, gate)
             assert status in (200, 403, 404, 411, 413, 415, 503), status
             assert b"Traceback" not in body
             told = dict(reversed(headers))

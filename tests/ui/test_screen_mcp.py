@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, Tool
 from PIL import Image
+from waiting import awaited
 
 
 def encoded(*colours: str) -> str:
@@ -41,12 +41,12 @@ async def _session(url: str, work: Callable[[ClientSession], Any]) -> Any:
 
 def tools(url: str) -> list[Tool]:
     """What the app offers to assistants."""
-    return asyncio.run(_session(url, lambda session: session.list_tools())).tools
+    return awaited(_session, url, lambda session: session.list_tools()).tools
 
 
 def call(url: str, name: str, **arguments: Any) -> CallToolResult:
     """Call one tool."""
-    return asyncio.run(_session(url, lambda session: session.call_tool(name, arguments)))
+    return awaited(_session, url, lambda session: session.call_tool(name, arguments))
 
 
 def test_the_tool_that_is_offered_says_what_it_takes_and_takes_it(url: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from gradio.data_classes import PredictBodyInternal
 from gradio.server_messages import ProcessCompletedMessage
 from starlette.exceptions import HTTPException
+from waiting import awaited
 
 from daah.ui import turns
 from daah.ui.session import MOST_REGIONS, SHOWN_SIDE, Pair, Session
@@ -203,7 +203,7 @@ def test_a_session_and_a_client_have_a_share(queue: Turns) -> None:
             await queue.push(*asked(f"other{number}", forwarded=f"1.2.3.{number}"), None)
         assert (await queue.push(*asked("more", "10.0.0.2"), None))[2] == "queue_full"
 
-    asyncio.run(ask())
+    awaited(ask)
 
 
 def test_answers_that_nobody_fetches_become_a_sentence(queue: Turns) -> None:
@@ -227,7 +227,7 @@ def test_answers_that_nobody_fetches_become_a_sentence(queue: Turns) -> None:
         assert sent[2].success
         assert queue.unread == 800
 
-    asyncio.run(ask())
+    awaited(ask)
 
 
 def test_a_pair_is_a_result_too() -> None:
