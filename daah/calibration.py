@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 from daah import metrics
 from daah.errors import CheckpointError, ConfigError
@@ -189,6 +187,10 @@ def _monotone(same: np.ndarray, other: np.ndarray) -> np.ndarray:
     them and steps where they are few. One pseudo-pair at every distance, split as a logistic fit
     says, carries the curve through both.
     """
+    # Loading it takes two seconds, which every search would pay and only a fit needs.
+    from sklearn.isotonic import IsotonicRegression
+    from sklearn.linear_model import LogisticRegression
+
     distance = np.arange(len(same))
     column = distance[:, None] / (len(same) - 1)
     logistic = LogisticRegression(C=100.0).fit(

@@ -19,6 +19,7 @@ import pytest
 import torch
 import typer.testing
 from fakes import FakeEncoder
+from grouping import group, needs_milvus
 from waiting import PATIENCE
 
 from daah import sources
@@ -71,12 +72,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs something that takes long to make is slow."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """What needs something that takes long to make is slow; groups stay in one process."""
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
         if LONG & (marks | set(getattr(item, "fixturenames", ()))):
             item.add_marker("slow")
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    yield
+    # In random order, but one after another: the server runs for them alone.
+    items.sort(key=needs_milvus)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

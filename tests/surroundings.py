@@ -16,6 +16,11 @@ os.environ |= {
     "TORCHINDUCTOR_CACHE_DIR": str(LEFT / "torchinductor"),
 }
 
+# Each process of a run looks for free ports of its own: an app that comes up again at the port that
+# it had would else find one of the other process there.
+worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * worker)
+
 # One thread of arithmetic in each process. Threads of OpenMP spin while they wait for each other:
 # with the processors busy elsewhere the same tests took three to five times as long with two.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

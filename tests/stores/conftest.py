@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from grouping import needs_milvus
 from line import Line
 from milvus_server import MilvusServer
 from reference import NumpyStore
@@ -25,11 +26,26 @@ STORES = [
 ]
 
 
+#: What ends after the last test of Milvus: a server that nobody asks takes a third of a processor.
+RUNNING = pytest.StashKey[contextlib.ExitStack]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Stop the Milvus server behind the tests that need it, which run one after another."""
+    yield
+    if RUNNING in item.session.stash and not (nextitem and needs_milvus(nextitem)):
+        item.session.stash[RUNNING].close()
+
+
 @pytest.fixture(scope="session")
-def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
-    """A real Milvus server on a free port of this machine, stopped at the end."""
-    with MilvusServer(tmp_path_factory.mktemp("milvus"), guarded=True) as server:
-        yield server
+def milvus_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> MilvusServer:
+    """A real Milvus server on a free port of this machine."""
+    running = request.session.stash.setdefault(RUNNING, contextlib.ExitStack())
+    server = MilvusServer(tmp_path_factory.mktemp("milvus"), guarded=True)
+    return running.enter_context(server)
 
 
 @pytest.fixture
@@ -41,22 +57,23 @@ def line(milvus_server: MilvusServer) -> Iterator[Line]:
 
 
 @pytest.fixture(scope="session")
-def milvus_store(milvus_server: MilvusServer) -> Iterator[Callable[[int], CodeStore]]:
+def milvus_store(
+    request: pytest.FixtureRequest, milvus_server: MilvusServer
+) -> Callable[[int], CodeStore]:
     """An empty Milvus store by bits; making a collection takes seconds, so each is used again."""
-    with contextlib.ExitStack() as stack:
-        opened: dict[int, CodeStore] = {}
+    opened: dict[int, CodeStore] = {}
 
-        def give(bits: int) -> CodeStore:
-            if bits not in opened:
-                store = open_store(milvus_server.uri("contract"), spec(bits))
-                stack.callback(store.close)
-                opened[bits] = store
-            store = opened[bits]
-            for batch in list(store.scan()):
-                store.remove(batch.ids)
-            return store
+    def give(bits: int) -> CodeStore:
+        if bits not in opened:
+            store = open_store(milvus_server.uri("contract"), spec(bits))
+            request.session.stash[RUNNING].callback(store.close)
+            opened[bits] = store
+        store = opened[bits]
+        for batch in list(store.scan()):
+            store.remove(batch.ids)
+        return store
 
-        yield give
+    return give
 
 
 @pytest.fixture(params=STORES)

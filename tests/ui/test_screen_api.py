@@ -223,16 +223,31 @@ def test_a_full_queue_says_so(
         leave.wait(HANG)
         return detect(rgb)
 
-    client = Client(host(build_app(fake, Settings(queue_size=1), {})), verbose=False)
+    demo = build_app(fake, Settings(queue_size=1), {})
+    client = Client(host(demo), verbose=False)
     fake.detector.detect = slow  # only now: the page is built with a search
     path = tmp_path / "red.png"
     Image.fromarray(photo((PEOPLE["red"], 300))).save(path)
-    jobs = [client.submit(handle_file(str(path)), api_name="/search")]
+    jobs = []
+
+    def ask(begun: int, waiting: int, refused: int = 0) -> None:
+        """Send one more, and wait until there are so many of each."""
+        jobs.append(client.submit(handle_file(str(path)), api_name="/search"))
+        assert eventually(
+            lambda: (
+                sum(batch is not None for batch in demo._queue.active_jobs) == begun
+                and len(demo._queue) == waiting
+                and sum(job.done() for job in jobs) == refused
+            )
+        )
+
     try:
-        assert entered.wait(HANG)  # one at work, some read; one waits, the rest are refused
-        more = AT_ONCE - 1 + 3
-        jobs += [client.submit(handle_file(str(path)), api_name="/search") for _ in range(more)]
-        assert eventually(lambda: sum(job.done() for job in jobs) == 2)
+        for begun in range(1, AT_ONCE + 1):  # one at work, the photos of others are read meanwhile
+            ask(begun, waiting=0)
+        assert entered.wait(HANG)
+        ask(AT_ONCE, waiting=1)
+        ask(AT_ONCE, waiting=1, refused=1)
+        ask(AT_ONCE, waiting=1, refused=2)
     finally:
         leave.set()
     told = []
