@@ -185,6 +185,7 @@ def test_the_same_seed_gives_the_same_row(tmp_path: Path, small: ClosedData) -> 
 
 
 @pytest.mark.usefixtures("no_figures")
+@pytest.mark.slow
 def test_ablation_and_other_features_run_and_are_reported(
     tmp_path: Path, small: ClosedData, monkeypatch
 ) -> None:

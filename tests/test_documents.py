@@ -10,6 +10,7 @@ import re
 import tokenize
 from pathlib import Path
 
+import pytest
 from typer.main import get_command
 
 from daah.cli import app
@@ -119,6 +120,7 @@ def _resolves(dotted: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_commands_and_their_options_exist() -> None:
     wrong = []
     for name, text in said().items():

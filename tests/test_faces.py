@@ -169,6 +169,7 @@ class TestDetect:
         assert face.box[2] <= width
         assert face.box[3] <= height
 
+    @pytest.mark.slow
     def test_every_photo_of_orl_has_one_face(
         self, detector: FaceDetector, orl_photos: list
     ) -> None:

@@ -332,6 +332,7 @@ with Gallery.open(folder, model, create=False) as gallery:
 
 
 @pytest.mark.parametrize("kind", KILLS)
+@pytest.mark.slow
 def test_what_a_kill_leaves_is_no_damage_and_goes_with_the_next_writer(
     kind: str, filled: Gallery, fake_encoder: FakeEncoder
 ) -> None:

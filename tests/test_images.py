@@ -80,6 +80,7 @@ print(json.dumps(figures))
 """
 
 
+@pytest.mark.slow
 def test_photos_at_the_limits_stay_within_memory(tmp_path: Path) -> None:
     """And what is refused as well. How long each takes is measured in benchmarks.image_door."""
     cases = [*CORPUS.values(), *heavy()]

@@ -130,6 +130,7 @@ def test_two_trees_may_go_into_one(tree: Path, tmp_path: Path, orl_photos: list)
     assert len(read_index(tmp_path / "faces")) == 10
 
 
+@pytest.mark.slow
 def test_worker_processes_do_the_same(tmp_path: Path, orl_photos: list) -> None:
     root = tmp_path / "photos"
     for photo in orl_photos[:20]:

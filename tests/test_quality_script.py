@@ -60,6 +60,7 @@ def test_every_protocol_leaves_its_figures(measured):
     assert [entry["bits"] for entry in strangers["lengths"]] == [16, 64]
 
 
+@pytest.mark.slow
 def test_every_plot_is_drawn(measured):
     drawn = {path.stem.removeprefix("try-") for path in measured.glob("*.png")}
     assert drawn == {
@@ -76,6 +77,7 @@ def test_every_plot_is_drawn(measured):
     }
 
 
+@pytest.mark.slow
 def test_no_figure_names_a_place_on_the_machine(measured):
     for path in measured.glob("*.json"):
         assert str(measured.parent) not in path.read_text()

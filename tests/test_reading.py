@@ -132,6 +132,7 @@ def test_a_photo_that_takes_too_much_memory_is_refused_and_the_next_is_read(one:
 
 
 @pytest.mark.parametrize("kind", ["JPEG, progressive, 4:4:4", "WebP, lossy"])
+@pytest.mark.slow
 def test_photos_at_the_limits_are_read(one: Reader, kind: str) -> None:
     for _ in range(2):  # what the first one took is given back
         assert one.read(WORST[kind]()).ndim == 3

@@ -56,6 +56,7 @@ def run(faces: Path, tmp_path_factory: pytest.TempPathFactory):
     return paper(faces, out, 12), out
 
 
+@pytest.mark.slow
 def test_the_paper_recipe_learns_a_tiny_set(run, faces: Path) -> None:
     report, _out = run
     first, last = report.history[1], report.history[-1]
@@ -72,6 +73,7 @@ def test_the_paper_recipe_learns_a_tiny_set(run, faces: Path) -> None:
     assert distance[same].mean() + 4 < distance[labels[:, None] != labels].mean()
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_log_a_curve_and_a_checkpoint_with_its_card(run) -> None:
     report, out = run
     with (out / "log.csv").open() as file:
@@ -96,6 +98,7 @@ def test_resuming_continues_to_the_same_weights(run, faces: Path, tmp_path: Path
         )
 
 
+@pytest.mark.slow
 def test_a_folder_with_a_run_is_neither_overwritten_nor_imagined(run, faces, tmp_path) -> None:
     with pytest.raises(CheckpointError, match="add --resume"):
         paper(faces, run[1], 12)

@@ -29,6 +29,7 @@ CHANGES = {
 }
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin"),
     pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning"),
 ]

@@ -28,6 +28,7 @@ from daah.ui.settings import Settings
 CORPUS = corpus()
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin"),
     pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning"),
 ]

@@ -30,6 +30,8 @@ from daah.ui.layout import App, build_app, build_notice
 from daah.ui.serving import serve
 from daah.ui.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def served(retriever: Callable[[], FaceRetriever], settings: Settings) -> Iterator[str]:
@@ -184,7 +186,6 @@ def test_a_gallery_that_goes_away_while_it_is_searched(tmp_path: Path, red: byte
         assert everywhere() == [""] * 6
 
 
-@pytest.mark.slow
 def test_a_full_disk(tmp_path: Path) -> None:
     """Where no file can grow beyond 100 kB, a photo is refused with a word, until there is room."""
     fake_retriever.retriever(tmp_path / "g").gallery.close()

@@ -32,6 +32,8 @@ from daah.ui.guard import NEVER
 from daah.ui.layout import App
 from daah.ui.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 MARK = {"_type": "gradio.FileData"}
 
 

@@ -24,7 +24,7 @@ from pymilvus import MilvusClient, MilvusException
 VERSION = "2.3.5"
 
 #: Seconds after which a server that does not answer, or does not end, never will.
-HANG = 240.0
+HANG = 600.0
 
 #: Where every server of that version notes its process, wherever its data are.
 NOTES = Path("/tmp/milvus")

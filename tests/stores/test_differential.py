@@ -60,6 +60,7 @@ def differ(store: CodeStore, reopen: Reopen, steps: int, lengths: list[int], see
 
 
 @pytest.mark.parametrize("bits", [20, 64, 128])
+@pytest.mark.slow
 def test_sqlite_equals_a_dictionary(tmp_path: Path, bits: int, monkeypatch) -> None:
     monkeypatch.setattr(rows, "MERGE_ROWS", 40)
     uri = f"sqlite:{tmp_path}/g.db"

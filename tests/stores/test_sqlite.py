@@ -217,6 +217,7 @@ def test_readers_see_another_process_write(tmp_path: Path, kept: int) -> None:
         writer.stdin.close()
 
 
+@pytest.mark.slow
 def test_threads_search_while_one_writes(tmp_path: Path) -> None:
     with SQLiteStore(tmp_path / "g.db", sample.spec(64)) as store:
         codes = fill(store, 3000)

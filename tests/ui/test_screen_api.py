@@ -27,6 +27,8 @@ from daah.ui.layout import App, build_app
 from daah.ui.parts import AT_ONCE
 from daah.ui.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 THREE = FOLDER / "three-faces.jpg"
 
 

@@ -15,6 +15,8 @@ from mcp.types import CallToolResult, Tool
 from PIL import Image
 from waiting import awaited
 
+pytestmark = pytest.mark.slow
+
 
 def encoded(*colours: str) -> str:
     """A photo with a square of each colour, which stands for a face, as base64 text."""

@@ -150,6 +150,7 @@ def test_a_gallery_too_large_to_encode_says_which_part_was_searched(lineup: Line
     assert np.array_equal(part.face.aligned, lineup.face.aligned)
 
 
+@pytest.mark.slow
 def test_a_lineup_is_forgotten_on_time(fake: FaceRetriever, host: Callable[[App], str]) -> None:
     demo = build_app(fake, Settings(keep_seconds=600, sweep_seconds=1), {})
     visitor = Visitor(host(demo))

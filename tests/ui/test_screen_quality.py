@@ -86,6 +86,7 @@ def test_every_report_and_every_figure_is_there(encoder: FakeEncoder, results: P
         assert "Not measured" not in render_quality.section(section, str)
 
 
+@pytest.mark.slow
 def test_every_figure_says_at_which_code_length(encoder: FakeEncoder, results: Path) -> None:
     """In its table or its caption, and as the commands that measure it have it."""
     assert quality.FIGURE_BITS == script.BITS
@@ -109,6 +110,7 @@ def test_both_masks_stand_side_by_side_where_the_heatmap_is_judged(
     assert "the demo" in section.pictures[0].alt
 
 
+@pytest.mark.slow
 def test_a_report_of_another_served_model_says_whose_it_is(
     encoder: FakeEncoder, results: Path, faces: LabelledFaces, tmp_path: Path
 ) -> None:
