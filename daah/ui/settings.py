@@ -49,7 +49,7 @@ class Settings:
     #: with each of them painted comes near the limit.
     max_session_mb: int = 24
     #: Megabytes of the results and additions of all sessions: a stranger must not fill the memory.
-    max_held_mb: int = 500
+    max_held_mb: int = 400
     #: Megabytes of answers that wait to be fetched.
     max_unread_mb: int = 100
     #: Events of one session that wait, are worked on, or whose answer was not fetched.
