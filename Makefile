@@ -8,10 +8,10 @@ check: ## style, formats, and who imports whom
 	$(PYTHON) -m ruff format --check .
 	lint-imports
 
-quick: check ## what takes seconds; under three minutes on two processors
+quick: check ## all but what is marked slow: minutes
 	$(PYTHON) -m pytest -q -m "not slow"
 
-test: check ## everything, in random order; under twelve minutes on two processors
+test: check ## everything, in random order, in two processes: a quarter of an hour
 	$(PYTHON) -m pytest -q
 
 held-down: ## the numerical tests with every library held to an older instruction set
