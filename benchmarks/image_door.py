@@ -247,7 +247,7 @@ from daah.errors import ImageError
 from daah.faces import FaceDetector
 from daah.images import read_image
 
-def peak():  # VmHWM starts anew in a new program; on Linux, ru_maxrss does not
+def peak():  # VmHWM is of this program alone; Linux keeps ru_maxrss of the parent
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 read_image(sys.argv[2])

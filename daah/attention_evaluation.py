@@ -242,7 +242,8 @@ def fidelity_curves(
 ) -> FidelityCurves:
     """Remove and restore pixels in three orders and watch the code.
 
-    encode: faces (B, S, S, 3) uint8 to logits (B, K), with the mask made anew for what it sees.
+    encode: faces (B, S, S, 3) uint8 to logits (B, K), with the mask computed again
+        for the changed face.
     aligned: (N, S, S, 3) uint8. masks: (N, S, S) of the untouched faces.
     """
     soften = blur(BLUR)

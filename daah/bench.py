@@ -296,7 +296,7 @@ def _peak(work: str, argument: Path) -> float:
 
 _PRELUDE = "import sys\nfrom pathlib import Path\nimport numpy as np"
 
-# Linux counts the memory of the process that it was forked from into ru_maxrss; VmHWM starts anew.
+# Linux counts the memory of the parent process into ru_maxrss; VmHWM is of this program alone.
 _PEAK_BYTES = """
 status = Path("/proc/self/status")
 if status.is_file():

@@ -122,7 +122,7 @@ class Progress:
         self._task = ""
 
     def __call__(self, done: int, total: int, text: str) -> None:
-        """`done` of `total` are done; `text` is about what is at hand."""
+        """`done` of `total` are done; `text` names the current item or step."""
         from tqdm import tqdm
 
         if self._bar is None or self._bar.total != total or done < self._bar.n:

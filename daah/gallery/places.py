@@ -66,7 +66,7 @@ def open_codes(
     """The store with the codes of the gallery in `home`; `uri` is how it was asked for."""
     spec = CodeSpec(known.bits, known.fingerprint, known.alignment)
     if is_server(known.codes):
-        # The URI at hand may carry a token, which is never written down.
+        # The URI as given may carry a token, which is never written down.
         return open_store(uri if is_server(uri) else known.codes, spec, read_only=read_only)
     if Path(known.codes).name != known.codes:
         raise GalleryError(f"The gallery {home.name} names codes outside of its folder.")

@@ -29,7 +29,7 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class ModelName:
-    """A model that need not be at hand: to copy, list or export codes that are already there."""
+    """A model that need not be loaded: to copy, list or export codes that are already stored."""
 
     name: str
     fingerprint: str
