@@ -15,13 +15,13 @@ test: check ## everything, in random order, in two processes: a quarter of an ho
 	$(PYTHON) -m pytest -q
 
 held-down: ## the numerical tests with every library held to an older instruction set
-	$(PYTHON) tests/held_down.py -q -m "not slow"
+	$(PYTHON) tests/project/held_down.py -q -m "not slow"
 
 TIMES ?= 3
 LOOPS ?= 2
 
 stress: ## everything in random order, three times, beside two busy loops (TIMES=1 LOOPS=4)
-	$(PYTHON) tests/stress.py --times $(TIMES) --loops $(LOOPS)
+	$(PYTHON) tests/project/stress.py --times $(TIMES) --loops $(LOOPS)
 
 audit: ## known weaknesses of all installed packages; asks the package index for them
 	$(PYTHON) -m pip_audit --strict --progress-spinner off

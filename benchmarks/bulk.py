@@ -28,9 +28,10 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from daah import bulk, sources
-from daah.faces import TEMPLATE, FaceDetector
+from daah.data import sources
+from daah.detection.detector import TEMPLATE, FaceDetector
 from daah.gallery import Gallery, verify
+from daah.gallery import enrol as bulk
 from daah.gallery.names import entry_id
 from daah.models.encoder import FaceEncoder
 from daah.types import ALIGNED_SIZE, Face
@@ -77,7 +78,7 @@ def encoder(real: bool) -> FaceEncoder | Projection:
     """The shipped network or its stand-in."""
     if not real:
         return Projection()
-    from daah.retrieval import load_default_encoder
+    from daah.retrieval.retriever import load_default_encoder
 
     return load_default_encoder()
 

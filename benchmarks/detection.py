@@ -32,12 +32,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.visitor import Visitor
-from daah import sources
-from daah.faces import FaceDetector
+from daah.data import sources
+from daah.detection.detector import FaceDetector
 from daah.gallery import Gallery, build
 from daah.images import read_image
-from daah.retrieval import FaceRetriever, load_default_encoder
-from daah.ui.layout import build_app
+from daah.retrieval.retriever import FaceRetriever, load_default_encoder
+from daah.ui.app import build_app
 from daah.ui.settings import Settings
 
 SIZE = (1600, 1200)

@@ -33,9 +33,9 @@ import PIL
 from PIL import Image
 from tqdm import tqdm
 
-from daah import sources
+from daah.data import sources
+from daah.detection.detector import FaceDetector
 from daah.errors import ImageError
-from daah.faces import FaceDetector
 from daah.images import MAX_BYTES, read_image
 from daah.parallel import one_thread
 from daah.reading import Reader
@@ -242,9 +242,9 @@ ORDINARY = ((800, 600), (1600, 1200), (4000, 3000))
 _ALONE = """
 import re, sys, time
 from pathlib import Path
-from daah import sources
+from daah.data import sources
 from daah.errors import ImageError
-from daah.faces import FaceDetector
+from daah.detection.detector import FaceDetector
 from daah.images import read_image
 
 def peak():  # VmHWM is of this program alone; Linux keeps ru_maxrss of the parent

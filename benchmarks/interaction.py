@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.start_up import Started, processor_seconds, started
 from benchmarks.visitor import Visitor
-from daah.ui.examples import FOLDER
+from daah.ui.page.examples import FOLDER
 
 PROMISE = "at most 150 ms, on a free machine"
 NOTHING = "Nothing: a tap beside everything"

@@ -34,8 +34,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.start_up import Started, processor_seconds, started
 from benchmarks.visitor import Visitor
-from daah import sources
-from daah.ui.examples import EXAMPLES
+from daah.data import sources
+from daah.ui.page.examples import EXAMPLES
 
 SIZE = (640, 480)
 PROMISE = "at least 8, on a free machine"

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from daah import explain, plots, sources
-from daah.faces import FaceDetector, principal_face
+from daah import plots
+from daah.data import sources
+from daah.detection.detector import FaceDetector, principal_face
 from daah.models.encoder import load_encoder
+from daah.retrieval import explain
 
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 

@@ -23,18 +23,19 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from daah import codes, metrics, plots, sources
-from daah.attention_evaluation import AttentionReport, AttentiveHasher, evaluate_attention_on
-from daah.calibration import Calibration
-from daah.evaluation import Report, encode_faces, evaluate_faces
+from daah import codes, metrics, plots
+from daah.data import sources
+from daah.data.labelled_faces import LabelledFaces, detect_faces
+from daah.evaluation.attention import AttentionReport, AttentiveHasher, evaluate_attention_on
+from daah.evaluation.dlib_itq import PeerReport, peers
+from daah.evaluation.open_set import UnknownPeople, unknown_people
+from daah.evaluation.robustness import DamageScores, GroupScores, damaged_queries, groups, kinds
+from daah.evaluation.search_examples import retrieval_examples
+from daah.evaluation.unseen_people import Report, encode_faces, evaluate_faces
+from daah.metrics.leave_one_out import OpenSetScores, pair_distances
+from daah.models.calibration import Calibration
 from daah.models.encoder import load_encoder
-from daah.open_set import OpenSetScores, pair_distances
-from daah.peers import PeerReport, peers
-from daah.photos import LabelledFaces, detect_faces
 from daah.plots import Series, save_figure
-from daah.retrieval_examples import retrieval_examples
-from daah.slices import DamageScores, GroupScores, damaged_queries, groups, kinds
-from daah.unknown_people import UnknownPeople, unknown_people
 
 #: Code length of everything that is shown at one length.
 BITS = 64

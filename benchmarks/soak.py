@@ -52,7 +52,7 @@ from PIL import Image
 
 from benchmarks.visitor import Visitor
 from daah import plots
-from daah.sources import orl
+from daah.data.sources import orl
 
 ROOT = Path(__file__).resolve().parents[1]
 

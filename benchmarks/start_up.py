@@ -28,13 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.visitor import Visitor
-from daah.ui.examples import EXAMPLES
+from daah.ui.page.examples import EXAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
 
 #: What the app is started with when another gallery than its own is measured.
 _ELSEWHERE = (
-    "import pathlib, runpy, sys; from daah import retrieval; "
+    "import pathlib, runpy, sys; from daah.retrieval import retriever as retrieval; "
     "retrieval.DEFAULT_GALLERY = pathlib.Path(sys.argv[1]); "
     "runpy.run_path('app.py', run_name='__main__')"
 )

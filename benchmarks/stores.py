@@ -311,10 +311,8 @@ def rates(blocks: dict[str, list[float]]) -> dict[str, int]:
 
 def measure_milvus(folder: Path, bits: int, size: int, seconds: float) -> dict[str, object]:
     """The same questions to a Milvus server on this machine, with its own default settings."""
-    sys.path.insert(0, str(ROOT / "tests" / "stores"))
-    from milvus_server import VERSION, MilvusServer
-
     from daah.stores.milvus import MilvusStore
+    from tests.doubles.milvus_server import VERSION, MilvusServer
 
     people = person_codes(bits, max(size // 10, 1), seed=bits)
     queries, logits = questions(bits, size)

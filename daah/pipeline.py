@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from daah import codes
+from daah.detection.detector import TEMPLATE
 from daah.errors import ConfigError
-from daah.faces import TEMPLATE
 from daah.models.encoder import FaceEncoder
 from daah.parallel import in_order
 from daah.types import ALIGNED_SIZE, Code, EncodedFace, Face

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from surroundings import LEFT
+from tests.surroundings import LEFT
 
 # isort: split
+import contextlib
 import functools
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,23 +18,23 @@ import numpy as np
 import pytest
 import torch
 import typer.testing
-from fakes import FakeEncoder
-from grouping import group, needs_milvus
-from waiting import PATIENCE
 
-from daah import sources
-from daah.faces import FaceDetector
+from daah.data import sources
+from daah.data.sources import Photo
+from daah.detection.detector import FaceDetector
 from daah.gallery import BuildReport, Gallery, build
 from daah.models.encoder import FaceEncoder, load_encoder
-from daah.retrieval import DEFAULT_CHECKPOINT, FaceRetriever
-from daah.sources import Photo
+from daah.retrieval.retriever import DEFAULT_CHECKPOINT, FaceRetriever
+from tests.doubles.encoder import FakeEncoder
+from tests.doubles.waiting import PATIENCE
+from tests.grouping import RUNNING, group, needs_milvus
 
 if TYPE_CHECKING:
-    from daah.ui.layout import App
+    from daah.ui.app import App
+    from tests.doubles.line import Line
+    from tests.doubles.milvus_server import MilvusServer
 
 HERE = Path(__file__).resolve().parent
-# The retriever of painted squares and the camera's film are the screen's, and used beyond it.
-sys.path.append(str(HERE / "ui"))
 
 SCREENSHOTS = HERE.parent / "screenshots"
 CHROMIUM = "/usr/bin/chromium"
@@ -99,6 +99,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     torch.manual_seed(seed if isinstance(seed, int) else 0)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Stop the Milvus server behind the tests that need it, which run one after another."""
+    yield
+    if RUNNING in item.session.stash and not (nextitem and needs_milvus(nextitem)):
+        item.session.stash[RUNNING].close()
+
+
 @pytest.fixture(scope="session")
 def encoder() -> FaceEncoder:
     """The shipped checkpoint."""
@@ -157,7 +165,7 @@ def host() -> Iterator[Callable[[App], str]]:
 
     `visit` closes its pages before: a page whose server goes away rightly reports an error.
     """
-    from staging import serve
+    from tests.ui.serving import serve
 
     started: list[App] = []
 
@@ -174,7 +182,8 @@ def host() -> Iterator[Callable[[App], str]]:
 def browser(tmp_path_factory: pytest.TempPathFactory, orl_photos: list[Photo]) -> Iterator[Any]:
     """Headless Chromium whose camera films somebody of ORL."""
     from playwright.sync_api import expect, sync_playwright
-    from staging import film, motion_jpeg
+
+    from tests.ui.serving import film, motion_jpeg
 
     expect.set_options(timeout=PATIENCE)
     path = shutil.which("chromium") or CHROMIUM
@@ -243,3 +252,25 @@ def keep(request: pytest.FixtureRequest) -> Callable[..., None]:
         page.screenshot(path=SCREENSHOTS / f"{name}{end}.png", full_page=True)
 
     return picture
+
+
+@pytest.fixture(scope="session")
+def milvus_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> MilvusServer:
+    """A real Milvus server on a free port of this machine."""
+    from tests.doubles.milvus_server import MilvusServer
+
+    running = request.session.stash.setdefault(RUNNING, contextlib.ExitStack())
+    server = MilvusServer(tmp_path_factory.mktemp("milvus"), guarded=True)
+    return running.enter_context(server)
+
+
+@pytest.fixture
+def line(milvus_server: MilvusServer) -> Iterator[Line]:
+    """A line to the server that a test may cut."""
+    from tests.doubles.line import Line
+
+    made = Line(milvus_server)
+    yield made
+    made.close()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+
+#: What ends after the last test of Milvus: a server that nobody asks takes a third of a processor.
+RUNNING = pytest.StashKey[contextlib.ExitStack]()
 
 
 def needs_milvus(item: pytest.Item) -> bool:
@@ -13,4 +18,4 @@ def needs_milvus(item: pytest.Item) -> bool:
 
 def group(item: pytest.Item) -> str:
     """The tests of Milvus together, and others by their file."""
-    return "milvus" if needs_milvus(item) else item.path.stem
+    return "milvus" if needs_milvus(item) else item.nodeid.partition("::")[0]

@@ -4,7 +4,7 @@ import pytest
 
 from daah.config import DEMO, PAPER, ModelConfig, from_mapping, from_text
 from daah.errors import ConfigError
-from daah.recipes.paper import PaperSettings
+from daah.training.recipes.paper import PaperSettings
 
 
 def test_the_presets_are_the_published_and_the_nested_code() -> None:

@@ -10,13 +10,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_images import HEIGHT, WIDTH, Upload, corpus, encoded, heavy, picture, with_orientation
 from PIL import Image
 
 from benchmarks.image_door import MEGABYTES, with_scans
 from daah.errors import ImageError
 from daah.formats import contents
 from daah.images import MAX_BYTES, read_image, shrink, upright_rgb
+from tests.doubles.bad_images import (
+    HEIGHT,
+    WIDTH,
+    Upload,
+    corpus,
+    encoded,
+    heavy,
+    picture,
+    with_orientation,
+)
 
 # As daah.images sets them for the program: pytest starts every test with its own.
 pytestmark = [

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_images import HEIGHT, WIDTH, corpus, encoded, picture
-from waiting import HANG, eventually
 
 from benchmarks.image_door import WORST, many_huffman_groups
 from daah.errors import ImageError
 from daah.images import read_image
 from daah.reading import Reader
+from tests.doubles.bad_images import HEIGHT, WIDTH, corpus, encoded, picture
+from tests.doubles.waiting import HANG, eventually
 
 ROOT = Path(__file__).parents[1]
 PHOTO = encoded(picture(), "PNG")

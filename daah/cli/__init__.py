@@ -5,7 +5,11 @@ is 1 for an error with a reason, 2 for wrong usage. What a command needs is impo
 so that --help answers at once.
 """
 
-from daah.cli import closed, gallery, learn, measure, photos
+from daah.cli import compare as closed
+from daah.cli import evaluate as measure
+from daah.cli import gallery
+from daah.cli import search as photos
+from daah.cli import train as learn
 from daah.cli.console import application
 
 app = application(

@@ -70,7 +70,7 @@ def build(
       python -m daah gallery build orl
       python -m daah gallery build PHOTOS --gallery my-gallery
     """
-    from daah.faces import FaceDetector
+    from daah.detection.detector import FaceDetector
     from daah.gallery import Gallery, check_source
     from daah.gallery import build as build_gallery
 
@@ -131,7 +131,7 @@ def add(
     """
     from contextlib import ExitStack
 
-    from daah import bulk
+    from daah.gallery import enrol as bulk
 
     photos = bulk.listing(source, person)  # before a gallery is made for nothing
     encoder = load_model(checkpoint)
@@ -439,7 +439,7 @@ def renew(
 
 
 def _uri(gallery: str | None) -> str:
-    from daah.retrieval import DEFAULT_GALLERY
+    from daah.retrieval.retriever import DEFAULT_GALLERY
 
     return gallery or str(DEFAULT_GALLERY)
 

@@ -9,7 +9,7 @@ import numpy as np
 from daah import codes
 from daah.errors import GalleryError
 from daah.gallery import journal
-from daah.gallery.folder import Entry, Gallery
+from daah.gallery.gallery import Entry, Gallery
 from daah.gallery.thumbnails import Thumbnails
 from daah.models.encoder import FaceEncoder
 from daah.parallel import Progress

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from daah import sources
+from daah.data import sources
+from daah.detection.detector import FaceDetector, principal_face
 from daah.errors import ConfigError, DaahError, DataError, GalleryError
-from daah.faces import FaceDetector, principal_face
-from daah.gallery.folder import Gallery
+from daah.gallery.gallery import Gallery
 from daah.gallery.names import checked_name, entry_id
 from daah.images import read_image
 from daah.models.encoder import FaceEncoder

@@ -9,7 +9,7 @@ import numpy as np
 
 from daah import codes
 from daah.errors import ConfigError, GalleryError
-from daah.gallery.folder import Entry
+from daah.gallery.gallery import Entry
 from daah.gallery.names import checked_name, entry_id
 from daah.stores.base import Meta
 from daah.types import Code, EncodedFace

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from daah import codes, projection
+from daah import codes
 from daah.errors import DataError, GalleryError
-from daah.gallery.folder import MAP, Gallery
+from daah.gallery import map as projection
+from daah.gallery.gallery import MAP, Gallery
 from daah.gallery.thumbnails import Thumbnails
 from daah.parallel import Progress
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from daah import codes
 from daah.errors import GalleryError
-from daah.gallery.folder import Gallery
-from daah.gallery.places import codes_file
+from daah.gallery.gallery import Gallery
+from daah.gallery.location import codes_file
 from daah.models.encoder import FaceEncoder
 from daah.parallel import Progress
 from daah.pipeline import aligned_face, encode_many

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from daah.config import ModelConfig
-from daah.models.hashing import DemoHashNetwork, PaperHashNetwork
-from daah.models.spatial import FaceSpatialNetwork, coarse_mask, enlarged, plain_mask
+from daah.models.hash_network import DemoHashNetwork, PaperHashNetwork
+from daah.models.spatial_network import FaceSpatialNetwork, coarse_mask, enlarged, plain_mask
 
 
 @dataclass(frozen=True, eq=False)

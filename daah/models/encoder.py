@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from daah.calibration import Calibration
 from daah.errors import ConfigError
+from daah.models.calibration import Calibration
 from daah.models.checkpoint import Checkpoint, load_checkpoint
 from daah.models.precision import bfloat16_is_fast, bfloat16_is_possible
 from daah.types import ALIGNED_SIZE

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from daah.models.packing import JoiningConv2d, RectifiedConv2d, pack_convolutions
+from daah.models.packed_conv import JoiningConv2d, RectifiedConv2d, pack_convolutions
 
 #: dlib's mean colour, RGB in [0, 255], and the divisor that follows it.
 MEAN = (122.782, 117.001, 104.298)

@@ -152,7 +152,7 @@ def open_store(
     """Open the store at `uri`, or make an empty one there unless `read_only`.
 
     uri: "sqlite:PATH" or a plain path, or "milvus://[TOKEN@]HOST:PORT/COLLECTION?OPTION=..."
-        (options in daah/stores/milvus/address.py).
+        (options in daah/stores/milvus/uri.py).
     progress: called with (rows read, rows in all) during a slow opening.
 
     Raises GalleryError when the gallery is missing, damaged, locked, away or of another spec;

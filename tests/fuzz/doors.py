@@ -23,30 +23,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bad_images import corpus, encoded, picture
-from fakes import FakeEncoder
-from fakes import encoded as enrolled
 from PIL import Image
 from safetensors.torch import load_file, save, save_file
 from starlette.responses import PlainTextResponse
 from typer.testing import CliRunner
-from waiting import awaited
 
-from daah import bulk, projection, retrieval
 from daah.config import PAPER
 from daah.errors import CheckpointError, ConfigError, DataError, GalleryError, ImageError
 from daah.formats import MAX_SCANS, contents
 from daah.gallery import Gallery
+from daah.gallery import enrol as bulk
+from daah.gallery import map as projection
 from daah.images import MAX_PIXELS, read_image
 from daah.models import checkpoint
 from daah.models.ddah import PaperDDAH
 from daah.models.encoder import load_encoder
+from daah.retrieval import retriever as retrieval
 from daah.stores.base import CodeSpec, Meta
-from daah.stores.sqlite import SQLiteStore, cache, schema
+from daah.stores.sqlite import SQLiteStore, schema
+from daah.stores.sqlite import code_cache as cache
 from daah.types import Detection
-from daah.ui import handlers
-from daah.ui.guard import Gate, Guard
+from daah.ui.search import actions as handlers
+from daah.ui.server.middleware import Gate, Guard
 from daah.ui.settings import PREFIX, Settings
+from tests.doubles.bad_images import corpus, encoded, picture
+from tests.doubles.encoder import FakeEncoder
+from tests.doubles.encoder import encoded as enrolled
+from tests.doubles.waiting import awaited
 
 #: Bytes of one edit of a file: where (little-endian), and what to flip there.
 _EDIT = struct.Struct("<IB")
@@ -516,8 +519,8 @@ _LONG = {
 
 def _arguments(folder: Path) -> Door:
     """A command line with an argument a line; {photo}, {gallery} and so on stand for files."""
-    from daah import faces
     from daah.cli import app
+    from daah.detection import detector as faces
 
     encoder = FakeEncoder()
     home = folder / "cli"

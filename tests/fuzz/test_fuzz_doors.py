@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doors import Door, open_doors
+
+from tests.fuzz.doors import Door, open_doors
 
 CORPUS = Path(__file__).parent / "corpus"
 

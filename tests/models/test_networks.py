@@ -7,14 +7,14 @@ from torch.nn import functional as F
 
 from daah.config import DEMO, PAPER
 from daah.models.ddah import DemoDDAH, PaperDDAH, build_model
-from daah.models.hashing import (
+from daah.models.hash_network import (
     ChannelAttention,
     PaperHashNetwork,
     PaperStages,
     PooledChannelAttention,
     min_max,
 )
-from daah.models.spatial import FaceSpatialNetwork, coarse_mask, enlarged, plain_mask
+from daah.models.spatial_network import FaceSpatialNetwork, coarse_mask, enlarged, plain_mask
 from daah.models.trunk import DlibTrunk
 
 

@@ -13,7 +13,7 @@ from skimage import data
 from daah.errors import DataError
 from daah.models import trunk_import
 from daah.models.trunk import DlibTrunk
-from daah.teacher import MIRRORED, View, embed_trunk, teacher_embeddings
+from daah.training.teacher import MIRRORED, View, embed_trunk, teacher_embeddings
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import fake_retriever
 import pytest
-from fake_retriever import PEOPLE, photo
 from PIL import Image
 
-from daah.ui.layout import App, build_app
+from daah.ui.app import App, build_app
 from daah.ui.settings import Settings
+from tests.doubles import retriever as fake_retriever
+from tests.doubles.retriever import PEOPLE, photo
 
 
 @pytest.fixture(scope="module")

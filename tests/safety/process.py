@@ -9,15 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from waiting import HANG, eventually
-
 from benchmarks.visitor import Visitor
+from tests.doubles.waiting import HANG, eventually
 
 HERE = Path(__file__).resolve().parent
 
 
 class Process:
-    """`painted_app.py` over a gallery, with temporary, home and working folders under `root`.
+    """`fake_app.py` over a gallery, with temporary, home and working folders under `root`.
 
     command: another script of this folder and its arguments. settings: as in the environment, such
     as keep_seconds=60.
@@ -31,7 +30,7 @@ class Process:
         **settings: object,
     ) -> None:
         self.root = root
-        script, *arguments = command or ("painted_app.py", gallery)
+        script, *arguments = command or ("fake_app.py", gallery)
         for name in ("tmp", "home", "work"):
             (root / name).mkdir(parents=True, exist_ok=True)
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -41,7 +40,7 @@ class Process:
         environment = {
             **{name: value for name, value in os.environ.items() if name != "GRADIO_TEMP_DIR"},
             **{f"DAAH_{name.upper()}": str(value) for name, value in settings.items()},
-            "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE.parent / "ui")]),
+            "PYTHONPATH": str(HERE.parents[1]),
             "TMPDIR": str(root / "tmp"),
             "HOME": str(root / "home"),
             "XDG_CACHE_HOME": str(root / "home" / ".cache"),
@@ -64,7 +63,7 @@ class Process:
         return eventually(lambda: Visitor(self.url, timeout=HANG), OSError)
 
     def later(self, seconds: float) -> None:
-        """Put the clocks of `painted_app.py` forward."""
+        """Put the clocks of `fake_app.py` forward."""
         self.popen.stdin.write(f"{seconds}\n".encode())
         self.popen.stdin.flush()
 

@@ -12,18 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_images import LARGE, Scene, Upload, corpus, scenes
-from fake_retriever import FakeDetector, FakeEncoder
 from typer.testing import CliRunner
 
 from benchmarks.visitor import Visitor
-from daah import faces, retrieval
 from daah.cli import app
+from daah.data.sources import Photo
+from daah.detection import detector as faces
 from daah.images import read_image
-from daah.retrieval import FaceRetriever
-from daah.sources import Photo
-from daah.ui.layout import build_app
+from daah.retrieval import retriever as retrieval
+from daah.retrieval.retriever import FaceRetriever
+from daah.ui.app import build_app
 from daah.ui.settings import Settings
+from tests.doubles.bad_images import LARGE, Scene, Upload, corpus, scenes
+from tests.doubles.retriever import FakeDetector, FakeEncoder
 
 CORPUS = corpus()
 

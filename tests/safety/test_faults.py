@@ -13,22 +13,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import fake_retriever
 import pytest
-from process import Process
-from waiting import eventually
 
 from benchmarks.visitor import Visitor
 from daah.errors import DaahError, GalleryError
 from daah.gallery import Gallery
 from daah.models.encoder import FaceEncoder
-from daah.retrieval import DEFAULT_CHECKPOINT, FaceRetriever, load_retriever
+from daah.retrieval.retriever import DEFAULT_CHECKPOINT, FaceRetriever, load_retriever
 from daah.stores.base import CodeStore
-from daah.ui import uploads
-from daah.ui.failures import FAILED
-from daah.ui.layout import App, build_app, build_notice
-from daah.ui.serving import serve
+from daah.ui.app import App, build_app, build_notice
+from daah.ui.serve import serve
+from daah.ui.server import uploads
+from daah.ui.server.failures import FAILED
 from daah.ui.settings import Settings
+from tests.doubles import retriever as fake_retriever
+from tests.doubles.waiting import eventually
+from tests.safety.process import Process
 
 pytestmark = pytest.mark.slow
 
@@ -235,7 +235,7 @@ def test_a_failure_that_nobody_foresaw_tells_the_log_its_place_and_no_value(
         monkeypatch.setattr(uploads, "stored_bytes", broken)
         reply = visitor.upload("unmistakable.png", red)
         assert (reply.status, reply.text) == (500, FAILED)
-    failures = [r.getMessage() for r in caplog.records if r.name == "daah.ui.failures"]
+    failures = [r.getMessage() for r in caplog.records if r.name == "daah.ui.server.failures"]
     assert len(failures) == 5
     assert all(text.startswith("ZeroDivisionError in ") for text in failures)
     assert all("ui/" in text for text in failures)

@@ -14,22 +14,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-import fake_retriever
 import numpy as np
 import psutil
 import pytest
-from fake_retriever import PEOPLE, photo
 from PIL import Image
-from process import Process
-from staging import age
-from waiting import Clock, eventually
 
 from benchmarks.visitor import Visitor
 from daah.gallery import SessionGallery
-from daah.ui import uploads
-from daah.ui.forgetting import Forgetter
-from daah.ui.layout import App
-from daah.ui.session import Expires
+from daah.ui.app import App
+from daah.ui.server import uploads
+from daah.ui.server.retention import Forgetter
+from daah.ui.state.session import Expires
+from tests.doubles import retriever as fake_retriever
+from tests.doubles.retriever import PEOPLE, photo
+from tests.doubles.waiting import Clock, eventually
+from tests.safety.process import Process
+from tests.ui.serving import age
 
 #: As on a public host, but for looking more often: how long things are kept is the clock's affair.
 KEEP, SWEEP = 600, 1

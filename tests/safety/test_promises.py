@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from daah import comparison_models, config, faces, formats, images, reading
+from daah import config, formats, images, reading
+from daah.comparison import small_models as comparison_models
+from daah.detection import detector as faces
 from daah.models import checkpoint
 from daah.types import ALIGNED_SIZE
-from daah.ui import guard
+from daah.ui.server import middleware as guard
 from daah.ui.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process import Process
-from waiting import PATIENCE
 
-from daah import faces
+from daah.detection import detector as faces
 from daah.errors import CheckpointError
 from daah.gallery import BuildReport, Gallery
-from daah.ui.examples import FOLDER
+from daah.ui.page.examples import FOLDER
+from tests.doubles.waiting import PATIENCE
+from tests.safety.process import Process
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [ROOT / "app.py", *(ROOT / "daah").rglob("*.py")]

@@ -1,7 +1,7 @@
 """What a stranger may send to the running app, over raw HTTP: refused with a word, or answered.
 
 The fixture `quiet` adds to each: not a line in the log. Forged photos, served files and a full
-queue are in `tests/ui/test_screen_api.py`.
+queue are in `tests/ui/test_endpoint.py`.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fake_retriever
 import pytest
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
-from waiting import HANG
 
 from benchmarks.visitor import Visitor
 from daah.paths import PATHS
-from daah.ui.figures import Figures
-from daah.ui.guard import NEVER
-from daah.ui.layout import App
+from daah.ui.app import App
+from daah.ui.server.figures import Figures
+from daah.ui.server.middleware import NEVER
 from daah.ui.settings import Settings
+from tests.doubles import retriever as fake_retriever
+from tests.doubles.waiting import HANG
 
 pytestmark = pytest.mark.slow
 

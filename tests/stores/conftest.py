@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from grouping import needs_milvus
-from line import Line
-from milvus_server import MilvusServer
-from reference import NumpyStore
-from sample import spec
 
 from daah.stores.base import CodeStore, open_store
+from tests.doubles.milvus_server import MilvusServer
+from tests.grouping import RUNNING
+from tests.stores.reference import NumpyStore
+from tests.stores.sample import spec
 
 #: Kind of store and bits of a code; 48 and 20 are no whole number of words, 20 not even of bytes.
 STORES = [
@@ -24,36 +22,6 @@ STORES = [
     pytest.param(("sqlite", 128), id="sqlite-128"),
     pytest.param(("milvus", 48), id="milvus-48", marks=pytest.mark.milvus),
 ]
-
-
-#: What ends after the last test of Milvus: a server that nobody asks takes a third of a processor.
-RUNNING = pytest.StashKey[contextlib.ExitStack]()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Stop the Milvus server behind the tests that need it, which run one after another."""
-    yield
-    if RUNNING in item.session.stash and not (nextitem and needs_milvus(nextitem)):
-        item.session.stash[RUNNING].close()
-
-
-@pytest.fixture(scope="session")
-def milvus_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> MilvusServer:
-    """A real Milvus server on a free port of this machine."""
-    running = request.session.stash.setdefault(RUNNING, contextlib.ExitStack())
-    server = MilvusServer(tmp_path_factory.mktemp("milvus"), guarded=True)
-    return running.enter_context(server)
-
-
-@pytest.fixture
-def line(milvus_server: MilvusServer) -> Iterator[Line]:
-    """A line to the server that a test may cut."""
-    made = Line(milvus_server)
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import sample
-from reference import NumpyStore
 
 from daah.stores.base import CodeStore, Meta, open_store
-from daah.stores.sqlite import SQLiteStore, rows
+from daah.stores.sqlite import SQLiteStore
+from daah.stores.sqlite import snapshot as rows
+from tests.stores import sample
+from tests.stores.reference import NumpyStore
 
 BITS = 48
 #: Small, so that merging in memory and the file of packed codes are part of the game.

@@ -9,8 +9,8 @@ import numpy as np
 
 from daah.codes import asymmetric, hamming, prefix
 from daah.errors import GalleryError
-from daah.stores.arguments import ids_argument, query_argument, rows_argument
 from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta, Progress
+from daah.stores.validation import ids_argument, query_argument, rows_argument
 
 
 class NumpyStore:

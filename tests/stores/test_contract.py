@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import sample
-from reference import NumpyStore
 
 from daah.codes import asymmetric, prefix
 from daah.stores.base import Batch, CodeStore, Filter, Meta
+from tests.stores import sample
+from tests.stores.reference import NumpyStore
 
 FILTERS = [
     None,

@@ -7,23 +7,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-import crash_child
 import numpy as np
 import pytest
-import sample
-from waiting import HANG
 
 from daah.errors import GalleryError
 from daah.stores.base import open_store
 from daah.stores.milvus import store as milvus_stores
 from daah.stores.sqlite import SQLiteStore
+from tests.doubles.waiting import HANG
+from tests.stores import crash_child, sample
 
 HERE = Path(__file__).parent
 
 
 def environment() -> dict[str, str]:
-    """For a fresh interpreter that finds this folder and the package."""
-    paths = os.pathsep.join([str(HERE), str(HERE.parent.parent)])
+    """For a fresh interpreter that finds the package and the tests."""
+    paths = str(HERE.parent.parent)
     return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
 
 
@@ -46,7 +45,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-import sample
+from tests.stores import sample
 from daah.errors import GalleryError
 from daah.stores.sqlite import SQLiteStore
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sample
-from reference import NumpyStore
 
 from daah.stores.base import CodeStore, Filter, open_store
-from daah.stores.sqlite import rows
+from daah.stores.sqlite import snapshot as rows
+from tests.stores import sample
+from tests.stores.reference import NumpyStore
 
 Reopen = Callable[[CodeStore], CodeStore]
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sample
 
 from daah.errors import GalleryError
 from daah.stores.base import Filter
-from daah.stores.sqlite import SQLiteStore, cache, schema
+from daah.stores.sqlite import SQLiteStore, schema
+from daah.stores.sqlite import code_cache as cache
+from tests.stores import sample
 
 ROWS = 250
 PEOPLE = frozenset({"s1", "Ann O'Neil"})

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sample
-from line import hurry
-from milvus_server import TOKEN, MilvusServer
-from reference import NumpyStore
-from waiting import HANG, Clock, eventually
 
 from daah.errors import ConfigError, GalleryError
 from daah.stores.base import CodeStore, Hits, Meta, open_store
-from daah.stores.milvus import MilvusStore, wire
+from daah.stores.milvus import MilvusStore
+from daah.stores.milvus import client as wire
 from daah.stores.milvus import store as store_module
-from daah.stores.milvus.address import parse
+from daah.stores.milvus.uri import parse
+from tests.doubles.line import hurry
+from tests.doubles.milvus_server import TOKEN, MilvusServer
+from tests.doubles.waiting import HANG, Clock, eventually
+from tests.stores import sample
+from tests.stores.reference import NumpyStore
 
 milvus = pytest.mark.milvus
 

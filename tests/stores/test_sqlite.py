@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sample
-from reference import NumpyStore
-from waiting import HANG
 
 from daah.errors import GalleryError
 from daah.stores.base import CodeSpec, Filter, Meta, open_store
-from daah.stores.sqlite import SQLiteStore, cache, knn, rows, schema
+from daah.stores.sqlite import SQLiteStore, knn, schema
+from daah.stores.sqlite import code_cache as cache
+from daah.stores.sqlite import snapshot as rows
+from tests.doubles.waiting import HANG
+from tests.stores import sample
+from tests.stores.reference import NumpyStore
 
 
 def fill(store: SQLiteStore, n: int, seed: int = 1) -> np.ndarray:
@@ -108,7 +110,7 @@ def test_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
         codes = fill(store, 20)
     program = (
         # pathlib imports urllib late, and that user may not read where Python is installed.
-        "import os, sys, urllib.parse, sample, faiss\n"
+        "import os, sys, urllib.parse, faiss; from tests.stores import sample\n"
         "from daah.stores.sqlite import SQLiteStore\n"
         "os.setuid(65534) if os.getuid() == 0 else None  # the system lets root write anywhere\n"
         "store = SQLiteStore(sys.argv[1], sample.spec(64), read_only=True)\n"
@@ -122,7 +124,7 @@ def test_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
             path.chmod(path.stat().st_mode | stat.S_IXOTH | stat.S_IXGRP)
     folder.chmod(0o555)
     here = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])}
+    environment = {**os.environ, "PYTHONPATH": str(here.parents[1])}
     done = subprocess.run(
         [sys.executable, "-c", program, folder / "g.db"],
         env=environment,
@@ -155,7 +157,8 @@ def test_a_second_writer_is_refused_until_the_first_closes(tmp_path: Path) -> No
 
 
 WRITER = """
-import sys, numpy as np, sample
+import sys, numpy as np
+from tests.stores import sample
 from daah.stores.sqlite import SQLiteStore
 store = SQLiteStore(sys.argv[1], sample.spec(64))
 for line in sys.stdin:
@@ -176,7 +179,7 @@ def test_readers_see_another_process_write(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "g.db"
     oracle = NumpyStore(sample.spec(64))
     here = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])}
+    environment = {**os.environ, "PYTHONPATH": str(here.parents[1])}
     program = f"from daah.stores.sqlite import schema; schema.CHANGES_KEPT = {kept}\n{WRITER}"
     SQLiteStore(path, sample.spec(64)).close()
     with (

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fake_retriever
 import pytest
 import torch
-from staging import serve
 
 from daah.config import PAPER
 from daah.models.checkpoint import save_checkpoint
 from daah.models.ddah import build_model
-from daah.retrieval import FaceRetriever
-from daah.ui.layout import App, build_app
+from daah.retrieval.retriever import FaceRetriever
+from daah.ui.app import App, build_app
 from daah.ui.settings import Settings
+from tests.doubles import retriever as fake_retriever
+from tests.ui.serving import serve
 
 
 @pytest.fixture

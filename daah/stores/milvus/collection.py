@@ -15,8 +15,8 @@ from pymilvus.client.search_result import HybridHits
 
 from daah.codes import nbytes
 from daah.stores.base import Filter, Meta
-from daah.stores.milvus.address import MilvusOptions
-from daah.stores.milvus.wire import Connection
+from daah.stores.milvus.client import Connection
+from daah.stores.milvus.uri import MilvusOptions
 
 #: Most hits of one query, and rows of one answer, that a server gives.
 LIMIT = 16_384

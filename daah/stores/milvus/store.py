@@ -15,9 +15,8 @@ import numpy as np
 
 from daah.codes import nbytes, prefix
 from daah.errors import ConfigError, GalleryError
-from daah.stores.arguments import ids_argument, query_argument, rows_argument
 from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta, Progress
-from daah.stores.milvus.address import parse
+from daah.stores.milvus.client import Connection
 from daah.stores.milvus.collection import (
     PERSON_BYTES,
     PHOTO_BYTES,
@@ -25,8 +24,9 @@ from daah.stores.milvus.collection import (
     Collection,
     Row,
 )
-from daah.stores.milvus.wire import Connection
+from daah.stores.milvus.uri import parse
 from daah.stores.ranking import asymmetric_each, order
+from daah.stores.validation import ids_argument, query_argument, rows_argument
 
 VERSION = 1
 #: The row that holds the generation, and in a prefix collection says that all rows are in it.
@@ -38,7 +38,7 @@ TRUSTED = 5.0
 
 
 class MilvusStore:
-    """CodeStore on a server; see `daah.stores.milvus.address` for the URI.
+    """CodeStore on a server; see `daah.stores.milvus.uri` for the URI.
 
     The collection is named after the gallery, the bits and the model's fingerprint, and its
     description holds the whole spec. Search by a prefix needs a collection of its own; it is

@@ -19,12 +19,13 @@ import numpy as np
 
 from daah.codes import nbytes
 from daah.errors import GalleryError
-from daah.stores.arguments import ids_argument, query_argument, rows_argument
 from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta, Progress
 from daah.stores.ranking import asymmetric_each, order
-from daah.stores.sqlite import cache, schema
-from daah.stores.sqlite.rows import Labels, Rows, Segment, compact, padded
+from daah.stores.sqlite import code_cache as cache
+from daah.stores.sqlite import schema
 from daah.stores.sqlite.schema import DAMAGED, Head
+from daah.stores.sqlite.snapshot import Labels, Rows, Segment, compact, padded
+from daah.stores.validation import ids_argument, query_argument, rows_argument
 
 #: Rows read from SQLite at a time; so few stay in the cache of a core while they are checked.
 READ_ROWS = 4_000

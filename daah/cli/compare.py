@@ -1,0 +1,186 @@
+"""Commands of protocol 2, the paper's closed set: a checkpoint, and every method compared."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from daah.cli.console import CheckpointFile, JsonFile, Progress, about, emit, load_model, numbers
+from daah.errors import ConfigError
+
+Data = Annotated[
+    list[Path],
+    typer.Option(metavar="DIR", help="A tree of aligned faces as prepare writes it; repeat."),
+]
+Minimum = Annotated[int, typer.Option(min=2, help="People with fewer images are left out.")]
+Maximum = Annotated[int, typer.Option(min=2, help="Images of a person, the first by name.")]
+
+
+def evaluate_closed(
+    data: Data,
+    checkpoint: CheckpointFile = None,
+    bits: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Code lengths, as 16,24. Default: all of the model."),
+    ] = None,
+    minimum: Minimum = 20,
+    maximum: Maximum = 100,
+    seed: Annotated[int, typer.Option(help="Of the split: the one of training.")] = 0,
+    json: JsonFile = None,
+) -> None:
+    """Measure a model on other photos of the people it was trained on (protocol 2).
+
+    A fifth of each person's images are queries, the rest are the database. Tie-averaged mAP,
+    rank-1, precision within two bits and at k. The figure means what it says only for a
+    checkpoint that trained on the same data and seed, or on none of it.
+
+    \b
+    Example:
+      python -m daah evaluate-closed --data FACES --checkpoint runs/paper/paper.safetensors
+    """
+    from daah.evaluation.closed_set import evaluate_closed as evaluate
+
+    encoder = load_model(checkpoint)
+    with Progress() as progress:
+        report = evaluate(encoder, data, numbers(bits), seed, minimum, maximum, progress)
+    emit({"checkpoint": about(encoder), **report.to_dict()}, json)
+
+
+def compare(
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="A tree of aligned faces as prepare writes it; repeat."),
+    ] = None,
+    layout: Annotated[
+        Literal["prepared", "facescrub", "youtube-faces", "batches"],
+        typer.Option(
+            help="What --data is; others than prepared are one folder, split as published."
+        ),
+    ] = "prepared",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path(
+        "runs/compare"
+    ),
+    work: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Finished jobs, for resuming. Default: OUT/work."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="All methods on ORL, few epochs, in minutes.")
+    ] = False,
+    methods: Annotated[
+        str | None, typer.Option(metavar="LIST", help="As ITQ,KSH,DDAH. Default: all.")
+    ] = None,
+    bits: Annotated[str | None, typer.Option(metavar="LIST", help="Default: 12,24,36,48.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="At 48 bits. Default: 3, with --quick 1.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of every deep method. Default: 12, with --quick 8.")
+    ] = None,
+    start_epochs: Annotated[
+        int, typer.Option(min=1, help="Of the trunk that every deep method starts from.")
+    ] = 12,
+    tuning: Annotated[
+        float | None,
+        typer.Option(help="Share of the epochs that each try gets; 0: none. Default: 0.5."),
+    ] = None,
+    features: Annotated[
+        bool, typer.Option(help="Shallow methods on pixels and trunk features, too.")
+    ] = True,
+    ablation: Annotated[bool, typer.Option(help="DDAH with parts taken out, too.")] = True,
+    minimum: Minimum = 20,
+    maximum: Maximum = 100,
+    json: JsonFile = None,
+) -> None:
+    """Compare every hashing method of the paper's list under one budget (protocol 2).
+
+    Writes compare.json, compare.md and curves to --out after every finished job.
+    Resumable: the same command continues where the last one stopped.
+
+    \b
+    Examples:
+      python -m daah compare --quick
+      python -m daah compare --data FACES --out runs/compare
+      python -m daah compare --data FACES --methods ITQ,DDAH --bits 48 --out runs/two
+      python -m daah compare --layout facescrub --data FACESCRUB --out runs/facescrub
+    """
+    from daah.comparison.methods import METHODS
+    from daah.comparison.methods.deep import Budget
+    from daah.comparison.run import ComparisonSettings, closed_data, orl_data, published_data
+    from daah.comparison.run import compare as run
+
+    if quick == bool(data):
+        raise ConfigError("expected --data DIR, or --quick to compare on ORL")
+    settings = ComparisonSettings(
+        methods=tuple(m.strip() for m in methods.split(",")) if methods else tuple(METHODS),
+        bits=numbers(bits) or (12, 24, 36, 48),
+        seeds=seeds or (1 if quick else 3),
+        budget=Budget(epochs=epochs or (8 if quick else 12)),
+        start_epochs=start_epochs,
+        tuning=(0.0 if quick else 0.5) if tuning is None else tuning,
+        features=features and not quick,
+        ablation=ablation and not quick,
+    )
+    if quick:
+        faces = orl_data()
+    elif layout == "prepared":
+        faces = closed_data(data or [], minimum, maximum)
+    else:
+        with Progress() as progress:
+            faces = published_data(layout, data or [], progress)
+    report = run(faces, settings, work or out / "work", out, _command())
+    if json is not None:
+        emit(report, json)
+    else:
+        emit({"rows": len(report["rows"]), "written": str(out / "compare.json")}, None)
+
+
+def compare_models(
+    data: Data,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Default: checkpoints/baselines/48.safetensors."),
+    ] = None,
+    bits: Annotated[int, typer.Option(min=1, help="Length of every code.")] = 48,
+    epochs: Annotated[int, typer.Option(min=1, help="Of the deep methods.")] = 12,
+    start_epochs: Annotated[
+        int, typer.Option(min=1, help="Of the trunk that the deep methods start from.")
+    ] = 12,
+    minimum: Minimum = 20,
+    maximum: Maximum = 100,
+    seed: Annotated[int, typer.Option(help="Repeats a run.")] = 0,
+    json: JsonFile = None,
+) -> None:
+    """Fit a few small methods of the comparison and store them for the app, as float16.
+
+    \b
+    Example:
+      python -m daah compare-models --data FACES
+    """
+    from daah.comparison.methods.deep import Budget
+    from daah.comparison.run import closed_data
+    from daah.comparison.small_models import DEFAULT, make_models
+
+    faces = closed_data(data, minimum, maximum)
+    path = out or DEFAULT
+    with Progress() as progress:
+        models = make_models(
+            faces.train,
+            faces.query,
+            path,
+            bits,
+            Budget(epochs=epochs),
+            start_epochs,
+            seed,
+            progress,
+        )
+    emit({"written": str(path), "methods": list(models.names), **models.card}, json)
+
+
+def _command() -> str:
+    """The command as it was given, without the folder of this package."""
+    return shlex.join(["python", "-m", "daah", *sys.argv[1:]])

@@ -1,0 +1,113 @@
+"""Commands that measure: quality, attention, the paper's comparison, speed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daah.cli.console import (
+    CheckpointFile,
+    Fold,
+    JsonFile,
+    Progress,
+    emit,
+    load_model,
+    numbers,
+)
+
+Images = Annotated[
+    Path, typer.Option(metavar="DIR", help="A folder with one folder of photos a person.")
+]
+
+
+def evaluate(
+    images: Images,
+    aligned: Annotated[
+        bool,
+        typer.Option("--aligned", help="The tree holds aligned crops, as prepare writes them."),
+    ] = False,
+    checkpoint: CheckpointFile = None,
+    bits: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Code lengths, as 16,24,32. Default: all of the model."),
+    ] = None,
+    fold: Fold = None,
+    json: JsonFile = None,
+) -> None:
+    """Measure a model on people that it never saw (protocol 1).
+
+    Every photo of a person with two or more is searched for among all other photos. Reports
+    tie-averaged mAP with a 95% interval, rank-1, precision at 10, and true accept rates, with and
+    without re-ranking by the query's logits. Photos without a detected face are counted apart.
+
+    \b
+    Examples:
+      python -m daah evaluate --images PHOTOS
+      python -m daah evaluate --images LFW --fold 0
+      python -m daah evaluate --images CROPS --aligned --bits 64,128 --json report.json
+    """
+    from daah.evaluation.unseen_people import evaluate as evaluate_images
+
+    encoder = load_model(checkpoint)
+    with Progress() as progress:
+        report = evaluate_images(
+            encoder, images, aligned, numbers(bits), progress=progress, fold=fold
+        )
+    for path, reason in report.skipped:
+        typer.echo(f"skipped {path}: {reason}", err=True)
+    emit(report.to_dict(), json)
+
+
+def evaluate_attention(
+    images: Images,
+    checkpoint: CheckpointFile = None,
+    sample: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Faces that deletion and insertion run on.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="Draws the sample.")] = 0,
+    fold: Fold = None,
+    json: JsonFile = None,
+) -> None:
+    """Measure whether the heatmaps tell the truth, on photos with background.
+
+    Mass inside the face, deletion and insertion against random and centred order, spread of the
+    masks, and mAP with and without the mask.
+
+    \b
+    Example:
+      python -m daah evaluate-attention --images PHOTOS --sample 50
+    """
+    from daah.evaluation.attention import evaluate_attention as evaluate_masks
+
+    encoder = load_model(checkpoint)
+    with Progress() as progress:
+        report = evaluate_masks(
+            encoder, images, sample=sample, seed=seed, progress=progress, fold=fold
+        )
+    emit(report.to_dict(), json)
+
+
+def bench(
+    repeats: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Times that each figure is taken.")
+    ] = 7,
+    checkpoint: CheckpointFile = None,
+    json: JsonFile = None,
+) -> None:
+    """Measure latency, throughput and memory, each next to a peer in the same run.
+
+    Needs dlib (pip install dlib-bin) for the peer.
+
+    \b
+    Example:
+      python -m daah bench --json bench.json
+    """
+    from daah.evaluation.speed import bench as run
+    from daah.retrieval.retriever import DEFAULT_CHECKPOINT
+
+    encoder = load_model(checkpoint)
+    with Progress() as progress:
+        report = run(encoder, checkpoint or DEFAULT_CHECKPOINT, repeats, progress)
+    emit(report.to_dict(), json)

@@ -1,0 +1,136 @@
+"""Commands on one photo: its codes, and its matches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from daah.cli.console import (
+    CheckpointFile,
+    FacesFolder,
+    GalleryUri,
+    JsonFile,
+    Progress,
+    about,
+    emit,
+    load_model,
+)
+
+if TYPE_CHECKING:
+    from daah.types import EncodedFace
+
+Photo = Annotated[Path, typer.Argument(metavar="IMAGE", help="A JPEG, PNG or WebP file.")]
+
+
+def encode(
+    image: Photo,
+    logits: Annotated[bool, typer.Option("--logits", help="Add the real-valued logits.")] = False,
+    attention: Annotated[
+        Literal["model", "off"], typer.Option(help="Look where the model looks, or everywhere.")
+    ] = "model",
+    checkpoint: CheckpointFile = None,
+    json: JsonFile = None,
+) -> None:
+    """Print the binary code of every face in a photo, largest face first.
+
+    Each face has its box and landmarks in pixels of the upright photo, the detection score, and
+    the code as hexadecimal digits, first bit first. The 50 largest are encoded; "faces_left_out" is
+    how many more were found at least.
+
+    \b
+    Examples:
+      python -m daah encode photo.jpg
+      python -m daah encode photo.jpg --logits --json codes.json
+    """
+    from daah.images import read_image
+
+    rgb = read_image(image)  # before seconds of loading the rest
+    from daah import pipeline
+    from daah.detection.detector import FaceDetector
+
+    encoder = load_model(checkpoint)
+    found = FaceDetector().find(rgb)
+    faces = pipeline.encode(encoder, found.faces, attention)
+    emit(
+        {
+            "image": str(image),
+            "width": rgb.shape[1],
+            "height": rgb.shape[0],
+            "checkpoint": about(encoder),
+            "bits": encoder.bits,
+            "faces": [_face(face) | (_logits(face) if logits else {}) for face in faces],
+            "faces_left_out": found.left_out,
+        },
+        json,
+    )
+
+
+def search(
+    image: Photo,
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Matches of each face.")] = 8,
+    bits: Annotated[
+        int | None,
+        typer.Option(metavar="B", help="Compare the first B bits only. Default: the whole code."),
+    ] = None,
+    gallery: GalleryUri = None,
+    folder: FacesFolder = None,
+    checkpoint: CheckpointFile = None,
+    json: JsonFile = None,
+) -> None:
+    """Find the people of a photo in a gallery.
+
+    Each face gets its K nearest entries, ordered by different bits. "probability" is the chance
+    that two faces so far apart are one person when both answers are equally likely beforehand. "id"
+    is a text, because it has more digits than numbers of some languages hold.
+
+    \b
+    Examples:
+      python -m daah search photo.jpg
+      python -m daah search photo.jpg -k 3 --bits 64 --gallery my-gallery
+      python -m daah search photo.jpg --gallery milvus://localhost:19530/faces
+    """
+    from daah.images import read_image
+
+    rgb = read_image(image)  # before seconds of loading the rest
+    from daah.retrieval.retriever import load_retriever
+
+    with Progress() as progress:
+        retriever = load_retriever(
+            checkpoint, gallery, progress.share, folder=folder, read_only=True
+        )
+        result = retriever.search(rgb, k, bits)
+    emit(
+        {
+            "image": str(image),
+            "gallery": {"name": retriever.gallery.name, "entries": retriever.gallery.count()},
+            "checkpoint": about(retriever.encoder),
+            "bits": result.bits,
+            "threshold": retriever.threshold(result.bits),
+            "seconds": {step: round(value, 4) for step, value in result.seconds.items()},
+            "faces": [
+                _face(found.encoded)
+                | {"matches": [vars(match) | {"id": str(match.id)} for match in found.matches]}
+                for found in result.faces
+            ],
+            "faces_left_out": result.left_out,
+        },
+        json,
+    )
+
+
+def _face(encoded: EncodedFace) -> dict[str, Any]:
+    from daah import codes
+
+    face = encoded.face
+    return {
+        "box": [round(float(v), 2) for v in face.box],
+        "landmarks": [[round(float(v), 2) for v in point] for point in face.landmarks],
+        "score": round(float(face.score), 4),
+        "code": codes.to_hex(codes.pack(encoded.code.bits)),
+    }
+
+
+def _logits(encoded: EncodedFace) -> dict[str, Any]:
+    return {"logits": [round(float(v), 5) for v in encoded.code.logits]}

@@ -1,0 +1,1 @@
+"""The comparison with other hashing methods: jobs, runs, reports, methods."""

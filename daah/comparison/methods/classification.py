@@ -1,0 +1,79 @@
+"""Deep methods on identities: a softmax over relaxed codes. DDH and DDQH."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from daah.comparison.methods.deep import FEATURES, Budget, DeepHasher, HashNet
+from daah.comparison.methods.pairwise import distance_to_signs
+
+
+class DivideAndEncode(nn.Module):
+    """Each bit reads its own slice of the features: (B, W) to (B, K).
+
+    Source: Lai, Pan, Liu and Yan, "Simultaneous feature learning and hash coding with deep neural
+    networks", CVPR 2015, section 3.3. The slices are equal; a remainder of W / K stays unread.
+    """
+
+    def __init__(self, width: int, bits: int) -> None:
+        super().__init__()
+        self.bits, self.slice = bits, width // bits
+        self.score = nn.Conv1d(bits, bits, self.slice, groups=bits)
+        nn.init.xavier_normal_(self.score.weight)
+        nn.init.zeros_(self.score.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        slices = x[:, : self.bits * self.slice].view(-1, self.bits, self.slice)
+        return self.score(slices).squeeze(2)
+
+
+class DDH(DeepHasher):
+    """Discriminative deep hashing: multi-scale features, divide-and-encode, softmax.
+
+    Source: Lin, Li and Tang, "Discriminative deep hashing for scalable face image retrieval",
+    IJCAI 2017: the last two stages are fused, each bit reads its own slice, the relaxed code is
+    tanh(h), and the loss is the cross-entropy of a linear classifier on it plus alpha times the
+    distance of the relaxed code to its signs.
+
+    Deviation: the weight of the second term is not known and is tuned.
+    """
+
+    def __init__(
+        self,
+        bits: int,
+        seed: int = 0,
+        budget: Budget | None = None,
+        *,
+        lr: float = 1e-3,
+        alpha: float = 0.01,
+    ) -> None:
+        super().__init__(bits, seed, budget, lr=lr)
+        self.alpha = alpha
+
+    def head(self) -> nn.Module:
+        return DivideAndEncode(FEATURES, self.bits)
+
+    def build(self, classes: int) -> nn.Module:
+        return HashNet(self.head(), self.bits, classes, multi_scale=True)
+
+    def loss(self, logits: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
+        z = logits.tanh()
+        return F.cross_entropy(self.network.classifier(z), labels) + (
+            self.alpha * distance_to_signs(z)
+        )
+
+
+class DDQH(DDH):
+    """Discriminative deep quantization hashing: DDH with a quantising hash layer.
+
+    Source: Tang, Lin, Li and Tang, "Discriminative deep quantization hashing for face image
+    retrieval", TNNLS 2018: batch normalisation stands between the slices and tanh (the "batch
+    normalization quantization" module), which centres and scales each bit so that it is balanced
+    and leaves the flat part of tanh, and the quantisation loss draws it to -1 and +1.
+
+    Deviation: the quantisation loss is read as | |z| - 1 |_1, and its weight is tuned.
+    """
+
+    def head(self) -> nn.Module:
+        return nn.Sequential(super().head(), nn.BatchNorm1d(self.bits))

@@ -1,0 +1,280 @@
+"""What the deep methods share: the paper's 32x32 trunk, one budget, one training loop.
+
+Axes: N = training images, B = batch, K = hash bits, C = identities.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from daah.comparison.methods.base import SymmetricHasher
+from daah.data.face_set import Augmentation, to_tensor
+from daah.models.hash_network import PaperStages
+from daah.models.precision import bfloat16_is_fast
+
+#: Width of the layer that the convolution stages are fused into.
+FEATURES = 1024
+_CLIP = 5.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every deep method gets alike.
+
+    epochs: passes over the training images. people x each: images of a batch, so that losses on
+    pairs find pairs; methods on single images take the same batches. augment: strength of
+    `daah.data.face_set.Augmentation`. bfloat16: autocast, where the processor is fast at it.
+    """
+
+    epochs: int = 10
+    people: int = 32
+    each: int = 4
+    weight_decay: float = 1e-4
+    augment: float = 0.5
+    bfloat16: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.people, self.each) < 1:
+            raise ValueError(f"expected at least one epoch, person and image, got {self}")
+
+
+class Trunk(nn.Module):
+    """The paper's convolution stages and fusing layer, without attention.
+
+    Faces (B, 3, 32, 32) float in [0, 255] to (B, 1024). multi_scale: fuse the last two stages, as
+    DDH, DDQH and DDAH do; else the last alone feeds the layer, as in the one-scale networks of
+    the other papers. The mean and spread of training pixels are frozen in it.
+    """
+
+    def __init__(self, multi_scale: bool = False) -> None:
+        super().__init__()
+        self.multi_scale = multi_scale
+        self.stages = PaperStages()
+        width = (128 * 9 if multi_scale else 0) + 256 * 4
+        self.fuse = nn.Sequential(nn.Linear(width, FEATURES), nn.BatchNorm1d(FEATURES), nn.ReLU())
+        self.register_buffer("pixel_mean", torch.zeros(1, 3, 1, 1))
+        self.register_buffer("pixel_std", torch.ones(1, 3, 1, 1))
+
+    def standardise_by(self, faces: Tensor) -> None:
+        """Freeze mean and spread of training faces (N, 3, 32, 32) in [0, 255] per channel."""
+        self.pixel_mean.copy_(faces.mean((0, 2, 3)).view(1, 3, 1, 1))
+        self.pixel_std.copy_(faces.std((0, 2, 3)).clamp(min=1e-3).view(1, 3, 1, 1))
+
+    def normalise(self, faces: Tensor) -> Tensor:
+        return (faces - self.pixel_mean) / self.pixel_std
+
+    def features(self, x: Tensor) -> Tensor:
+        """Standardised faces to (B, 1024)."""
+        f3, f4 = self.stages(x)
+        parts = [f3.flatten(1), f4.flatten(1)] if self.multi_scale else [f4.flatten(1)]
+        return self.fuse(torch.cat(parts, 1))
+
+    def forward(self, faces: Tensor) -> Tensor:
+        return self.features(self.normalise(faces))
+
+
+class HashNet(nn.Module):
+    """A trunk and a head: faces (B, 3, 32, 32) in [0, 255] to hash logits (B, K).
+
+    classifier: linear in the relaxed code (B, K), for methods that classify in training.
+    """
+
+    def __init__(self, head: nn.Module, bits: int, classes: int = 0, multi_scale: bool = False):
+        super().__init__()
+        self.trunk = Trunk(multi_scale)
+        self.head = head
+        self.classifier = nn.Linear(bits, classes) if classes else None
+        self.apply(xavier)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        return self.head(self.trunk(faces))
+
+
+def xavier(module: nn.Module) -> None:
+    """Xavier-normal weights and zero biases, as the paper starts its network."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.xavier_normal_(module.weight)
+        nn.init.zeros_(module.bias)
+
+
+class DeepHasher(SymmetricHasher):
+    """A network trained by `loss`; a method is this class with its own network and loss.
+
+    Images (N, 32, 32, 3) uint8 RGB. Adam, a warm-up of 5% and a cosine to zero for all.
+    initial: weights of the convolution stages to start from, as `SoftmaxTrunk.stages` gives them.
+    report: called with epochs done and all epochs.
+    """
+
+    inputs = "images"
+    network: nn.Module
+
+    def __init__(
+        self, bits: int, seed: int = 0, budget: Budget | None = None, *, lr: float = 1e-3
+    ) -> None:
+        self.bits, self.seed, self.budget, self.lr = bits, seed, budget or Budget(), lr
+        self.initial: dict[str, Tensor] | None = None
+        self.report: Callable[[int, int], None] | None = None
+
+    # What a method fills in ---------------------------------------------------------------
+
+    def build(self, classes: int) -> nn.Module:
+        """A fresh network from faces in [0, 255] to hash logits."""
+        return HashNet(nn.Linear(FEATURES, self.bits), self.bits)
+
+    def loss(self, logits: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
+        """The scalar to minimise: logits (B, K) float32, labels and row numbers (B,) int64.
+
+        Not abstract: a method of several networks gives `gradients` or `train_batch` instead.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither a loss nor its own gradients")
+
+    def start(self, labels: Tensor) -> None:
+        """Called once, before the first epoch, with all labels (N,)."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Called before each epoch."""
+
+    def end_epoch(self, epoch: int) -> None:
+        """Called after each epoch."""
+
+    # The loop -----------------------------------------------------------------------------
+
+    def fit(self, x: np.ndarray, labels: np.ndarray) -> None:
+        check_images(x)
+        torch.manual_seed(self.seed)
+        rng = np.random.default_rng(self.seed)
+        augment = Augmentation(torch.Generator().manual_seed(self.seed), self.budget.augment)
+        self.train_images, self.train_labels = x, torch.from_numpy(labels)
+        self.network = self.build(int(labels.max()) + 1)
+        self.standardise(to_tensor(x))
+        if self.initial is not None:
+            self.stages_module().load_state_dict(self.initial)
+        self.network = self.network.to(memory_format=torch.channels_last)
+        self.start(self.train_labels)
+        groups = self.parameter_groups()
+        rates = [group["lr"] for group in groups]
+        optimiser = torch.optim.Adam(groups, weight_decay=self.budget.weight_decay, fused=True)
+        steps = max(1, len(x) // (self.budget.people * self.budget.each))
+        total = steps * self.budget.epochs
+        for epoch in range(self.budget.epochs):
+            self.begin_epoch(epoch)
+            self.network.train()
+            for step, indices in enumerate(self.batches(labels, steps, rng, epoch)):
+                for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                    group["lr"] = rate * schedule((epoch * steps + step) / total)
+                optimiser.zero_grad(set_to_none=True)
+                self.train_batch(indices, augment, (epoch * steps + step) / total)
+                for group in groups:
+                    nn.utils.clip_grad_norm_(group["params"], _CLIP)
+                optimiser.step()
+            self.network.eval()
+            self.end_epoch(epoch)
+            if self.report is not None:
+                self.report(epoch + 1, self.budget.epochs)
+        del self.train_images
+
+    def stages_module(self) -> nn.Module:
+        """The convolution stages in the network."""
+        return self.network.trunk.stages
+
+    def standardise(self, faces: Tensor) -> None:
+        """Freeze the pixel statistics of the training faces (N, 3, 32, 32)."""
+        self.network.trunk.standardise_by(faces)
+
+    def parameter_groups(self) -> list[dict]:
+        return [{"params": list(self.network.parameters()), "lr": self.lr}]
+
+    def batches(
+        self, labels: np.ndarray, steps: int, rng: np.random.Generator, epoch: int
+    ) -> Iterator[np.ndarray]:
+        """Row numbers of the batches of one epoch."""
+        return people_batches(labels, self.budget.people, self.budget.each, steps, rng)
+
+    def train_batch(self, indices: np.ndarray, augment: Augmentation, progress: float) -> None:
+        """Leave the gradients of the training images `indices` in the parameters."""
+        faces = to_tensor(self.train_images[indices])
+        if self.budget.augment:
+            faces = augment(faces)
+        self.gradients(faces, torch.from_numpy(indices))
+
+    def gradients(self, faces: Tensor, indices: Tensor) -> None:
+        """Leave the gradients of one batch (B, 3, 32, 32) in the parameters."""
+        with self.autocast():
+            logits = self.network(faces)
+        self.loss(logits.float(), self.train_labels[indices], indices).backward()
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """bfloat16 for the network's own operations, or nothing."""
+        if self.budget.bfloat16 and bfloat16_is_fast():
+            return torch.autocast("cpu", torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        check_images(x)
+        return run(self.network, x, self.forward)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Logits of faces in [0, 255] in eval mode."""
+        return self.network(faces)
+
+
+@torch.inference_mode()
+def run(
+    network: nn.Module, images: np.ndarray, forward: Callable[[Tensor], Tensor], batch: int = 256
+) -> np.ndarray:
+    """`forward` of images (N, 32, 32, 3) uint8 in eval mode and float32, a batch at a time."""
+    network.eval()
+    parts = [
+        forward(to_tensor(images[i : i + batch])).float().numpy()
+        for i in range(0, len(images), batch)
+    ]
+    return np.concatenate(parts)
+
+
+def schedule(progress: float) -> float:
+    """Factor on the learning rate at a share of the training in [0, 1)."""
+    return min(1.0, (progress + 1e-3) / 0.05) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def people_batches(
+    labels: np.ndarray, people: int, each: int, steps: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """`steps` batches of up to `each` images of `people` different persons, as row numbers.
+
+    A person comes as often as they have images, and with other images every time until all were
+    drawn: an epoch sees nearly every image once.
+    """
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    weight = np.array([len(g) for g in groups], float)
+    queues = [list(rng.permutation(g)) for g in groups]
+    count = min(people, len(groups))
+    for _ in range(steps):
+        # Weighted draw without replacement (Efraimidis and Spirakis, 2006).
+        chosen = np.argsort(-(rng.random(len(groups)) ** (1 / weight)))[:count]
+        batch = []
+        for i in chosen:
+            if len(queues[i]) < each:
+                fresh = [j for j in rng.permutation(groups[i]) if j not in queues[i]]
+                queues[i] = queues[i] + fresh
+            batch += queues[i][:each]
+            queues[i] = queues[i][each:]
+        yield np.array(batch)
+
+
+def same_person(labels: Tensor, others: Tensor) -> Tensor:
+    """Labels (B,) and (M,) as (B, M) float of zeros and ones."""
+    return (labels[:, None] == others[None, :]).float()
+
+
+def check_images(x: np.ndarray) -> None:
+    """Raise ValueError unless x is (N, 32, 32, 3) uint8."""
+    if x.dtype != np.uint8 or x.shape[1:] != (32, 32, 3):
+        raise ValueError(f"expected images uint8 (N, 32, 32, 3), got {x.dtype} {x.shape}")

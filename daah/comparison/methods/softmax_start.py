@@ -1,0 +1,51 @@
+"""The common start of the deep methods: a softmax on the plain trunk, without any code."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from daah.comparison.methods.deep import FEATURES, Budget, DeepHasher, HashNet, check_images, run
+from daah.comparison.methods.features import UnitRows
+
+
+class SoftmaxTrunk(DeepHasher):
+    """The trunk with a linear classifier on its 1024 features, trained by cross-entropy.
+
+    Its convolution stages are where every deep method of a comparison starts (the papers start
+    from networks trained on ImageNet, or train a thousand epochs), and its features are one of
+    the descriptors that shallow methods take. It makes no codes: `encode` gives (N, 1024).
+    """
+
+    def __init__(self, seed: int = 0, budget: Budget | None = None, *, lr: float = 1e-3) -> None:
+        super().__init__(FEATURES, seed, budget, lr=lr)
+
+    def build(self, classes: int) -> nn.Module:
+        return HashNet(nn.Identity(), FEATURES, classes, multi_scale=True)
+
+    def loss(self, logits: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
+        return F.cross_entropy(self.network.classifier(logits), labels)
+
+    def stages(self) -> dict[str, Tensor]:
+        """A copy of the weights of the convolution stages."""
+        return {k: v.clone() for k, v in self.network.trunk.stages.state_dict().items()}
+
+
+class TrunkFeatures:
+    """Features of a trained `SoftmaxTrunk`, as `daah.comparison.methods.features.Features` has
+    it.
+    """
+
+    def __init__(self, trunk: SoftmaxTrunk) -> None:
+        self.trunk = trunk
+
+    def fit(self, images: np.ndarray, labels: np.ndarray) -> None:
+        self.unit = UnitRows().fit(self._raw(images))
+
+    def transform(self, images: np.ndarray) -> np.ndarray:
+        return self.unit(self._raw(images))
+
+    def _raw(self, images: np.ndarray) -> np.ndarray:
+        check_images(images)
+        return run(self.trunk.network, images, self.trunk.network.trunk)

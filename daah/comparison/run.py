@@ -1,0 +1,460 @@
+"""Protocol 2 for every method of the paper's reference list, under one budget.
+
+The work is a list of jobs, each kept in a file as soon as it is done, so that a stopped
+comparison goes on where it was and results can be read while it runs:
+
+start       a softmax on the plain trunk, once a seed: where every deep method starts
+tune        each method's tries, on a part of the training images held back from the rest
+row         one method, one length, one seed
+feature     a shallow method on another descriptor
+ablation    DDAH with a part taken out
+
+Axes: N = training images, K = hash bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from daah.comparison.methods import ABLATION, METHODS
+from daah.comparison.methods.base import Hasher
+from daah.comparison.methods.deep import Budget
+from daah.comparison.methods.features import LBP, Features, Pixels, chi_square, lbp_histograms
+from daah.comparison.methods.softmax_start import SoftmaxTrunk, TrunkFeatures
+from daah.data import face_benchmarks as published
+from daah.data.face_set import FaceSet, load_faces
+from daah.data.sources import orl
+from daah.errors import ConfigError, DataError
+from daah.evaluation.closed_set import ClosedSetScores, score_codes, score_distances, split_faces
+
+#: The descriptor of the main table's shallow rows; the others are reported beside it.
+MAIN_FEATURE = "LBP"
+FEATURES = ("LBP", "pixels", "trunk")
+#: The length at which several seeds, the ablation and the curves are taken.
+MAIN_BITS = 48
+TUNING_BITS = 24
+#: Seed of the split inside the training images; any fixed number but those of the rows.
+_TUNING_SEED = 1000
+
+
+@dataclass(frozen=True)
+class ComparisonSettings:
+    """What is run. budget: of every deep method; start_epochs: of the common start; seeds: at 48
+    bits, one elsewhere. tuning: share of the budget's epochs that a try gets, 0 for no tuning.
+    """
+
+    methods: tuple[str, ...] = tuple(METHODS)
+    bits: tuple[int, ...] = (12, 24, 36, 48)
+    seeds: int = 3
+    budget: Budget = field(default_factory=Budget)
+    start_epochs: int = 12
+    tuning: float = 0.5
+    features: bool = True
+    ablation: bool = True
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.methods) - set(METHODS))
+        if unknown:
+            raise ConfigError(f"unknown methods {unknown}; there are {sorted(METHODS)}")
+        if not self.bits or min(self.bits) < 1 or self.seeds < 1:
+            raise ConfigError(f"expected code lengths and seeds of at least 1, got {self}")
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedData:
+    """Training images, which are the database, and queries of the same people, 32x32."""
+
+    name: str
+    train: FaceSet
+    query: FaceSet
+
+    def __post_init__(self) -> None:
+        if self.train.people != self.query.people:
+            raise DataError(f"{self.name}: database and queries are of different people")
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Plain JSON facts, with a digest by which a stopped comparison knows its data."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.query):
+            digest.update(np.ascontiguousarray(part.images))
+            digest.update(np.ascontiguousarray(part.labels))
+        return {
+            "name": self.name,
+            "people": len(self.train.people),
+            "database": len(self.train),
+            "queries": len(self.query),
+            "sha256": digest.hexdigest(),
+        }
+
+
+def closed_data(
+    folders: Sequence[Path], minimum: int = 20, maximum: int = 100, seed: int = 0
+) -> ClosedData:
+    """Prepared trees of aligned faces, resized to 32, split as protocol 2 says."""
+    train, query = split_faces(load_faces(folders, size=32), seed, minimum, maximum)
+    return ClosedData(" + ".join(Path(f).name for f in folders), train, query)
+
+
+def published_data(
+    layout: str, folders: Sequence[Path], progress: published.Progress | None = None
+) -> ClosedData:
+    """FaceScrub, YouTube Faces or 32x32 batches (`daah.data.face_benchmarks`), with the papers' own
+    split.
+
+    layout: "facescrub", "youtube-faces" or "batches"; one folder. Raises ConfigError, DataError.
+    """
+    if len(folders) != 1:
+        raise ConfigError(f"layout {layout}: expected one folder, got {len(folders)}")
+    if layout == "facescrub":
+        return ClosedData("FaceScrub", *published.facescrub(folders[0], progress=progress))
+    if layout == "youtube-faces":
+        return ClosedData("YouTube Faces", *published.youtube_faces(folders[0], progress=progress))
+    if layout == "batches":
+        return ClosedData(Path(folders[0]).name, *published.batch_folder(folders[0]))
+    raise ConfigError(f"layout: expected facescrub, youtube-faces or batches, got {layout!r}")
+
+
+def orl_data() -> ClosedData:
+    """ORL, the square middle of each photo: 40 people, 8 database images and 2 queries each."""
+    images, people, names = [], [], []
+    for photo in orl():
+        top = (photo.rgb.shape[0] - photo.rgb.shape[1]) // 2
+        square = photo.rgb[top : top + photo.rgb.shape[1]]
+        images.append(np.asarray(Image.fromarray(square).resize((32, 32), Image.Resampling.BOX)))
+        people.append(photo.person)
+        names.append(f"orl/{photo.name}")
+    known, labels = np.unique(people, return_inverse=True)
+    faces = FaceSet(np.stack(images), labels.astype(np.int64), tuple(map(str, known)), tuple(names))
+    return ClosedData("ORL", *split_faces(faces, minimum=10))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work; its name is its file's."""
+
+    stage: str
+    method: str
+    bits: int
+    seed: int
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """Unique, and fit for a file."""
+        text = f"{self.stage} {self.method} {self.bits} {self.seed} {self.variant}".strip()
+        return "-".join(text.split())
+
+
+def jobs(settings: ComparisonSettings) -> list[Job]:
+    """All work in the order in which it is done: a whole table early, its spread later."""
+    main = MAIN_BITS if MAIN_BITS in settings.bits else max(settings.bits)
+    lengths = [main, *sorted(set(settings.bits) - {main}, key=lambda b: abs(b - 24))]
+    listed: list[Job] = []
+    if settings.tuning:
+        for name in settings.methods:
+            tries = METHODS[name].tries
+            if len(tries) > 1:
+                listed += [Job("tune", name, TUNING_BITS, 0, str(i)) for i in range(len(tries))]
+    listed += [Job("row", name, b, 0) for b in lengths for name in settings.methods]
+    if settings.features:
+        shallow = [n for n in settings.methods if METHODS[n].kind == "shallow" and n != "LBP"]
+        others = [f for f in FEATURES if f != MAIN_FEATURE]
+        listed += [
+            Job("feature", n, b, 0, f)
+            for f in others
+            for b in sorted(settings.bits)
+            for n in shallow
+        ]
+    variants = tuple(ABLATION) if settings.ablation and "DDAH" in settings.methods else ()
+    listed += [Job("ablation", "DDAH", main, 0, v) for v in variants]
+    again = range(1, settings.seeds)
+    listed += [Job("row", name, main, seed) for seed in again for name in settings.methods]
+    listed += [Job("ablation", "DDAH", main, seed, v) for seed in again for v in variants]
+    return listed
+
+
+class Comparison:
+    """Runs jobs and keeps what they need of each other, in `work`.
+
+    Raises DataError when `work` belongs to other data or another budget.
+    """
+
+    def __init__(self, data: ClosedData, settings: ComparisonSettings, work: Path) -> None:
+        self.data, self.settings, self.work = data, settings, Path(work)
+        (self.work / "jobs").mkdir(parents=True, exist_ok=True)
+        self._claim()
+        self._features: dict[tuple[str, int], tuple[np.ndarray, np.ndarray, float]] = {}
+        inner = split_faces(data.train, _TUNING_SEED, minimum=1, maximum=10**9)
+        self.tuning_data = ClosedData(f"{data.name}, training part", *inner)
+
+    def _claim(self) -> None:
+        mine = {
+            "data": self.data.summary,
+            "budget": asdict(self.settings.budget),
+            "start_epochs": self.settings.start_epochs,
+            "tuning": self.settings.tuning,
+        }
+        path = self.work / "settings.json"
+        if path.is_file() and json.loads(path.read_text()) != mine:
+            raise DataError(
+                f"{self.work} holds a comparison of other data or another budget: choose another"
+                " folder for --work, or empty it"
+            )
+        _write_json(path, mine)
+
+    def done(self, job: Job) -> dict[str, Any] | None:
+        """The result of a finished job, or None."""
+        path = self.work / "jobs" / f"{job.name}.json"
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def run(self, job: Job, report: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+        """Do a job, or return what it gave before."""
+        result = self.done(job)
+        if result is None:
+            result = self._tune(job, report) if job.stage == "tune" else self._row(job, report)
+            _write_json(self.work / "jobs" / f"{job.name}.json", result)
+        return result
+
+    def chosen(self, method: str) -> dict[str, Any]:
+        """The settings that tuning chose for a method; the first try without tuning."""
+        tries = METHODS[method].tries
+        if len(tries) == 1 or not self.settings.tuning:
+            return dict(tries[0])
+        figures = [
+            self.run(Job("tune", method, TUNING_BITS, 0, str(i)))["map"] for i in range(len(tries))
+        ]
+        return dict(tries[int(np.argmax(figures))])
+
+    def _tune(self, job: Job, report: Callable[[int, int], None] | None) -> dict[str, Any]:
+        tried = dict(METHODS[job.method].tries[int(job.variant)])
+        epochs = max(1, round(self.settings.budget.epochs * self.settings.tuning))
+        budget = replace(self.settings.budget, epochs=epochs)
+        data = self.tuning_data
+        hasher = self._build(job, tried, budget, report)
+        if hasher.inputs == "features":
+            features = LBP()
+            features.fit(data.train.images, data.train.labels)
+            train, query = (
+                features.transform(data.train.images),
+                features.transform(data.query.images),
+            )
+        else:
+            # A start that has seen the held-back images would flatter every try.
+            hasher.initial = self._start(0, data, self.work / "start-tuning.safetensors")
+            train, query = data.train.images, data.query.images
+        hasher.fit(train, data.train.labels)
+        scores = score_codes(
+            hasher.encode(query), hasher.database(train), data.query.labels, data.train.labels
+        )
+        return {"method": job.method, "settings": tried, "map": scores.map}
+
+    def _row(self, job: Job, report: Callable[[int, int], None] | None) -> dict[str, Any]:
+        chosen = self.chosen(job.method)
+        switches = dict(ABLATION[job.variant]) if job.stage == "ablation" else {}
+        hasher = self._build(job, chosen | switches, self.settings.budget, report)
+        feature_ms = 0.0
+        if hasher.inputs == "features":
+            feature = job.variant if job.stage == "feature" else MAIN_FEATURE
+            train, query, feature_ms = self.features(feature, job.seed)
+        else:
+            train, query = self.data.train.images, self.data.query.images
+            hasher.initial = self._start(
+                job.seed, self.data, self.work / f"start-{job.seed}.safetensors"
+            )
+        began = time.process_time()
+        hasher.fit(train, self.data.train.labels)
+        seconds = time.process_time() - began
+        began = time.process_time()
+        encoded = hasher.encode(query)
+        encode_ms = feature_ms + 1e3 * (time.process_time() - began) / len(query)
+        scores = score_codes(
+            encoded, hasher.database(train), self.data.query.labels, self.data.train.labels
+        )
+        result = {
+            "method": job.method,
+            "bits": job.bits,
+            "seed": job.seed,
+            **scores.to_dict(),
+            "train_seconds": round(seconds, 3),
+            "encode_ms": round(encode_ms, 4),
+            "settings": chosen,
+            "curve": _curve(scores),
+        }
+        if job.stage == "feature":
+            result["feature"] = job.variant
+        if job.stage == "ablation":
+            result["variant"] = job.variant
+        return result
+
+    def _build(
+        self,
+        job: Job,
+        chosen: dict[str, Any],
+        budget: Budget,
+        report: Callable[[int, int], None] | None,
+    ) -> Hasher:
+        build = METHODS[job.method].build
+        if build.inputs == "features":
+            return build(job.bits, job.seed, **chosen)
+        hasher = build(job.bits, job.seed, budget, **chosen)
+        hasher.report = report
+        return hasher
+
+    def features(self, name: str, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """A descriptor of training images and queries, and milliseconds an image; kept."""
+        seed = seed if name == "trunk" else 0
+        if (name, seed) not in self._features:
+            features = self._descriptor(name, seed)
+            features.fit(self.data.train.images, self.data.train.labels)
+            train = features.transform(self.data.train.images)
+            began = time.process_time()
+            query = features.transform(self.data.query.images)
+            spent = 1e3 * (time.process_time() - began) / len(query)
+            self._features[name, seed] = train, query, spent
+        return self._features[name, seed]
+
+    def _descriptor(self, name: str, seed: int) -> Features:
+        if name == "LBP":
+            return LBP()
+        if name == "pixels":
+            return Pixels()
+        return TrunkFeatures(self._trunk(seed, self.data, self.work / f"start-{seed}.safetensors"))
+
+    def _start(self, seed: int, data: ClosedData, path: Path) -> dict[str, Any]:
+        return self._trunk(seed, data, path).stages()
+
+    def _trunk(self, seed: int, data: ClosedData, path: Path) -> SoftmaxTrunk:
+        """The common start, from its file when it has one."""
+        budget = replace(self.settings.budget, epochs=self.settings.start_epochs)
+        trunk = SoftmaxTrunk(seed, budget)
+        if path.is_file():
+            trunk.network = trunk.build(len(data.train.people))
+            trunk.network.load_state_dict(load_file(path))
+            return trunk
+        began = time.process_time()
+        trunk.fit(data.train.images, data.train.labels)
+        spent = time.process_time() - began
+        save_file({k: v.contiguous() for k, v in trunk.network.state_dict().items()}, path)
+        _write_json(path.with_suffix(".json"), {"seed": seed, "train_seconds": round(spent, 3)})
+        return trunk
+
+    def references(self) -> list[dict[str, Any]]:
+        """Float descriptors without a code: LBP by chi-square, the trunk's features by cosine."""
+        own, theirs = self.data.query.labels, self.data.train.labels
+        histograms = [lbp_histograms(p.images) for p in (self.data.query, self.data.train)]
+        result = [("LBP histograms, chi-square", chi_square(*histograms))]
+        if (self.work / "start-0.safetensors").is_file():
+            train, query, _ = self.features("trunk", 0)
+            result.append(("softmax trunk, cosine", np.float32(1) - query @ train.T))
+        rows = []
+        for name, distance in result:
+            scores = score_distances(distance, own, theirs)
+            rows.append({"name": name, "map": scores.map, "rank1": scores.precision_at[1]})
+        return rows
+
+
+def compare(
+    data: ClosedData,
+    settings: ComparisonSettings,
+    work: Path,
+    out: Path,
+    command: str = "",
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Run what is missing in `work` and write compare.json, compare.md and figures into `out`.
+
+    Results are written after every finished job, and a table goes to stderr. Returns the JSON.
+    """
+    from daah.comparison.report import progress_table, write_report
+
+    comparison = Comparison(data, settings, work)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    listed = jobs(settings)
+    for done, job in enumerate(listed, 1):
+        fresh = comparison.done(job) is None
+        began = time.perf_counter()
+        result = comparison.run(job, None if quiet else _epochs(job))
+        if fresh:
+            write_report(collect(comparison, listed, command), out, figures=False)
+        if fresh and not quiet:
+            spent = time.perf_counter() - began
+            _say(f"{done}/{len(listed)} {job.name}: mAP {result['map']:.4f} in {spent:.0f} s")
+            if done % 10 == 0 or done == len(listed):
+                _say(progress_table(collect(comparison, listed, command)))
+    report = collect(comparison, listed, command, comparison.references())
+    write_report(report, out, figures=True)
+    return report
+
+
+def collect(
+    comparison: Comparison,
+    listed: Sequence[Job],
+    command: str = "",
+    references: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """Everything that is done so far, as compare.json has it."""
+    found = [(job, comparison.done(job)) for job in listed]
+
+    def stage(name: str) -> list[dict[str, Any]]:
+        return [result for job, result in found if job.stage == name and result is not None]
+
+    starts = sorted(comparison.work.glob("start-[0-9]*.json"))
+    return {
+        "rows": stage("row"),
+        "features": stage("feature"),
+        "ablation": stage("ablation"),
+        "tuning": stage("tune"),
+        "references": list(references),
+        "starts": [json.loads(path.read_text()) for path in starts],
+        "settings": {
+            "budget": asdict(comparison.settings.budget),
+            "start_epochs": comparison.settings.start_epochs,
+            "tuning": comparison.settings.tuning,
+            "main_feature": MAIN_FEATURE,
+        },
+        "pending": [job.name for job, result in found if result is None],
+        "command": command,
+        "data": comparison.data.summary,
+    }
+
+
+def _curve(scores: ClosedSetScores) -> dict[str, list[float]]:
+    curve = scores.curve
+    return {
+        "distance": curve.distance.tolist(),
+        "precision": [round(v, 6) for v in curve.precision.tolist()],
+        "recall": [round(v, 6) for v in curve.recall.tolist()],
+    }
+
+
+def _epochs(job: Job) -> Callable[[int, int], None]:
+    def report(done: int, total: int) -> None:
+        sys.stderr.write(f"\r{job.name}: epoch {done}/{total} ")
+        if done == total:
+            sys.stderr.write("\r")
+        sys.stderr.flush()
+
+    return report
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=1) + "\n")
+    partial.replace(path)

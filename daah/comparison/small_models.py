@@ -1,0 +1,319 @@
+"""Small baselines that are shipped: aligned faces to their codes, for a look side by side.
+
+One safetensors file of float16 weights holds several methods at one length. None of them saw the
+people of ORL, and a closed-set method on strangers is weak: that is what there is to see.
+
+Axes: N = faces, M = gallery rows, K = hash bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch.nn import functional as F
+
+from daah import codes
+from daah.comparison.methods.base import Hasher
+from daah.comparison.methods.classification import DDQH
+from daah.comparison.methods.deep import Budget, DeepHasher
+from daah.comparison.methods.features import LBP, UnitRows
+from daah.comparison.methods.itq import ITQ
+from daah.comparison.methods.kernel import SDH, AnchorKernel
+from daah.comparison.methods.lsh import LSH
+from daah.comparison.methods.pairwise import DSH
+from daah.comparison.methods.softmax_start import SoftmaxTrunk
+from daah.data.face_set import FaceSet
+from daah.errors import CheckpointError
+from daah.evaluation.closed_set import score_codes
+from daah.paths import PATHS
+from daah.types import ALIGNED_SIZE
+
+DEFAULT = PATHS.baselines
+#: The methods that are shipped, in the order in which they are shown.
+SHIPPED = ("LSH", "ITQ", "SDH", "DSH", "DDQH")
+#: Random anchors of the shipped SDH: fewer than in the comparison, for the file's size.
+SDH_ANCHORS = 300
+MAX_BYTES = 10 * 2**20
+_SCHEMA = 1
+#: Where they differ from the defaults: what tuning chose in the comparison.
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "SDH": {"anchors": SDH_ANCHORS, "width": 0.5},
+    "DDQH": {"lr": 3e-3},
+}
+_CLASSES: dict[str, type] = {"LSH": LSH, "ITQ": ITQ, "SDH": SDH, "DSH": DSH, "DDQH": DDQH}
+
+
+@dataclass(frozen=True, eq=False)
+class ComparisonModels:
+    """Fitted methods of one length. card: what they were trained on, and their figures there."""
+
+    bits: int
+    methods: dict[str, Hasher]
+    lbp: LBP
+    card: dict[str, Any]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The methods, in the order in which they are shown."""
+        return tuple(self.methods)
+
+    def encode(self, aligned: np.ndarray) -> dict[str, np.ndarray]:
+        """Faces (N, 32, 32, 3) or (N, 150, 150, 3) uint8 RGB to logits (N, K) float32 a method.
+
+        Raises ValueError for other shapes or types.
+        """
+        images = _small(aligned)
+        features = self.lbp.transform(images)
+        return {
+            name: hasher.encode(features if hasher.inputs == "features" else images)
+            for name, hasher in self.methods.items()
+        }
+
+    def gallery(self, aligned: np.ndarray) -> ComparisonGallery:
+        """Faces to search, in the order given."""
+        logits = self.encode(aligned)
+        return ComparisonGallery(
+            self.bits, {name: codes.pack(codes.sign(rows)) for name, rows in logits.items()}
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ComparisonGallery:
+    """Packed codes (M, ceil(K / 8)) uint8 a method, all of the same faces."""
+
+    bits: int
+    packed: dict[str, np.ndarray]
+
+    def search(
+        self, logits: dict[str, np.ndarray], k: int = 8
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Nearest rows for query logits, as `encode` gives them: rows and distances (N, k) int64.
+
+        Ordered by Hamming distance, then asymmetric distance, then row.
+        """
+        found = {}
+        for name, rows in logits.items():
+            stored = self.packed[name]
+            distance = codes.hamming(codes.pack(codes.sign(rows)), stored)
+            finer = codes.asymmetric(rows, stored)
+            row = np.broadcast_to(np.arange(len(stored)), distance.shape)
+            order = np.lexsort((row, finer, distance), axis=1)[:, :k]
+            found[name] = order, np.take_along_axis(distance, order, 1).astype(np.int64)
+        return found
+
+
+def save_models(
+    path: Path, methods: dict[str, Hasher], lbp: LBP, bits: int, card: dict[str, Any]
+) -> None:
+    """Write fitted methods as float16. Raises ValueError when that takes more than 10 MB."""
+    tensors = {"lbp.mean": lbp.unit.mean}
+    for name, hasher in methods.items():
+        tensors |= {f"{name}.{key}": value for key, value in _state(hasher).items()}
+    stored = {key: np.ascontiguousarray(value, np.float16) for key, value in tensors.items()}
+    size = sum(value.nbytes for value in stored.values())
+    if size > MAX_BYTES:
+        raise ValueError(f"save_models: {size} bytes, at most {MAX_BYTES} are shipped")
+    text = json.dumps(
+        {"schema": _SCHEMA, "bits": bits, "methods": list(methods), "card": card}, sort_keys=True
+    )
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file(stored, partial, {"daah-baselines": text, "sha256": _digest(stored, text)})
+    partial.replace(path)
+
+
+def load_models(path: Path = DEFAULT) -> ComparisonModels:
+    """Read what `save_models` wrote. Raises CheckpointError for anything else."""
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path.name} is missing: restore it from the repository, or make it with"
+            " 'python -m daah compare-models'"
+        )
+    if path.stat().st_size > 2 * MAX_BYTES:
+        raise CheckpointError(f"{path.name}: larger than any file of baselines")
+    try:
+        with safe_open(path, "np") as file:
+            header = file.metadata() or {}
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if header["sha256"] != _digest(stored, header["daah-baselines"]):
+            raise ValueError("its checksum does not match")
+        metadata = json.loads(header["daah-baselines"])
+        tensors = {name: value.astype(np.float32) for name, value in stored.items()}
+        if metadata["schema"] != _SCHEMA:
+            raise CheckpointError(f"{path.name}: schema {metadata['schema']}, not {_SCHEMA}")
+        bits = int(metadata["bits"])
+        lbp = LBP()
+        lbp.unit = UnitRows.restore(tensors["lbp.mean"])
+        methods = {}
+        for name in metadata["methods"]:
+            own = {
+                key.removeprefix(f"{name}."): value
+                for key, value in tensors.items()
+                if key.startswith(f"{name}.")
+            }
+            methods[name] = _restore(name, bits, own)
+        return ComparisonModels(bits, methods, lbp, metadata["card"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path.name}: not a file of baselines, or a damaged one"
+            f" ({type(error).__name__}); restore it"
+        ) from error
+
+
+def _digest(tensors: dict[str, np.ndarray], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {value.shape};".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
+
+
+def make_models(
+    train: FaceSet,
+    query: FaceSet,
+    path: Path,
+    bits: int = 48,
+    budget: Budget | None = None,
+    start_epochs: int = 12,
+    seed: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> ComparisonModels:
+    """Fit the shipped methods on `train` (32x32), write them, and return them as read back.
+
+    The card holds the mAP of the stored models for `query`, by protocol 2.
+    """
+    budget = budget or Budget(epochs=12)
+    lbp = LBP()
+    lbp.fit(train.images, train.labels)
+    features = lbp.transform(train.images)
+    start = SoftmaxTrunk(seed, replace(budget, epochs=start_epochs))
+    steps = ("common start", *SHIPPED)
+    methods: dict[str, Hasher] = {}
+    for done, name in enumerate(steps):
+        if progress is not None:
+            progress(done, len(steps), name)
+        if name == "common start":
+            start.fit(train.images, train.labels)
+            continue
+        settings = _SETTINGS.get(name, {})
+        if _CLASSES[name].inputs == "features":
+            methods[name] = _CLASSES[name](bits, seed, **settings)
+            methods[name].fit(features, train.labels)
+        else:
+            methods[name] = _CLASSES[name](bits, seed, budget, **settings)
+            methods[name].initial = start.stages()
+            methods[name].fit(train.images, train.labels)
+    card = {
+        "people": len(train.people),
+        "images": len(train),
+        "queries": len(query),
+        "epochs": budget.epochs,
+        "start_epochs": start_epochs,
+        "seed": seed,
+    }
+    save_models(path, methods, lbp, bits, card)
+    stored = load_models(path)
+    asked, known = stored.encode(query.images), stored.encode(train.images)
+    card["map"] = {
+        name: round(score_codes(asked[name], known[name], query.labels, train.labels).map, 4)
+        for name in stored.names
+    }
+    save_models(path, methods, lbp, bits, card)
+    if progress is not None:
+        progress(len(steps), len(steps), "done")
+    return load_models(path)
+
+
+class Linear:
+    """A restored linear method: (x - mean), to unit rows for ITQ, times a matrix plus an offset."""
+
+    inputs = "features"
+
+    def __init__(self, bits: int, state: dict[str, np.ndarray]) -> None:
+        self.bits, self.state = bits, state
+        if state["matrix"].shape[0] != bits:
+            raise ValueError(f"expected {bits} rows, got {state['matrix'].shape}")
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        if "mean" in self.state:
+            x = x - self.state["mean"]
+            x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+        return (x @ self.state["matrix"].T + self.state["offset"]).astype(np.float32)
+
+
+def _state(hasher: Hasher) -> dict[str, np.ndarray]:
+    if isinstance(hasher, LSH):
+        return _linear(hasher.rotation)
+    if isinstance(hasher, ITQ):
+        transform = hasher.transform
+        mean = faiss.vector_to_array(transform.mean)
+        return {"mean": mean, **_linear(transform.pca_then_itq)}
+    if isinstance(hasher, SDH):
+        kernel = hasher.kernel
+        return {
+            "anchors": kernel.anchors,
+            "mean": kernel.mean,
+            # Rows have unit length, so the kernel's scale is of order one.
+            "scale": np.array([kernel.scale]),
+            "projection": hasher.projection / np.abs(hasher.projection).max(),
+        }
+    if isinstance(hasher, DeepHasher):
+        return {
+            key: value.numpy()
+            for key, value in hasher.network.state_dict().items()
+            if value.is_floating_point() and not key.startswith("classifier.")
+        }
+    raise ValueError(f"no way to store {type(hasher).__name__}")
+
+
+def _restore(name: str, bits: int, state: dict[str, np.ndarray]) -> Hasher:
+    if name in ("LSH", "ITQ"):
+        return Linear(bits, state)
+    hasher = _CLASSES[name](bits)
+    if name == "SDH":
+        hasher.kernel = AnchorKernel.restore(
+            state["anchors"], float(state["scale"][0]), state["mean"]
+        )
+        hasher.projection = state["projection"].astype(np.float64)
+        if hasher.projection.shape != (len(state["anchors"]), bits):
+            raise ValueError(f"SDH: projection {hasher.projection.shape}")
+        return hasher
+    hasher.network = hasher.build(classes=0)
+    weights = {key: torch.from_numpy(value) for key, value in state.items()}
+    counters = {k: v for k, v in hasher.network.state_dict().items() if not v.is_floating_point()}
+    hasher.network.load_state_dict(weights | counters, strict=True)
+    hasher.network.eval().requires_grad_(False)
+    return hasher
+
+
+def _linear(transform: faiss.LinearTransform) -> dict[str, np.ndarray]:
+    matrix = faiss.vector_to_array(transform.A).reshape(transform.d_out, transform.d_in)
+    offset = faiss.vector_to_array(transform.b)
+    return {"matrix": matrix, "offset": offset if len(offset) else np.zeros(transform.d_out)}
+
+
+def _small(aligned: np.ndarray) -> np.ndarray:
+    """Aligned faces of 32 or 150 pixels as (N, 32, 32, 3) uint8."""
+    shape = aligned.shape[1:]
+    if aligned.dtype != np.uint8 or shape not in ((32, 32, 3), (ALIGNED_SIZE, ALIGNED_SIZE, 3)):
+        raise ValueError(
+            f"expected uint8 faces (N, 32, 32, 3) or (N, {ALIGNED_SIZE}, {ALIGNED_SIZE}, 3), got"
+            f" {aligned.dtype} {aligned.shape}"
+        )
+    if shape[0] == 32:
+        return aligned
+    faces = torch.from_numpy(np.ascontiguousarray(aligned)).permute(0, 3, 1, 2).float()
+    small = F.interpolate(faces, (32, 32), mode="bilinear", antialias=True, align_corners=False)
+    return small.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()

@@ -1,0 +1,1 @@
+"""Labelled faces: sets, splits, augmentation, and the sources they come from."""

@@ -1,0 +1,273 @@
+"""The papers' face sets, for those who hold them: FaceScrub and YouTube Faces.
+
+Neither can be shipped. They are read as the folders they are distributed in, or as the 32x32
+batches that face hashing papers pass around. Batches are read as .npz or .mat arrays only: a
+pickled batch can run any code when it is opened, so pickles are refused, in .npz files too.
+
+Axes: N = images.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from daah.data.face_set import FaceSet
+from daah.errors import DataError, ImageError
+from daah.images import read_image
+
+SIDE = 32
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+_IMAGES, _LABELS = ("images", "data", "x"), ("labels", "label", "y")
+
+#: Called with how many are done, of how many, and what is being done.
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a set has when it is complete; None where the papers do not say."""
+
+    people: int
+    train: int | None = None
+    query: int | None = None
+
+    def check(self, name: str, train: FaceSet, query: FaceSet) -> None:
+        """Raise DataError, naming every figure that differs."""
+        found = {"people": len(train.people), "train": len(train), "query": len(query)}
+        wrong = [
+            f"{found[key]} {text} instead of {wanted}"
+            for key, text in (
+                ("people", "identities"),
+                ("train", "training images"),
+                ("query", "test images"),
+            )
+            if (wanted := getattr(self, key)) is not None and wanted != found[key]
+        ]
+        if wrong:
+            raise DataError(
+                f"{name}: {', '.join(wrong)}. A part of a set gives figures that cannot be compared"
+                " with published ones"
+            )
+
+
+FACESCRUB = Counts(people=530, train=67_177, query=2_650)
+YOUTUBE_FACES = Counts(people=1_595)
+
+
+def facescrub(
+    root: Path,
+    counts: Counts | None = FACESCRUB,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[FaceSet, FaceSet]:
+    """FaceScrub as folders: database and queries, five queries an identity drawn by the seed.
+
+    root: PERSON/face.jpg, or actors/PERSON/face.jpg and actresses/PERSON/face.jpg; a folder
+    `faces` between a person and the photos is looked into. Faces are already cropped there: their
+    square middle is resized to 32x32. counts: what must be there; None checks nothing. Raises
+    DataError for a missing folder, other counts, or a photo that cannot be read.
+    """
+    root = _folder(root)
+    groups = [root / g for g in ("actors", "actresses") if (root / g).is_dir()] or [root]
+    people: dict[str, list[Path]] = {}
+    for person in sorted(p for group in groups for p in group.iterdir() if p.is_dir()):
+        inner = person / "faces"
+        people[person.name] = _photos(inner if inner.is_dir() else person)
+    return _split(root, "FaceScrub", people, 5, None, 1.0, counts, seed, progress)
+
+
+def youtube_faces(
+    root: Path,
+    counts: Counts | None = YOUTUBE_FACES,
+    seed: int = 0,
+    train_each: int = 40,
+    query_each: int = 5,
+    progress: Progress | None = None,
+) -> tuple[FaceSet, FaceSet]:
+    """YouTube Faces as folders: `train_each` database images and `query_each` queries a person.
+
+    root: PERSON/VIDEO/frame.jpg, as in `aligned_images_DB`. The face fills the middle half of a
+    frame, which is cut out and resized to 32x32. The identities are checked; how many frames are
+    drawn is not agreed on among papers, so it is a choice here. Raises as `facescrub`.
+    """
+    root = _folder(root)
+    people = {
+        person.name: [
+            f for video in sorted(person.iterdir()) if video.is_dir() for f in _photos(video)
+        ]
+        for person in sorted(p for p in root.iterdir() if p.is_dir())
+    }
+    return _split(
+        root, "YouTube Faces", people, query_each, train_each, 0.5, counts, seed, progress
+    )
+
+
+def batches(
+    train: Sequence[Path], query: Sequence[Path], counts: Counts | None = None
+) -> tuple[FaceSet, FaceSet]:
+    """32x32 batches: .npz or .mat files with images and labels, several files a part.
+
+    images (also "data" or "x"): uint8, (N, 32, 32, 3), (N, 3, 32, 32), MATLAB's (32, 32, 3, N),
+    or rows (N, 3072) of whole colour planes as CIFAR's are. labels (also "label" or "y"): N whole
+    numbers. Raises DataError for pickles, other shapes, or people on one side only.
+    """
+    parts = []
+    for what, files in (("train", train), ("query", query)):
+        if not files:
+            raise DataError(f"no {what} batches; expected at least one .npz or .mat file")
+        read = [_batch(Path(f)) for f in files]
+        names = [
+            f"batches/{what}/{Path(f).name}-{i}"
+            for f, (_, y) in zip(files, read, strict=True)
+            for i in range(len(y))
+        ]
+        images = np.concatenate([x for x, _ in read])
+        parts.append((images, np.concatenate([y for _, y in read]), names))
+    known, asked = (np.unique(labels) for _, labels, _ in parts)
+    if not np.array_equal(known, asked):
+        raise DataError(
+            f"batches: {len(np.setxor1d(known, asked))} labels occur in only one of train and query"
+        )
+    people = tuple(str(label) for label in known)
+    sets = [
+        FaceSet(images, np.searchsorted(known, labels), people, tuple(names))
+        for images, labels, names in parts
+    ]
+    if counts is not None:
+        counts.check("batches", *sets)
+    return sets[0], sets[1]
+
+
+def batch_folder(root: Path, counts: Counts | None = None) -> tuple[FaceSet, FaceSet]:
+    """`batches` of a folder: files named train* and test* (or query*), .npz or .mat."""
+    root = _folder(root)
+    files = sorted(f for f in root.iterdir() if f.is_file())
+    train = [f for f in files if f.name.lower().startswith("train")]
+    query = [f for f in files if f.name.lower().startswith(("test", "query"))]
+    return batches(train, query, counts)
+
+
+def _folder(root: Path) -> Path:
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(f"{root}: there is no such folder")
+    return root
+
+
+def _photos(folder: Path) -> list[Path]:
+    return sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES)
+
+
+def _split(
+    root: Path,
+    name: str,
+    people: dict[str, list[Path]],
+    query_each: int,
+    train_each: int | None,
+    crop: float,
+    counts: Counts | None,
+    seed: int,
+    progress: Progress | None,
+) -> tuple[FaceSet, FaceSet]:
+    if not people:
+        raise DataError(f"{root}: no folders of people in it")
+    rng = np.random.default_rng(seed)
+    train: list[tuple[int, Path]] = []
+    query: list[tuple[int, Path]] = []
+    for label, (person, photos) in enumerate(people.items()):
+        if len(photos) <= query_each:
+            raise DataError(f"{name}: {person} has {len(photos)} photos, {query_each + 1} needed")
+        shuffled = [photos[i] for i in rng.permutation(len(photos))]
+        query += [(label, f) for f in sorted(shuffled[:query_each])]
+        end = None if train_each is None else query_each + train_each
+        train += [(label, f) for f in sorted(shuffled[query_each:end])]
+    total, done = len(train) + len(query), 0
+    sets = []
+    for part in (train, query):
+        images = np.empty((len(part), SIDE, SIDE, 3), np.uint8)
+        for i, (_, path) in enumerate(part):
+            images[i] = _face(path, crop)
+            done += 1
+            if progress is not None:
+                progress(done, total, f"Reading {name}")
+        labels = np.array([label for label, _ in part], np.int64)
+        names = tuple(str(path.relative_to(root)) for _, path in part)
+        sets.append(FaceSet(images, labels, tuple(people), names))
+    if counts is not None:
+        counts.check(name, *sets)
+    return sets[0], sets[1]
+
+
+def _face(path: Path, crop: float) -> np.ndarray:
+    try:
+        rgb = read_image(path)
+    except ImageError as error:
+        raise DataError(f"{path}: {error}") from error
+    side = max(1, round(crop * min(rgb.shape[:2])))
+    top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
+    square = Image.fromarray(rgb[top : top + side, left : left + side])
+    return np.asarray(square.resize((SIDE, SIDE), Image.Resampling.BOX))
+
+
+def _batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 32, 32, 3) uint8 and labels (N,) int64 of one file."""
+    arrays = _arrays(path)
+    images, labels = _find(path, arrays, _IMAGES), _find(path, arrays, _LABELS)
+    labels = np.ravel(labels)
+    if images.dtype != np.uint8:
+        raise DataError(f"{path}: expected uint8 images, got {images.dtype}")
+    if labels.dtype.kind not in "iuf" or not np.array_equal(labels, np.round(labels)):
+        raise DataError(f"{path}: labels must be whole numbers")
+    count = len(labels)
+    shapes: dict[tuple[int, ...], Callable[[], np.ndarray]] = {
+        (count, SIDE, SIDE, 3): lambda: images,
+        (count, 3, SIDE, SIDE): lambda: images.transpose(0, 2, 3, 1),
+        (SIDE, SIDE, 3, count): lambda: images.transpose(3, 0, 1, 2),
+        (count, 3 * SIDE * SIDE): lambda: images.reshape(count, 3, SIDE, SIDE).transpose(
+            0, 2, 3, 1
+        ),
+    }
+    if images.shape not in shapes:
+        raise DataError(f"{path}: {count} labels do not fit images of shape {images.shape}")
+    return np.ascontiguousarray(shapes[images.shape]()), labels.astype(np.int64)
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file")
+    if path.suffix == ".npz":
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return {key: stored[key] for key in stored.files}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path}: not an .npz of plain arrays ({error})") from error
+    if path.suffix == ".mat":
+        from scipy.io import loadmat
+
+        try:
+            return {k: v for k, v in loadmat(path).items() if not k.startswith("__")}
+        # The last is what SciPy itself raises for version 7.3, which is HDF5.
+        except (OSError, ValueError, TypeError, NotImplementedError) as error:
+            raise DataError(
+                f"{path}: not a .mat file up to version 7 ({error}); save it with -v7"
+            ) from error
+    raise DataError(
+        f"{path}: expected .npz or .mat. A pickled batch can run any code when opened, so it is not"
+        " read: convert it where you trust it, with numpy.savez(images=..., labels=...)"
+    )
+
+
+def _find(path: Path, arrays: dict[str, np.ndarray], names: Sequence[str]) -> np.ndarray:
+    for name in names:
+        array = arrays.get(name)
+        if array is not None:
+            if array.dtype.hasobject:
+                raise DataError(f"{path}: {name} holds objects, not numbers")
+            return array
+    raise DataError(f"{path}: no array named {' or '.join(names)}, but {sorted(arrays)}")

@@ -1,0 +1,140 @@
+"""A folder-per-person tree of photos to labelled faces, ready to be encoded and measured.
+
+Axes: N faces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from daah.data import face_set as data
+from daah.data import sources
+from daah.detection.detector import TEMPLATE, FaceDetector, principal_face
+from daah.errors import DataError, ImageError
+from daah.images import read_image
+from daah.parallel import Progress, in_order
+from daah.types import ALIGNED_SIZE, Face
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFaces:
+    """The principal face of every photo of a tree that has one, by person and file name.
+
+    aligned: (N, 150, 150, 3) uint8. labels: (N,) str, the person's folder. paths: N photos.
+    landmarks: (N, 5, 2) float32 and width: (N,) float32 of the face's box, in pixels of the photo.
+    matrix: (N, 2, 3) float32, photo -> aligned.
+    skipped: photos without a face, each with the reason. people: folders with at least one photo.
+    """
+
+    aligned: np.ndarray
+    labels: np.ndarray
+    paths: tuple[Path, ...]
+    landmarks: np.ndarray
+    width: np.ndarray
+    matrix: np.ndarray
+    skipped: tuple[tuple[Path, str], ...]
+    people: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def photos(self) -> int:
+        """Photos in the tree, with and without a face."""
+        return len(self.labels) + len(self.skipped)
+
+    @property
+    def aligned_landmarks(self) -> np.ndarray:
+        """The landmarks (N, 5, 2) float32 in the aligned frame."""
+        turned = np.einsum("nij,nkj->nki", self.matrix[:, :, :2], self.landmarks)
+        return turned + self.matrix[:, None, :, 2]
+
+
+def detect_faces(
+    folder: Path,
+    detector: FaceDetector | None = None,
+    progress: Progress | None = None,
+    fold: int | None = None,
+) -> LabelledFaces:
+    """Read every photo of a tree and take its principal face.
+
+    A photo without a face, or one that cannot be read, is skipped and named in the result.
+    fold: 0 to 4 reads the people of that fold alone (`data.fold`).
+    Raises DataError for a tree without photos, or without faces.
+    """
+    listed = _photos(folder, fold)
+    detector = detector or FaceDetector()
+
+    def find(entry: tuple[str, Path]) -> Face | str:
+        try:
+            rgb = read_image(entry[1])
+        except ImageError as error:
+            return str(error)
+        return principal_face(detector.detect(rgb), rgb.shape) or "no face was found"
+
+    found = list(in_order(find, listed, "Finding faces", progress))
+    kept = [i for i, face in enumerate(found) if isinstance(face, Face)]
+    if not kept:
+        raise DataError(f"{folder}: no face was found in any of {len(listed)} photos")
+    return LabelledFaces(
+        aligned=np.stack([found[i].aligned for i in kept]),
+        labels=np.array([listed[i][0] for i in kept]),
+        paths=tuple(listed[i][1] for i in kept),
+        landmarks=np.stack([found[i].landmarks for i in kept]),
+        width=np.array([found[i].width for i in kept], np.float32),
+        matrix=np.stack([found[i].matrix for i in kept]),
+        skipped=tuple(
+            (listed[i][1], face) for i, face in enumerate(found) if isinstance(face, str)
+        ),
+        people=len({person for person, _ in listed}),
+    )
+
+
+def read_aligned(
+    folder: Path, progress: Progress | None = None, fold: int | None = None
+) -> LabelledFaces:
+    """Read a tree of aligned crops, 150x150, as `prepare` writes them.
+
+    Landmarks are the template's, and the width of the box is unknown: NaN. Raises DataError for
+    a crop of another size or one that cannot be read: in a prepared tree that is damage.
+    """
+    listed = _photos(folder, fold)
+
+    def read(entry: tuple[str, Path]) -> np.ndarray:
+        try:
+            crop = read_image(entry[1])
+        except ImageError as error:
+            raise DataError(f"{entry[1]}: {error}") from error
+        if crop.shape != (ALIGNED_SIZE, ALIGNED_SIZE, 3):
+            raise DataError(
+                f"{entry[1]}: expected an aligned crop of {ALIGNED_SIZE}x{ALIGNED_SIZE} pixels, "
+                f"got {crop.shape[1]}x{crop.shape[0]}; for photos leave --aligned out"
+            )
+        return crop
+
+    crops = list(in_order(read, listed, "Reading faces", progress))
+    count = len(crops)
+    return LabelledFaces(
+        aligned=np.stack(crops),
+        labels=np.array([person for person, _ in listed]),
+        paths=tuple(path for _, path in listed),
+        landmarks=np.repeat(TEMPLATE[None], count, axis=0),
+        width=np.full(count, np.nan, np.float32),
+        matrix=np.repeat(np.eye(2, 3, dtype=np.float32)[None], count, axis=0),
+        skipped=(),
+        people=len({person for person, _ in listed}),
+    )
+
+
+def _photos(folder: Path, fold: int | None) -> list[tuple[str, Path]]:
+    """Person and path of every photo, or of those of one fold."""
+    listed = list(sources.folder(folder))
+    if fold is None:
+        return listed
+    chosen = [(person, path) for person, path in listed if data.fold(person) == fold]
+    if not chosen:
+        raise DataError(f"{folder}: none of its people is in fold {fold}")
+    return chosen

@@ -1,0 +1,1 @@
+"""Face detection: MTCNN's cascade, and the aligned crop of each face."""

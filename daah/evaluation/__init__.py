@@ -1,0 +1,1 @@
+"""Evaluation protocols, from photos or prepared faces to reports."""

@@ -1,0 +1,322 @@
+"""Protocol 4: does the attention mask show what the code is made from?
+
+Axes: N faces, S = 150 pixels a side, F fractions of pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import ConvexHull
+from skimage.draw import polygon2mask
+
+from daah import codes
+from daah.data.labelled_faces import LabelledFaces, detect_faces
+from daah.detection.detector import FaceDetector, align
+from daah.errors import ConfigError
+from daah.evaluation.corruptions import blur
+from daah.evaluation.unseen_people import BATCH, Hasher, count_queries, encode_faces
+from daah.images import read_image
+from daah.metrics.leave_one_out import open_set
+from daah.parallel import Progress, in_order
+from daah.types import ALIGNED_SIZE
+
+#: Code length of the two mAP figures.
+MAP_BITS = 64
+
+#: Shares of pixels that are removed or restored.
+FRACTIONS = tuple(tenths / 10 for tenths in range(1, 10))
+
+#: The hull of the five landmarks is grown by this part of the distance between the eyes: from the
+#: mouth to the chin, from the eyes over the brows, and to the edge of the cheeks.
+GROWTH = 0.5
+
+#: Spread in pixels of the blur that stands for "removed": no feature of a face is left, while
+#: colours and light stay plausible, which a black patch would not be.
+BLUR = 15.0
+
+#: Cells a side of the random order's noise. Single random pixels would be noise that no network
+#: has seen, so that hiding anything at random would look like hiding what matters; patches as
+#: coarse as the mask's own cells compare places with places.
+_RANDOM_CELLS = 16
+
+_KINDS = ("deletion", "insertion")
+
+#: How much more of the photo the wide frames show than the aligned frame does, each way.
+CONTEXTS = (1.0, 1.5, 2.0)
+
+
+Attention = Literal["model", "off"]
+
+
+class AttentiveHasher(Hasher, Protocol):
+    """A hasher whose masks mean something, and can be switched off."""
+
+    bits: int
+
+    def encode(
+        self, aligned: np.ndarray, attention: Attention = "model"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `Hasher.encode`; attention: "model" or "off"."""
+
+
+@dataclass(frozen=True, eq=False)
+class FidelityCurves:
+    """Mean normalised Hamming distance to the original code at each of `fractions`, all (F,).
+
+    deletion: that share of the pixels is blurred, the most attended first. insertion: they alone
+    are sharp in a blurred face. _random and _gaussian: the same counts of pixels, in random order
+    or from the middle of the frame outwards. blurred: the distance when nothing is sharp.
+    """
+
+    fractions: np.ndarray
+    deletion: np.ndarray
+    deletion_random: np.ndarray
+    deletion_gaussian: np.ndarray
+    insertion: np.ndarray
+    insertion_random: np.ndarray
+    insertion_gaussian: np.ndarray
+    blurred: float
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionReport:
+    """Protocol 4 of one checkpoint on one tree of photos.
+
+    images: faces that masks and mAP are measured on. sample: those of them that the curves are.
+    inside_mass_ratio: share of mask mass inside the grown hull of the landmarks over the hull's
+    share of pixels; 1 is a uniform mask. by_context: the same when the frame is widened.
+    mask_spread_within: standard deviation within a mask, mean over faces. mask_spread_between:
+    standard deviation of a pixel over faces, mean over pixels; 0 is one mask for everybody.
+    """
+
+    images: int
+    sample: int
+    inside_mass_ratio: float
+    by_context: dict[float, float]
+    curves: FidelityCurves
+    mask_spread_within: float
+    mask_spread_between: float
+    map_with_mask: float
+    map_without_mask: float
+
+    def to_dict(self) -> dict[str, object]:
+        """What `evaluate-attention` prints as JSON; curves as their mean over the fractions."""
+        return {
+            "images": self.images,
+            "inside_mass_ratio": self.inside_mass_ratio,
+            "deletion": float(self.curves.deletion.mean()),
+            "deletion_random": float(self.curves.deletion_random.mean()),
+            "deletion_gaussian": float(self.curves.deletion_gaussian.mean()),
+            "insertion": float(self.curves.insertion.mean()),
+            "insertion_random": float(self.curves.insertion_random.mean()),
+            "insertion_gaussian": float(self.curves.insertion_gaussian.mean()),
+            "mask_spread_within": self.mask_spread_within,
+            "mask_spread_between": self.mask_spread_between,
+            "map_with_mask": self.map_with_mask,
+            "map_without_mask": self.map_without_mask,
+        }
+
+    def details(self) -> dict[str, object]:
+        """What `to_dict` sums up: the curves, the wider frames, the size of the sample."""
+        return {
+            "sample": self.sample,
+            "inside_mass_ratio_by_context": {str(k): v for k, v in self.by_context.items()},
+            "curves": {
+                name: value if isinstance(value, float) else value.tolist()
+                for name, value in vars(self.curves).items()
+            },
+        }
+
+
+def evaluate_attention(
+    encoder: AttentiveHasher,
+    images_dir: Path,
+    detector: FaceDetector | None = None,
+    sample: int = 200,
+    seed: int = 0,
+    progress: Progress | None = None,
+    fold: int | None = None,
+) -> AttentionReport:
+    """Measure the masks on a folder-per-person tree of photos with background.
+
+    sample: faces for the curves, which take 55 encodings each; drawn by the seed. Raises
+    ConfigError for a hasher without 64-bit codes, DataError for a tree with nothing to measure.
+    """
+    _check(encoder)
+    faces = detect_faces(images_dir, detector, progress, fold)
+    return evaluate_attention_on(encoder, faces, sample, seed, progress)
+
+
+def evaluate_attention_on(
+    encoder: AttentiveHasher,
+    faces: LabelledFaces,
+    sample: int = 200,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> AttentionReport:
+    """The same for faces that are read already."""
+    _check(encoder)
+    count_queries(faces.labels)
+    with_mask, masks = encode_with_masks(encoder, faces.aligned, "model", progress)
+    without, _ = encode_with_masks(encoder, faces.aligned, "off", progress)
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.permutation(len(faces))[:sample])
+    return AttentionReport(
+        images=len(faces),
+        sample=len(chosen),
+        inside_mass_ratio=inside_mass_ratio(masks, face_regions(faces.aligned_landmarks)),
+        by_context={
+            context: _ratio_in_context(encoder, faces, chosen, context, progress)
+            for context in CONTEXTS
+        },
+        curves=fidelity_curves(
+            lambda images: encode_faces(encoder, images),
+            faces.aligned[chosen],
+            masks[chosen],
+            rng,
+            progress,
+        ),
+        mask_spread_within=float(masks.std((1, 2)).mean()),
+        mask_spread_between=float(masks.std(0).mean()),
+        map_with_mask=open_set(with_mask, faces.labels, MAP_BITS).map,
+        map_without_mask=open_set(without, faces.labels, MAP_BITS).map,
+    )
+
+
+def encode_with_masks(
+    encoder: AttentiveHasher,
+    aligned: np.ndarray,
+    attention: Attention = "model",
+    progress: Progress | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Faces (N, S, S, 3) uint8 to logits (N, K) float32 and their masks (N, S, S) float32."""
+    batches = [aligned[start : start + BATCH] for start in range(0, len(aligned), BATCH)]
+
+    def encode(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return encoder.encode(batch, attention)
+
+    pairs = list(in_order(encode, batches, "Encoding", progress))
+    return np.concatenate([p[0] for p in pairs]), np.concatenate([p[1] for p in pairs])
+
+
+def inside_mass_ratio(masks: np.ndarray, regions: np.ndarray) -> float:
+    """Mean over faces of (share of mask mass inside the region) / (share of pixels inside).
+
+    masks: (N, S, S) in [0, 1]. regions: (N, S, S) bool. A mask of zeros attends to nothing, and
+    counts as uniform.
+    """
+    area = regions.mean((1, 2))
+    mass = masks.mean((1, 2), dtype=np.float64)
+    inside = (masks * regions).mean((1, 2), dtype=np.float64)
+    share = np.where(mass > 0, inside / np.maximum(mass, 1e-12), area)
+    return float((share / area).mean())
+
+
+def face_regions(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks (N, 5, 2) in the aligned frame to the grown hull of each: (N, S, S) bool.
+
+    Everything within `GROWTH` times the distance between the eyes of the landmarks' convex hull.
+    """
+    regions = np.empty((len(landmarks), ALIGNED_SIZE, ALIGNED_SIZE), bool)
+    for region, points in zip(regions, landmarks.astype(np.float64), strict=True):
+        corners = points[ConvexHull(points).vertices][:, ::-1]  # rows before columns
+        hull = polygon2mask(region.shape, corners - 0.5)
+        reach = GROWTH * np.linalg.norm(points[1] - points[0])
+        region[:] = distance_transform_edt(~hull) <= reach
+    return regions
+
+
+def fidelity_curves(
+    encode: Callable[[np.ndarray], np.ndarray],
+    aligned: np.ndarray,
+    masks: np.ndarray,
+    rng: np.random.Generator,
+    progress: Progress | None = None,
+) -> FidelityCurves:
+    """Remove and restore pixels in three orders and watch the code.
+
+    encode: faces (B, S, S, 3) uint8 to logits (B, K), with the mask computed again
+        for the changed face.
+    aligned: (N, S, S, 3) uint8. masks: (N, S, S) of the untouched faces.
+    """
+    soften = blur(BLUR)
+    orders = ("", "_random", "_gaussian")
+    sums = {kind + order: np.zeros(len(FRACTIONS)) for kind in _KINDS for order in orders}
+    blurred_sum = 0.0
+    for done, (face, mask) in enumerate(zip(aligned, masks, strict=True), 1):
+        blurred = soften(face)
+        ranks = {
+            "": _ranks(mask, rng),
+            "_random": _ranks(_coarse_noise(rng), rng),
+            "_gaussian": _ranks(-_from_middle(), rng),
+        }
+        images = [face, blurred]
+        for order in orders:
+            for fraction in FRACTIONS:
+                chosen = (ranks[order] < fraction)[:, :, None]
+                images += [np.where(chosen, blurred, face), np.where(chosen, face, blurred)]
+        bits = codes.sign(encode(np.stack(images)))
+        changed = (bits[1:] != bits[0]).mean(1)
+        blurred_sum += changed[0]
+        by_order = changed[1:].reshape(len(orders), len(FRACTIONS), len(_KINDS))
+        for o, order in enumerate(orders):
+            for k, kind in enumerate(_KINDS):
+                sums[kind + order] += by_order[o, :, k]
+        if progress is not None:
+            progress(done, len(aligned), "Removing and restoring pixels")
+    curves = {name: total / len(aligned) for name, total in sums.items()}
+    return FidelityCurves(np.array(FRACTIONS), **curves, blurred=float(blurred_sum) / len(aligned))
+
+
+def _ranks(importance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Importance (S, S) to the share of pixels that come earlier, in [0, 1); ties at random."""
+    order = np.lexsort((rng.random(importance.size), -importance.ravel()))
+    ranks = np.empty(importance.size)
+    ranks[order] = np.arange(importance.size) / importance.size
+    return ranks.reshape(importance.shape)
+
+
+def _coarse_noise(rng: np.random.Generator) -> np.ndarray:
+    noise = Image.fromarray(rng.random((_RANDOM_CELLS, _RANDOM_CELLS)).astype(np.float32))
+    return np.asarray(noise.resize((ALIGNED_SIZE, ALIGNED_SIZE), Image.Resampling.BICUBIC))
+
+
+def _from_middle() -> np.ndarray:
+    """Squared distance of each pixel from the middle: the order of any centred Gaussian."""
+    axis = np.arange(ALIGNED_SIZE) - (ALIGNED_SIZE - 1) / 2
+    return axis[:, None] ** 2 + axis[None, :] ** 2
+
+
+def _ratio_in_context(
+    encoder: AttentiveHasher,
+    faces: LabelledFaces,
+    chosen: np.ndarray,
+    context: float,
+    progress: Progress | None,
+) -> float:
+    """`inside_mass_ratio` when the frame shows `context` times as much of the photo each way."""
+
+    def widen(i: int) -> tuple[np.ndarray, np.ndarray]:
+        matrix, points = faces.matrix[i].astype(np.float64), faces.landmarks[i]
+        middle = np.linalg.solve(matrix[:, :2], np.full(2, ALIGNED_SIZE / 2) - matrix[:, 2])
+        # Alignment brings landmarks to the template, so landmarks further apart give more photo.
+        frame, wide = align(read_image(faces.paths[i]), middle + context * (points - middle))
+        return frame, points @ wide[:, :2].T + wide[:, 2]
+
+    widened = list(in_order(widen, chosen, f"Widening the frame {context:g} times", progress))
+    _, masks = encode_with_masks(encoder, np.stack([frame for frame, _ in widened]))
+    return inside_mass_ratio(masks, face_regions(np.stack([points for _, points in widened])))
+
+
+def _check(encoder: AttentiveHasher) -> None:
+    if MAP_BITS not in encoder.lengths:
+        raise ConfigError(
+            f"{encoder.name} has no codes of {MAP_BITS} bits; its lengths are {encoder.lengths}"
+        )

@@ -1,0 +1,246 @@
+"""Protocol 5: where accuracy is lost, by damage done to the query and by what the photos are like.
+
+Axes: N faces, Q queries, S = 150 pixels a side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy.ndimage import laplace
+
+from daah import codes, metrics
+from daah.data.labelled_faces import LabelledFaces
+from daah.evaluation.corruptions import LUMA, Damage, blur, cover, grey, resize_face, rotate
+from daah.evaluation.unseen_people import Hasher, encode_faces
+from daah.metrics.leave_one_out import pair_distances, query_scores
+from daah.parallel import Progress
+from daah.types import ALIGNED_SIZE
+
+# ------------------------------------------------------------------------------ damaged queries
+
+
+@dataclass(frozen=True)
+class DamageScores:
+    """Searches with damaged faces in a clean database.
+
+    kind and value: which damage and how much; tar at a false accept rate of 1e-3 over pairs of a
+    damaged and a clean face, with the threshold that these pairs need.
+    """
+
+    kind: str
+    value: float
+    map: float
+    map_ci95: tuple[float, float]
+    rank1: float
+    rank1_ci95: tuple[float, float]
+    tar: float
+
+
+#: kind -> value -> damage. Bands lie where the template has the eyes (row 47) and mouth (row 108).
+DAMAGES: dict[str, dict[float, Damage]] = {
+    "face_width": {width: resize_face(width) for width in (16, 24, 32, 48, 64, 96, 128)},
+    "blur": {spread: blur(spread) for spread in (1.0, 2.0, 3.0, 4.0, 6.0)},
+    "grey": {1: grey},
+    "rotation": {degrees: rotate(degrees) for degrees in (-30, -20, -10, -5, 5, 10, 20, 30)},
+    "glasses_band": {1: cover(36, 59, 20, 130, level=20)},
+    "mouth_band": {1: cover(90, 135, 30, 120, level=200)},
+}
+
+
+def damaged_queries(
+    encoder: Hasher,
+    faces: LabelledFaces,
+    bits: int,
+    damages: dict[str, dict[float, Damage]] = DAMAGES,
+    progress: Progress | None = None,
+) -> tuple[DamageScores, ...]:
+    """Search with every kind of damage done to the query; the first row is "clean", undamaged.
+
+    Faces are aligned from the clean photo, so this is what the code alone loses, not the detector.
+    """
+    clean = _packed(encoder, faces.aligned, bits)
+    _, person, count = np.unique(faces.labels, return_inverse=True, return_counts=True)
+    queries = np.flatnonzero(count[person] > 1)
+    scores = [_damage_scores("clean", 0, clean, clean, faces.labels)]
+    steps = [(kind, value) for kind, by_value in damages.items() for value in by_value]
+    for done, (kind, value) in enumerate(steps, 1):
+        damaged = np.stack([damages[kind][value](faces.aligned[i]) for i in queries])
+        probes = clean.copy()
+        probes[queries] = _packed(encoder, damaged, bits)
+        scores.append(_damage_scores(kind, value, clean, probes, faces.labels))
+        if progress is not None:
+            progress(done, len(steps), "Damaging the queries")
+    return tuple(scores)
+
+
+def _damage_scores(
+    kind: str, value: float, clean: np.ndarray, probes: np.ndarray, labels: np.ndarray
+) -> DamageScores:
+    found = query_scores(clean, labels, probes=probes)
+    people = labels[found.query]
+    return DamageScores(
+        kind=kind,
+        value=value,
+        map=float(found.average_precision.mean()),
+        map_ci95=metrics.bootstrap_people(found.average_precision, people),
+        rank1=float(found.rank1.mean()),
+        rank1_ci95=metrics.bootstrap_people(found.rank1, people),
+        tar=metrics.tar_at_far(*_probe_pairs(clean, labels, probes), 1e-3).tar,
+    )
+
+
+def _probe_pairs(
+    clean: np.ndarray, labels: np.ndarray, probes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs with a damaged side only: images of people with one image have no damaged copy."""
+    _, person, count = np.unique(labels, return_inverse=True, return_counts=True)
+    first = np.argsort(count[person] == 1, kind="stable")  # queries before the rest
+    queries = int((count[person] > 1).sum())
+    order = first[:queries]
+    rest = first[queries:]
+    genuine, impostor = pair_distances(clean[order], labels[order], probes[order])
+    others = codes.hamming(probes[order], clean[rest]).ravel().astype(impostor.dtype)
+    return genuine, np.concatenate([impostor, others])
+
+
+def _packed(
+    encoder: Hasher, aligned: np.ndarray, bits: int, progress: Progress | None = None
+) -> np.ndarray:
+    return codes.pack(codes.sign(encode_faces(encoder, aligned, progress)[:, :bits]))
+
+
+# --------------------------------------------------------------------------- groups of photos
+
+
+@dataclass(frozen=True)
+class GroupScores:
+    """One quantile group of photos by one attribute measured from pixels.
+
+    low, high: range of the attribute in the group. queries: searches whose query is in it.
+    map, rank1: mean over those, with 95% intervals by bootstrap over people. tar, far: shares of
+    same-person pairs with a face of the group, and of different-person pairs with both in it,
+    within one threshold for everybody, `threshold`, which keeps a false accept rate of 1e-3 over
+    all pairs: the question is whether one verdict treats all groups alike.
+    """
+
+    attribute: str
+    group: int
+    low: float
+    high: float
+    queries: int
+    map: float
+    map_ci95: tuple[float, float]
+    rank1: float
+    rank1_ci95: tuple[float, float]
+    tar: float
+    tar_ci95: tuple[float, float]
+    far: float
+    threshold: int
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def attributes(faces: LabelledFaces) -> dict[str, np.ndarray]:
+    """What can be measured from pixels and landmarks alone, each (N,) float64.
+
+    face_width: of the box, in pixels of the photo; left out for aligned crops, which have none.
+    turn: how far the nose is from the middle between the eyes, over the eyes' distance; 0 is
+        frontal, about 0.5 a profile.
+    sharpness: variance of the Laplacian of the aligned luma (Pech-Pacheco et al., ICPR 2000).
+    brightness: mean luma of the aligned face, 0 to 255.
+    skin_luma: median luma of both cheeks, 0 to 255. Light and exposure move it as much as skin
+        does, so it is a property of the photo and says nothing of who the person is.
+    """
+    luma = faces.aligned.astype(np.float32) @ LUMA  # (N, S, S)
+    points = faces.aligned_landmarks.astype(np.float64)
+    eyes = points[:, 1] - points[:, 0]
+    across = np.einsum("nk,nk->n", points[:, 2] - points[:, :2].mean(1), eyes)
+    measured = {
+        "turn": np.abs(across) / np.einsum("nk,nk->n", eyes, eyes),
+        "sharpness": np.array([laplace(face).var() for face in luma]),
+        "brightness": luma.mean((1, 2)),
+        "skin_luma": np.array([_skin_luma(*pair) for pair in zip(luma, points, strict=True)]),
+    }
+    if not np.isnan(faces.width).any():
+        measured = {"face_width": faces.width.astype(np.float64), **measured}
+    return {name: values.astype(np.float64) for name, values in measured.items()}
+
+
+def groups(
+    encoder: Hasher,
+    faces: LabelledFaces,
+    bits: int,
+    quantiles: int = 4,
+    progress: Progress | None = None,
+) -> tuple[GroupScores, ...]:
+    """Scores of every attribute of `attributes`, in groups of equally many photos."""
+    packed, labels = _packed(encoder, faces.aligned, bits, progress), faces.labels
+    found = query_scores(packed, labels)
+    at = metrics.tar_at_far(*pair_distances(packed, labels), 1e-3)
+    threshold = int(at.threshold) if np.isfinite(at.threshold) else -1
+    accepted = codes.hamming(packed, packed) <= threshold  # (N, N)
+    _, person = np.unique(labels, return_inverse=True)
+    same = person[:, None] == person
+    same_off = same & ~np.eye(len(labels), dtype=bool)
+    genuine_count = same_off.sum(1)
+    genuine_accepted = (accepted & same_off).sum(1)
+    scores = []
+    for attribute, values in attributes(faces).items():
+        edges = np.quantile(values, np.linspace(0, 1, quantiles + 1))
+        group_of = np.searchsorted(edges[1:-1], values, side="right")
+        for group in range(quantiles):
+            inside = group_of == group
+            asked = inside[found.query]
+            if not asked.any() or inside.sum() < 2:
+                continue  # a constant attribute has fewer groups than quantiles
+            people = labels[found.query][asked]
+            precision, first = found.average_precision[asked], found.rank1[asked]
+            chosen = found.query[asked]
+            weights = genuine_count[chosen].astype(np.float64)
+            rates = genuine_accepted[chosen] / weights
+            strangers = ~same[np.ix_(inside, inside)]
+            scores.append(
+                GroupScores(
+                    attribute=attribute,
+                    group=group,
+                    low=float(values[inside].min()),
+                    high=float(values[inside].max()),
+                    queries=int(asked.sum()),
+                    map=float(precision.mean()),
+                    map_ci95=metrics.bootstrap_people(precision, people),
+                    rank1=float(first.mean()),
+                    rank1_ci95=metrics.bootstrap_people(first, people),
+                    tar=float((rates * weights).sum() / weights.sum()),
+                    tar_ci95=metrics.bootstrap_people(rates, people, weights),
+                    far=float(accepted[np.ix_(inside, inside)][strangers].mean())
+                    if strangers.any()
+                    else 0.0,
+                    threshold=threshold,
+                )
+            )
+    return tuple(scores)
+
+
+def _skin_luma(luma: np.ndarray, points: np.ndarray) -> float:
+    """Median luma of two squares on the cheeks, half-way from each eye to its mouth corner."""
+    reach = max(2, round(0.12 * float(np.linalg.norm(points[1] - points[0]))))
+    patches: list[np.ndarray] = []
+    for eye, corner in ((0, 3), (1, 4)):
+        x, y = np.round((points[eye] + points[corner]) / 2).astype(int)
+        x, y = np.clip([x, y], reach, ALIGNED_SIZE - reach - 1)
+        patches.append(luma[y - reach : y + reach + 1, x - reach : x + reach + 1].ravel())
+    return float(np.median(np.concatenate(patches)))
+
+
+def kinds(scores: Sequence[DamageScores]) -> dict[str, list[DamageScores]]:
+    """Damage scores by kind, by rising value, without the clean row."""
+    found: dict[str, list[DamageScores]] = {}
+    for score in sorted(scores, key=lambda s: s.value):
+        if score.kind != "clean":
+            found.setdefault(score.kind, []).append(score)
+    return found

@@ -1,0 +1,342 @@
+"""Speed and memory on one core, every figure next to a peer measured in the same run.
+
+The peers are what people use for the same job today: dlib's face descriptor (behind
+`face_recognition`) for encoding, facenet-pytorch's MTCNN for detection, a float database for
+search. Ours and the peer take turns, so that whatever else the machine does meets both.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol
+
+import facenet_pytorch
+import numpy as np
+import torch
+from skimage.data import astronaut
+
+from daah import codes
+from daah.detection.detector import FaceDetector, principal_face
+from daah.errors import ConfigError
+from daah.models.encoder import load_encoder
+from daah.models.precision import bfloat16_is_fast
+from daah.parallel import Progress
+
+#: Faces a batch.
+BATCHES = (1, 32)
+
+#: Rows of the search: a large private collection.
+ROWS = 100_000
+
+#: Code length of the search, and numbers of the float embedding it replaces.
+BITS, FLOATS = 64, 128
+
+
+class Encoder(Protocol):
+    """What is measured: `FaceEncoder`, or a stand-in."""
+
+    name: str
+    fingerprint: str
+
+    def encode(self, aligned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Faces (B, 150, 150, 3) uint8 to logits (B, K) and masks."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison, medians of `repeats` in `unit`; `better` says which way is good."""
+
+    what: str
+    unit: str
+    ours: float
+    peer: float
+    peer_name: str
+    repeats: int
+    better: Literal["lower", "higher"] = "lower"
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """machine: what it ran on. checkpoint: name and sha256 of what was measured."""
+
+    machine: dict[str, str | int]
+    checkpoint: dict[str, str]
+    rows: tuple[Row, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain JSON values."""
+        return {
+            "machine": self.machine,
+            "checkpoint": self.checkpoint,
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+
+def bench(
+    encoder: Encoder,
+    checkpoint: Path | None = None,
+    repeats: int = 7,
+    progress: Progress | None = None,
+    batches: tuple[int, ...] = BATCHES,
+) -> BenchReport:
+    """Measure encoding, detection, search, and what has to be loaded and kept.
+
+    checkpoint: the encoder's file, to measure its size and the memory of a process that runs it.
+    batches: faces encoded at once, ascending; the throughput is that of the last.
+    Raises ConfigError when a peer is not installed: a figure without its peer says little.
+    """
+    network = _dlib_network()
+    photo = astronaut()
+    detector = FaceDetector()
+    face = principal_face(detector.detect(photo), photo.shape)
+    if face is None:
+        raise RuntimeError("the detector does not find the face in scikit-image's astronaut")
+    stored = Row("stored per face", "bytes", BITS / 8, FLOATS * 4.0, "float32 embedding", 1)
+    steps: list[Callable[[], Row]] = [
+        *(lambda n=n: _encoding(encoder, network, face.aligned, n, repeats) for n in batches),
+        lambda: _detection(detector, photo, repeats),
+        lambda: _search(repeats),
+        lambda: stored,
+    ]
+    if checkpoint is not None:
+        steps += [
+            # What a processor without bfloat16 pays.
+            lambda: _encoding(
+                load_encoder(checkpoint, bfloat16=False),
+                network,
+                face.aligned,
+                1,
+                repeats,
+                "float32, ",
+            ),
+            lambda: _weights(checkpoint),
+            lambda: _memory(checkpoint),
+        ]
+    rows = []
+    with one_thread():
+        for done, step in enumerate(steps, 1):
+            rows.append(step())
+            if progress is not None:
+                progress(done, len(steps), rows[-1].what)
+    rows.insert(len(batches), _throughput(rows[len(batches) - 1]))
+    return BenchReport(
+        machine(), {"name": encoder.name, "sha256": encoder.fingerprint}, tuple(rows)
+    )
+
+
+def machine() -> dict[str, str | int]:
+    """What the figures depend on: processor, cores, and versions."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "threads": 1,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "bfloat16": "fast" if bfloat16_is_fast() else "slow, not used",
+        "numpy": np.__version__,
+        "facenet_pytorch": version("facenet-pytorch"),
+        "dlib": version("dlib-bin"),
+    }
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep PyTorch to one thread, so that a call keeps one core busy at most, as dlib's does."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def alternate(
+    ours: Callable[[], object], peer: Callable[[], object], repeats: int
+) -> tuple[float, float]:
+    """Median seconds of both, taking turns after one unmeasured call of each."""
+    ours()
+    peer()
+    spent: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for call, seconds in ((ours, spent[0]), (peer, spent[1])):
+            start = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - start)
+    return statistics.median(spent[0]), statistics.median(spent[1])
+
+
+def _encoding(
+    encoder: Encoder,
+    network: object,
+    face: np.ndarray,
+    batch: int,
+    repeats: int,
+    how: str = "",
+) -> Row:
+    faces = np.repeat(face[None], batch, axis=0)
+    chips = list(faces)
+    ours, peer = alternate(
+        lambda: encoder.encode(faces), lambda: network.compute_face_descriptor(chips), repeats
+    )
+    return Row(
+        f"encode one face, {how}batch {batch}",
+        "ms",
+        1000 * ours / batch,
+        1000 * peer / batch,
+        "dlib face_recognition_resnet_model_v1",
+        repeats,
+    )
+
+
+def _throughput(row: Row) -> Row:
+    """Milliseconds a face as faces a second."""
+    return replace(
+        row,
+        what=row.what.replace("encode one face", "encode many faces"),
+        unit="faces/s",
+        ours=1000 / row.ours,
+        peer=1000 / row.peer,
+        better="higher",
+    )
+
+
+def _detection(detector: FaceDetector, photo: np.ndarray, repeats: int) -> Row:
+    peer_detector = facenet_pytorch.MTCNN(keep_all=True, min_face_size=20)
+    ours, peer = alternate(
+        lambda: detector.detect(photo), lambda: peer_detector.detect(photo, landmarks=True), repeats
+    )
+    height, width = photo.shape[:2]
+    return Row(
+        f"detect faces, {width}x{height} photo",
+        "ms",
+        1000 * ours,
+        1000 * peer,
+        "facenet-pytorch MTCNN, smallest face 20 pixels, without aligning",
+        repeats,
+    )
+
+
+def _search(repeats: int) -> Row:
+    """The ten nearest of `ROWS` by exact scan in numpy, so that only the representation differs."""
+    rng = np.random.default_rng(0)
+    stored = rng.integers(0, 256, (ROWS, BITS // 8), dtype=np.uint8)
+    floats = rng.standard_normal((ROWS, FLOATS), dtype=np.float32)
+
+    def by_code() -> np.ndarray:
+        return np.argpartition(codes.hamming(stored[:1], stored)[0], 10)[:10]
+
+    def by_float() -> np.ndarray:
+        return np.argpartition(-(floats @ floats[0]), 10)[:10]
+
+    ours, peer = alternate(by_code, by_float, repeats)
+    return Row(
+        f"scan {ROWS:,} faces for the 10 nearest, numpy",
+        "ms",
+        1000 * ours,
+        1000 * peer,
+        f"{FLOATS} float32 a face, inner product",
+        repeats,
+    )
+
+
+def _weights(checkpoint: Path) -> Row:
+    return Row(
+        "weights on disk",
+        "MB",
+        checkpoint.stat().st_size / 1e6,
+        dlib_weights().stat().st_size / 1e6,
+        "dlib face_recognition_resnet_model_v1",
+        1,
+    )
+
+
+def _memory(checkpoint: Path) -> Row:
+    """Peak memory of a fresh process that encodes one face."""
+    return Row(
+        "peak memory of a process that encodes one face",
+        "MB",
+        _peak(
+            "from daah.models.encoder import load_encoder\n"
+            "load_encoder(Path(sys.argv[1])).encode(np.zeros((1, 150, 150, 3), np.uint8))",
+            checkpoint,
+        ),
+        _peak(
+            "import dlib\n"
+            "network = dlib.face_recognition_model_v1(sys.argv[1])\n"
+            "network.compute_face_descriptor(np.zeros((150, 150, 3), np.uint8))",
+            dlib_weights(),
+        ),
+        "dlib face_recognition_resnet_model_v1, without PyTorch",
+        1,
+    )
+
+
+def _peak(work: str, argument: Path) -> float:
+    """Megabytes at the peak of a fresh interpreter that does `work` with sys.argv[1]."""
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{_PRELUDE}\n{work}\n{_PEAK_BYTES}", str(argument)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    return int(ran.stdout.split()[-1]) / 1e6
+
+
+_PRELUDE = "import sys\nfrom pathlib import Path\nimport numpy as np"
+
+# Linux counts the memory of the parent process into ru_maxrss; VmHWM is of this program alone.
+_PEAK_BYTES = """
+status = Path("/proc/self/status")
+if status.is_file():
+    peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    print(int(peak.split()[1]) * 1024)
+else:
+    import resource
+
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def dlib_weights() -> Path:
+    """dlib's serialised face recogniser, from the PyPI package that carries it.
+
+    Found without importing that package: its import needs the long gone pkg_resources. Raises
+    ConfigError when it is not installed.
+    """
+    spec = find_spec("face_recognition_models")
+    if spec is None or find_spec("dlib") is None:
+        raise ConfigError(
+            "bench compares with dlib, which is not installed; "
+            "run: pip install dlib-bin face-recognition-models"
+        )
+    folder = Path(next(iter(spec.submodule_search_locations or [])))
+    return folder / "models" / "dlib_face_recognition_resnet_model_v1.dat"
+
+
+def _dlib_network():
+    weights = dlib_weights()
+    import dlib  # a development dependency, so not at the top of a file that the app may import
+
+    return dlib.face_recognition_model_v1(str(weights))
+
+
+def _processor() -> str:
+    """The processor's name; Linux keeps it where `platform` does not look."""
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        for line in listing.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

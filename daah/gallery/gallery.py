@@ -1,0 +1,364 @@
+"""A gallery: a code store, the aligned faces, and what is known of them, in one folder.
+
+    gallery/orl/
+        gallery.json             provenance: source, credit, model, whether complete
+        codes-<model>.sqlite     codes, people and photo names (elsewhere for a Milvus gallery);
+                                 another model's, if it was asked for, beside them
+        faces/<id % 256>/<id>.png    aligned faces
+        map.npz                  the gallery's map in two dimensions
+
+A row of the store is written after its face and deleted after it. So whatever happens in between,
+a row that exists was complete once, and a face that somebody asked to remove is gone first. What a
+process that was killed in between left is finished by the next that writes (see `journal`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from daah import codes
+from daah.errors import GalleryError
+from daah.gallery import journal
+from daah.gallery import location as places
+from daah.gallery import map as projection
+from daah.gallery import provenance as provenance_file
+from daah.gallery.map import Projection
+from daah.gallery.names import checked_name, entry_id, plain
+from daah.gallery.provenance import Model, ModelName, Provenance
+from daah.gallery.thumbnails import Thumbnails
+from daah.parallel import Progress
+from daah.stores.base import CodeStore, Filter, Meta
+from daah.types import EncodedFace
+
+MAP = "map.npz"
+
+#: Entries that are deleted in one transaction.
+_REMOVED_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One face of a gallery; added_at in seconds since 1970."""
+
+    id: int
+    person: str
+    photo: str
+    added_at: float
+
+
+class Gallery:
+    """Codes and faces of people that can be found. Get one from `Gallery.open`."""
+
+    def __init__(
+        self, store: CodeStore, folder: Path, provenance: Provenance, read_only: bool
+    ) -> None:
+        self.store = store
+        self.folder = folder
+        self.provenance = provenance
+        self.read_only = read_only
+        self._thumbnails = Thumbnails(folder / "faces")
+
+    @property
+    def name(self) -> str:
+        """The name of the gallery's folder."""
+        return self.folder.name
+
+    @property
+    def model(self) -> ModelName:
+        """The model whose codes the gallery holds."""
+        known = self.provenance
+        return ModelName(known.model, known.fingerprint, known.bits)
+
+    @classmethod
+    def exists(cls, uri: str | Path) -> bool:
+        """Whether there is a gallery at `uri`, complete or not, of whatever model."""
+        return (places.gallery_folder(str(uri), None) / provenance_file.FILE).is_file()
+
+    @classmethod
+    def open(
+        cls,
+        uri: str | Path,
+        encoder: Model | None,
+        read_only: bool = False,
+        *,
+        create: bool = True,
+        folder: Path | None = None,
+        source: str = "",
+        credit: str = "",
+        progress: Progress | None = None,
+    ) -> Gallery:
+        """Open a gallery, or make an empty one in a folder that is new or empty.
+
+        Args:
+            uri: a folder ("gallery/orl", or "sqlite:gallery/orl"), or
+                "milvus://host:port/collection", whose faces are in `folder` (default:
+                gallery/<collection>).
+            encoder: the model that the codes must be of; None takes whatever gallery is there.
+            read_only: change nothing, so that several processes can search the gallery.
+            create: whether a missing gallery is made; never when it is read-only or without an
+                encoder.
+            folder: of the faces, for codes on a server.
+            source, credit: what a gallery made by this call says of itself.
+            progress: called while a large gallery is read that has no file of packed codes.
+
+        Returns:
+            The gallery, to be closed by the caller.
+
+        Raises:
+            GalleryError: it is missing, damaged, locked, away or made by another model, or is to be
+                made in a folder that holds other files.
+        """
+        uri = str(uri)
+        home = places.gallery_folder(uri, folder)
+        known = provenance_file.read(home)
+        if known is None:
+            if read_only or encoder is None or not create:
+                raise GalleryError(
+                    f"There is no gallery {home.name}. Build one with: "
+                    "python -m daah gallery build SRC --gallery FOLDER"
+                )
+            places.make_folder(home)
+            known = places.provenance_at(uri, encoder, source, credit)
+            store = places.open_codes(home, known, read_only=False, uri=uri)
+            provenance_file.write(home, known)
+            return cls(store, home, known, read_only)
+        if encoder and (known.fingerprint, known.bits) != (encoder.fingerprint, encoder.bits):
+            raise GalleryError(
+                f"The gallery {home.name} was made by model {known.model} "
+                f"({known.fingerprint[:12]}, {known.bits} bits), not by {encoder.name} "
+                f"({encoder.fingerprint[:12]}, {encoder.bits} bits). Encode it again with: "
+                "python -m daah gallery renew --gallery FOLDER"
+            )
+        provenance_file.check_alignment(home, known)
+        store = places.open_codes(home, known, read_only, uri, progress)
+        opened = cls(store, home, known, read_only)
+        try:
+            opened._finish()
+        except BaseException:  # an interrupt, too, must not keep the writer's lock
+            opened.close()
+            raise
+        return opened
+
+    def add(self, person: str, photo: str, encoded: EncodedFace) -> int:
+        """Enrol a face and return its id, which person and photo alone decide.
+
+        The same person and photo again replaces the entry. Raises ConfigError for a name that
+        cannot be kept, GalleryError when the gallery is read-only.
+        """
+        (id_,) = self.add_many([(person, photo, encoded)])
+        drawn = self.map()
+        if drawn and len(drawn.ids) < projection.LARGEST:
+            joined = drawn.joined(np.array([id_], np.int64), _packed([encoded]))
+            projection.save(self.folder / MAP, joined)
+        return id_
+
+    def add_many(
+        self, rows: Sequence[tuple[str, str, EncodedFace]], ids: Sequence[int] | None = None
+    ) -> list[int]:
+        """Enrol faces (person, photo, encoded) at once, all or none; returns their ids.
+
+        ids: ids >= 0 to use instead of those that person and photo decide.
+        """
+        self.require_writable()
+        if not rows:
+            return []
+        now = time.time()
+        meta = [
+            Meta(checked_name("person", person), checked_name("photo", photo), now)
+            for person, photo, _ in rows
+        ]
+        if ids is None:
+            ids = [entry_id(m.person, m.photo) for m in meta]
+        ids = [int(id_) for id_ in ids]
+        packed = _packed([encoded for _, _, encoded in rows])
+        with self.noted("adding", ids):
+            for id_, (_, _, encoded) in zip(ids, rows, strict=True):
+                self._thumbnails.write(id_, encoded.face.aligned)
+            self.store.upsert(np.array(ids, np.int64), packed, meta)
+        return ids
+
+    def remove(self, person: str) -> int:
+        """Delete a person for good: faces, codes and rows. Returns how many entries there were.
+
+        Raises GalleryError when nobody has this name or the gallery is read-only.
+        """
+        self.require_writable()
+        person = checked_name("person", person)
+        ids = [entry.id for entry in self.entries(person)]
+        if not ids:
+            raise GalleryError(f"Nobody named {person!r} is in the gallery {self.name}.")
+        return self._delete(ids)
+
+    def remove_entry(self, id: int) -> None:
+        """Delete one entry for good. Raises GalleryError when there is none of this id."""
+        self.require_writable()
+        self.entry(id)
+        self._delete([id])
+
+    def remove_many(
+        self,
+        people: Iterable[str] = (),
+        ids: Iterable[int] = (),
+        progress: Progress | None = None,
+    ) -> int:
+        """Delete people and entries for good; unknown ones are passed over.
+
+        Returns how many entries there were. Resumable: calling again continues where the last
+        call stopped.
+        """
+        self.require_writable()
+        named = frozenset(checked_name("person", person) for person in people)
+        wanted = np.array(sorted({id_ for id_ in ids if 0 <= id_ < 2**63}), np.int64)
+        parts = [wanted[self.store.contains(wanted)]] if len(wanted) else []
+        if named:
+            parts += [rows.ids for rows in self.store.scan(Filter(people=named))]
+        gone = np.unique(np.concatenate([np.empty(0, np.int64), *parts])).tolist()
+        for start in range(0, len(gone), _REMOVED_AT_ONCE):
+            self._delete(gone[start : start + _REMOVED_AT_ONCE])
+            if progress:
+                progress(min(start + _REMOVED_AT_ONCE, len(gone)), len(gone), "Removing")
+        return len(gone)
+
+    def entry(self, id: int) -> Entry:
+        """The entry of an id; GalleryError when there is none."""
+        try:
+            meta = self.store.get(np.array([id], np.int64)).meta[0]
+        except (KeyError, OverflowError):
+            raise GalleryError(f"There is no entry {id} in the gallery {self.name}.") from None
+        return Entry(int(id), meta.person, meta.photo, meta.added_at)
+
+    def entries(self, person: str | None = None) -> Iterator[Entry]:
+        """All entries, or those of one person, by ascending id."""
+        where = None if person is None else Filter(people=frozenset([person]))
+        for rows in self.store.scan(where):
+            for id_, meta in zip(rows.ids.tolist(), rows.meta, strict=True):
+                yield Entry(id_, meta.person, meta.photo, meta.added_at)
+
+    def thumbnail(self, id: int) -> np.ndarray:
+        """The aligned face (150, 150, 3) uint8 of an entry; GalleryError when there is none."""
+        return self._thumbnails.read(int(id))
+
+    def people(self) -> dict[str, int]:
+        """Entries of each person, sorted by name."""
+        return self.store.people()
+
+    def find_people(self, text: str) -> dict[str, int]:
+        """Entries of each person whose name contains `text`; case and accents are ignored."""
+        wanted = plain(text)
+        return {name: count for name, count in self.people().items() if wanted in plain(name)}
+
+    def count(self) -> int:
+        """Number of entries."""
+        return self.store.count()
+
+    def map(self) -> Projection | None:
+        """The gallery's map as it was last drawn; None when it never was or is damaged."""
+        drawn = projection.load(self.folder / MAP)
+        return drawn if drawn and drawn.fingerprint == self.provenance.fingerprint else None
+
+    def draw_map(self) -> Projection:
+        """Draw the map of the gallery's codes again, and keep it unless the gallery is read-only.
+
+        Takes about two seconds for a few hundred entries, and half a minute for the largest map.
+        """
+        ids = np.concatenate([np.empty(0, np.int64), *(rows.ids for rows in self.store.scan())])
+        if len(ids) > projection.LARGEST:
+            chosen = np.random.default_rng(0).choice(len(ids), projection.LARGEST, replace=False)
+            ids = ids[np.sort(chosen)]
+        fingerprint = self.store.spec.fingerprint
+        drawn = projection.project(ids, self.store.get(ids).codes, fingerprint)
+        if not self.read_only:
+            projection.save(self.folder / MAP, drawn)
+        return drawn
+
+    def require_complete(self) -> None:
+        """Raise GalleryError when a build of this gallery has been stopped before its end."""
+        if not self.provenance.complete:
+            raise GalleryError(
+                f"Building the gallery {self.name} was interrupted. Finish it with: python -m daah "
+                f"gallery build {self.provenance.source or 'SRC'} --gallery FOLDER"
+            )
+
+    def describe(self, **changes: object) -> None:
+        """Change fields of the provenance, in memory and on disk."""
+        self.require_writable()
+        changed = dataclasses.replace(self.provenance, **changes)
+        provenance_file.write(self.folder, changed)
+        self.provenance = changed
+
+    def destroy(self) -> None:
+        """Close the gallery and delete it with all that is in it."""
+        self.require_writable()
+        if places.is_server(self.provenance.codes):
+            for rows in self.store.scan():
+                self.store.remove(rows.ids)
+        self.close()
+        shutil.rmtree(self.folder)
+
+    def compact(self) -> None:
+        """Give the space of removed entries back to the disk."""
+        self.require_writable()
+        self.store.compact()
+
+    def flush(self) -> None:
+        """Make everything added so far visible to other readers."""
+        self.store.flush()
+
+    def close(self) -> None:
+        """Release the store. A closed gallery raises GalleryError on use."""
+        self.store.close()
+
+    def __enter__(self) -> Gallery:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def noted(self, kind: journal.Kind, ids: Sequence[int]) -> AbstractContextManager[None]:
+        """Around writing or deleting faces and rows: what a kill leaves is finished later."""
+        if places.is_server(self.provenance.codes):
+            return nullcontext()
+        return journal.noted(self.folder, kind, ids)
+
+    def _finish(self) -> None:
+        """Finish what a killed process began: its additions are undone, its removals completed."""
+        if self.read_only or places.is_server(self.provenance.codes):
+            return
+        for note in journal.notes(self.folder):
+            ids = np.unique(np.array(note.ids, np.int64))
+            if note.kind == "removing":
+                self._delete(ids.tolist())
+            else:
+                for id_ in ids[~self.store.contains(ids)].tolist():
+                    self._thumbnails.remove(id_)
+                for id_ in ids.tolist():
+                    self._thumbnails.remove_halves(id_)
+            note.path.unlink(missing_ok=True)
+
+    def _delete(self, ids: list[int]) -> int:
+        with self.noted("removing", ids):
+            for id_ in ids:
+                self._thumbnails.remove(id_)
+            drawn = projection.load(self.folder / MAP)
+            if drawn:
+                projection.save(self.folder / MAP, drawn.without(ids))
+            removed = self.store.remove(np.array(ids, np.int64))
+            places.drop_variants(self.folder, self.provenance.codes)
+        return removed
+
+    def require_writable(self) -> None:
+        """Raise GalleryError when the gallery was opened read-only."""
+        if self.read_only:
+            raise GalleryError(f"The gallery {self.name} is read-only here.")
+
+
+def _packed(encoded: Sequence[EncodedFace]) -> np.ndarray:
+    return codes.pack(np.stack([face.code.bits for face in encoded]))  # (N, bits / 8)

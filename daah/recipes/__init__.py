@@ -1,1 +1,0 @@
-"""What a training step is: one file a recipe, driven by the loop in `daah.training`."""

@@ -1,0 +1,143 @@
+"""Calls to a Milvus server: repeated while it is away, and told in words when they fail."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from pymilvus import MilvusClient, MilvusException
+from pymilvus.client.types import Status
+
+from daah.errors import GalleryError
+from daah.stores.milvus.uri import Address
+
+# It writes a traceback for every failed call, also for those that are told as a GalleryError.
+logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+
+
+class Connection:
+    """A client of the server at `address`, which closes only when no call is under way.
+
+    gRPC ends the whole process with a segmentation fault when a channel is closed while another
+    thread begins a call on it.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._running = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        trust = {"server_pem_path": address.options.ca} if address.options.ca else {}
+        self.client: MilvusClient = call(
+            address,
+            MilvusClient,
+            address.server,
+            token=address.token,
+            db_name=address.options.database,
+            dedicated=True,
+            **trust,
+        )
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Call a method of the client as the function `call` does.
+
+        Raises:
+            GalleryError: when the call fails, or the connection is closed.
+        """
+        with self._changed:
+            self.check_open()
+            self._running += 1
+        try:
+            return call(self.address, function, *arguments, **options)
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def check_open(self) -> None:
+        """Raise GalleryError when the connection was closed."""
+        if self._closed:
+            raise GalleryError(f"The {self.address.name} is closed; open it again.")
+
+    def close(self) -> None:
+        """Refuse further calls, wait for those under way, and close; again does nothing."""
+        with self._changed:
+            first, self._closed = not self._closed, True
+            self._changed.wait_for(lambda: not self._running)
+        if first:
+            self.client.close()
+
+
+def call(
+    address: Address,
+    function: Callable[..., Any],
+    *arguments: Any,
+    seconds: float | None = None,
+    **options: Any,
+) -> Any:
+    """Call the server, again with growing pauses while it is away or busy, until the timeout.
+
+    Every request here may be repeated safely. seconds: instead of the timeout of the address.
+    Raises GalleryError.
+    """
+    seconds = seconds or address.options.timeout
+    deadline = time.monotonic() + seconds
+    pause = 0.05
+    with named_errors(address):
+        while True:
+            try:
+                return function(*arguments, timeout=seconds, **options)
+            except (MilvusException, grpc.RpcError) as error:
+                again = getattr(error, "retriable", False) or _is_away(error)
+                if not again or time.monotonic() + pause > deadline:
+                    raise
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(2 * pause, 3.0)
+
+
+@contextmanager
+def named_errors(address: Address) -> Iterator[None]:
+    """Turn what pymilvus raises into a GalleryError that says what to do."""
+    try:
+        yield
+    except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError) as error:
+        if _is_refusal(error):
+            what = "refused the token. Set DAAH_MILVUS_TOKEN to one that may use the collection."
+        elif _is_away(error):
+            what = (
+                "does not answer. Check that the server runs, the address, and whether it wants "
+                "TLS, then try again."
+            )
+        else:
+            what = f"could not do this: {getattr(error, 'message', '') or error}"
+        raise GalleryError(f"The {address.name} {what}") from error
+
+
+def _codes(error: BaseException | None) -> set[object]:
+    """Status codes of an error and of its causes; pymilvus makes errors their own cause."""
+    seen: dict[int, object] = {}
+    while error is not None and id(error) not in seen:
+        code = getattr(error, "code", None)
+        seen[id(error)] = code() if callable(code) else code
+        error = error.__cause__ or error.__context__
+    return set(seen.values())
+
+
+def _is_refusal(error: BaseException) -> bool:
+    return bool(
+        _codes(error) & {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
+    )
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether the server could not be reached, did not answer in time, or is still starting."""
+    away = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, Status.CONNECT_FAILED}
+    return not _is_refusal(error) and (
+        bool(_codes(error) & away) or "not ready" in str(getattr(error, "message", ""))
+    )

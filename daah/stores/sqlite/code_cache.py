@@ -1,0 +1,141 @@
+"""A file of packed codes beside the gallery, so that opening ten million of them takes a second.
+
+It only ever repeats what SQLite holds: ids and padded codes at one generation of one gallery. A
+reader drops it at any mismatch, and the gallery is then read in full.
+
+Layout: 8 bytes magic, 4 bytes little-endian length of the header, the header as JSON, its SHA-256,
+then the ids and the codes. The header carries the SHA-256 of both, and the database that of the
+header: so a file that was made elsewhere, however well it agrees with itself, is none of ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daah.stores.sqlite.schema import Head
+from daah.stores.sqlite.snapshot import Segment, padded_bytes
+
+MAGIC = b"daahcod1"
+
+#: Types of ids by their bytes, as `rows.compact` chooses them.
+_KINDS = {4: np.dtype(np.uint32), 8: np.dtype(np.int64)}
+_COUNTS = frozenset({"generation", "rows", "id_bytes", "code_bytes"})
+
+
+def write(path: Path, head: Head, segment: Segment) -> bytes:
+    """Replace the cache at `path` in one step.
+
+    Returns:
+        The digest by which `read` knows the file, to be kept in the database.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    sections = [np.ascontiguousarray(segment.ids), np.ascontiguousarray(segment.codes)]
+    header = json.dumps(
+        {
+            **_identity(head),
+            "generation": head.generation,
+            "rows": len(segment.ids),
+            "id_bytes": segment.ids.itemsize,
+            "code_bytes": segment.codes.shape[1],
+            "sha256": [hashlib.sha256(_bytes(section)).hexdigest() for section in sections],
+        }
+    ).encode()
+    digest = hashlib.sha256(header).digest()
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(MAGIC + len(header).to_bytes(4, "little") + header)
+            file.write(digest)
+            for section in sections:
+                file.write(_bytes(section))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return digest
+
+
+def read(path: Path, head: Head, digest: bytes) -> tuple[int, Segment] | None:
+    """Read the cache of a gallery.
+
+    Args:
+        path: the file of packed codes.
+        head: the gallery's own description.
+        digest: what `write` returned, as the database kept it; another file is not read.
+
+    Returns:
+        The generation and rows in the cache; None when it is absent, or wrong in any byte.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(8) != MAGIC:
+                return None
+            header = file.read(min(int.from_bytes(file.read(4), "little"), 65_536))
+            if file.read(32) != digest or hashlib.sha256(header).digest() != digest:
+                return None
+            facts = _facts(header, head)
+            if facts is None:
+                return None
+            rows, width, kind = facts["rows"], facts["code_bytes"], _KINDS[facts["id_bytes"]]
+            rest = os.fstat(file.fileno()).st_size - file.tell()
+            if rest != rows * (width + kind.itemsize):
+                return None
+            ids = np.fromfile(file, kind, rows)
+            codes = np.fromfile(file, np.uint8, rows * width).reshape(rows, width)
+    except OSError:
+        return None
+    digests = [hashlib.sha256(_bytes(section)).hexdigest() for section in (ids, codes)]
+    if digests != facts["sha256"] or not (ids[:-1] < ids[1:]).all() or (ids[:1] < 0).any():
+        return None
+    return facts["generation"], Segment(ids, codes)
+
+
+def _facts(header: bytes, head: Head) -> dict[str, Any] | None:
+    """What a header says, when all of it is of the right kind and about this gallery."""
+    try:
+        facts = json.loads(header)
+    except (ValueError, RecursionError):
+        return None
+    identity = _identity(head)
+    if not isinstance(facts, dict) or facts.keys() != identity.keys() | _COUNTS | {"sha256"}:
+        return None
+    numbers = [facts[name] for name in _COUNTS]
+    if any(type(number) is not int or not 0 <= number < 2**62 for number in numbers):
+        return None
+    fits = (
+        {name: facts[name] for name in identity} == identity
+        and facts["code_bytes"] == padded_bytes(head.spec.bits)
+        and facts["id_bytes"] in _KINDS
+        and facts["generation"] <= head.generation
+    )
+    return facts if fits else None
+
+
+def drop(path: Path) -> None:
+    """Delete the cache and what an interrupted `write` left."""
+    path.unlink(missing_ok=True)
+    path.with_name(path.name + ".tmp").unlink(missing_ok=True)
+
+
+def _identity(head: Head) -> dict[str, object]:
+    return {
+        "uuid": head.uuid.hex(),
+        "bits": head.spec.bits,
+        "fingerprint": head.spec.fingerprint,
+        "alignment": head.spec.alignment,
+        "bit_order": head.spec.bit_order,
+    }
+
+
+def _bytes(array: np.ndarray) -> np.ndarray:
+    return array.reshape(-1).view(np.uint8)

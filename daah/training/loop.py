@@ -1,0 +1,236 @@
+"""The training loop. It knows no model: a recipe gives batches, gradients and figures.
+
+The start and every epoch end with validation, a row in log.csv, learning.png and a state file that
+`resume` continues from to the bit. On several devices (`accelerate launch`) each process draws its
+own batches and gradients are averaged; the main process alone writes.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+from tqdm import tqdm
+
+from daah.errors import CheckpointError
+from daah.models.checkpoint import save_checkpoint
+from daah.plots import learning_curve, save_figure
+from daah.training.recipes.base import Recipe
+
+STATE_FILE = "state.pt"
+LOG_FILE = "log.csv"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """epochs: 0 keeps what the recipe starts from. seed: of batches; the recipe has its own.
+
+    average: decay a step of the exponential moving average that is validated and shipped; 0 ships
+    the last weights.
+    """
+
+    epochs: int
+    weight_decay: float = 1e-4
+    average: float = 0.0
+    seed: int = 0
+    clip: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or not 0 <= self.average < 1:
+            raise ValueError(f"expected epochs >= 0 and 0 <= average < 1, got {self}")
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """Where the best checkpoint went, at which epoch, and every epoch's row of the log."""
+
+    checkpoint: Path
+    best_epoch: int
+    history: list[dict[str, float]]
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    config: TrainingConfig,
+    name: str,
+    accelerator: Accelerator,
+    resume: bool = False,
+) -> TrainingReport:
+    """Train until `config.epochs`, or on from the last epoch of `out` when `resume`.
+
+    Writes out/NAME.safetensors (the best epoch by recipe.score), log.csv, learning.png, state.pt.
+    Raises CheckpointError when `out` holds an earlier run and `resume` is off, or no run and on.
+    """
+    out = Path(out)
+    state_path = out / STATE_FILE
+    if resume != state_path.is_file():
+        raise CheckpointError(
+            f"{out} holds no run to resume"
+            if resume
+            else f"{out} holds a run: add --resume, or choose another folder"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    groups = recipe.parameter_groups()
+    optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+    rates = [group["lr"] for group in groups]
+    generator = np.random.default_rng([config.seed, accelerator.process_index])
+    average = WeightAverage(recipe.model, config.average)
+    history: list[dict[str, float]] = []
+    if resume:
+        history = _load_state(state_path, recipe, optimiser, average, generator)
+
+    else:
+        # Row 0 is what the recipe starts from: the curve begins there, and it may be the best.
+        history.append({"epoch": 0, **recipe.validate(average.model)})
+        if accelerator.is_main_process:
+            _write(out, name, recipe, optimiser, average, generator, history, config)
+
+    for epoch in range(len(history) - 1, config.epochs):
+        started = time.perf_counter()
+        recipe.model.train()
+        sums: dict[str, list[float]] = {}
+        # The whole epoch is drawn first, so that progress knows how long it is.
+        batches = list(recipe.batches(generator))
+        bar = tqdm(
+            batches,
+            desc=f"epoch {epoch + 1}/{config.epochs}",
+            disable=not accelerator.is_main_process,
+            file=sys.stderr,
+        )
+        for step, indices in enumerate(bar):
+            progress = (epoch + step / len(batches)) / config.epochs
+            factor = recipe.learning_rate(progress, epoch)
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            optimiser.zero_grad(set_to_none=True)
+            losses = recipe.gradients(indices, progress)
+            if not all(math.isfinite(value) for value in losses.values()):
+                raise FloatingPointError(f"epoch {epoch + 1}, step {step + 1}: {losses}")
+            _average_gradients(optimiser, accelerator)
+            for group in optimiser.param_groups:
+                nn.utils.clip_grad_norm_(group["params"], config.clip)
+            optimiser.step()
+            average.update()
+            for key, value in losses.items():
+                sums.setdefault(key, []).append(value)
+            bar.set_postfix({k: f"{v:.3f}" for k, v in losses.items()}, refresh=False)
+        accelerator.wait_for_everyone()
+        shipped = average.model
+        row = {"epoch": epoch + 1, **{k: float(np.mean(v)) for k, v in sums.items()}}
+        row |= recipe.validate(shipped)
+        row["seconds"] = time.perf_counter() - started
+        history.append(row)
+        if accelerator.is_main_process:
+            tqdm.write("  ".join(f"{k} {v:.4g}" for k, v in row.items()), file=sys.stderr)
+            _write(out, name, recipe, optimiser, average, generator, history, config)
+    best = _best(history, recipe.score)
+    return TrainingReport(out / f"{name}.safetensors", int(best["epoch"]), history)
+
+
+class WeightAverage:
+    """Exponential moving average of the weights (Polyak and Juditsky, 1992), buffers copied.
+
+    The first steps average over what there is: the decay grows as (1 + n) / (10 + n) until it
+    reaches its own value. With decay 0 `model` is the trained model itself.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.source, self.decay, self.steps = model, decay, 0
+        self.model = model
+        if decay:
+            self.model = copy.deepcopy(model).requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the weights after one step."""
+        if not self.decay:
+            return
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(
+            list(self.model.parameters()), list(self.source.parameters()), 1 - decay
+        )
+        for mine, theirs in zip(self.model.buffers(), self.source.buffers(), strict=True):
+            mine.copy_(theirs)
+
+
+def _average_gradients(optimiser: torch.optim.Optimizer, accelerator: Accelerator) -> None:
+    if accelerator.num_processes == 1:
+        return
+    for group in optimiser.param_groups:
+        for parameter in group["params"]:
+            # Every process must take part for every parameter, with or without a gradient.
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            parameter.grad = accelerator.reduce(parameter.grad, reduction="mean")
+
+
+def _best(history: list[dict[str, float]], score: str) -> dict[str, float]:
+    return max(history, key=lambda row: row[score])
+
+
+def _write(
+    out: Path,
+    name: str,
+    recipe: Recipe,
+    optimiser: torch.optim.Optimizer,
+    average: WeightAverage,
+    generator: np.random.Generator,
+    history: list[dict[str, float]],
+    config: TrainingConfig,
+) -> None:
+    if _best(history, recipe.score) is history[-1]:
+        save_checkpoint(
+            out / f"{name}.safetensors",
+            average.model,
+            recipe.config,
+            name=name,
+            training=recipe.summary() | {"epochs": config.epochs, "seed": config.seed},
+            metrics={k: v for k, v in history[-1].items() if k != "seconds"},
+        )
+    with (out / LOG_FILE).open("w", newline="") as file:
+        columns = list(dict.fromkeys(key for row in history for key in row))
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(history)
+    save_figure(learning_curve(history, recipe.score), out / "learning.png")
+    state = {
+        "model": recipe.model.state_dict(),
+        "average": average.model.state_dict(),
+        "average_steps": average.steps,
+        "optimiser": optimiser.state_dict(),
+        "recipe": recipe.state_dict(),
+        "generator": generator.bit_generator.state,
+        "history": history,
+    }
+    partial = out / f"{STATE_FILE}.partial"
+    torch.save(state, partial)
+    partial.replace(out / STATE_FILE)
+
+
+def _load_state(
+    path: Path,
+    recipe: Recipe,
+    optimiser: torch.optim.Optimizer,
+    average: WeightAverage,
+    generator: np.random.Generator,
+) -> list[dict[str, float]]:
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    recipe.model.load_state_dict(state["model"])
+    average.model.load_state_dict(state["average"])
+    average.steps = state["average_steps"]
+    optimiser.load_state_dict(state["optimiser"])
+    recipe.load_state_dict(state["recipe"])
+    generator.bit_generator.state = state["generator"]
+    return state["history"]

@@ -1,0 +1,61 @@
+"""The About tab: how it works in a minute, sources, limits, and how to call it from code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Template
+
+import gradio as gr
+
+from daah.paths import PATHS
+from daah.retrieval.retriever import DEFAULT_CHECKPOINT
+from daah.ui.page.events import part, static
+from daah.ui.quality import reports as quality
+from daah.ui.quality.html import table
+from daah.ui.state.context import Desk
+
+DOCS = PATHS.docs
+
+#: Who the people of the built-in gallery are; of another one nothing is known.
+ORL = (
+    " The photos exist to try face search on, and show volunteers of the early nineties, so your "
+    "own face is most likely not among them. They have numbers for names, s1 to s40."
+)
+
+
+class AboutTab:
+    """Builds the tab inside the current Blocks."""
+
+    def __init__(self, desk: Desk) -> None:
+        gallery, settings = desk.retriever.gallery, desk.settings
+        text = Template(static("about/about.md")).substitute(
+            credit=gallery.provenance.credit or "added by hand",
+            who=ORL if gallery.provenance.source == "orl" else "",
+            photos=f"{gallery.count():,}",
+            people=f"{len(gallery.people()):,}",
+            bits=desk.retriever.bits,
+            bytes=desk.retriever.bits // 8,
+            minutes=settings.keep_words,
+            additions=settings.additions_minutes,
+            upload=settings.max_upload_mb,
+        )
+        gr.Markdown(text, elem_id="about")
+        with gr.Accordion("Model card", open=False, elem_id="card"):
+            if card := _card(DOCS / "MODEL_CARD.md"):
+                gr.Markdown(card)
+            part("checkpoint", table(quality.about_checkpoint(desk.retriever.encoder)))
+        for name in (desk.retriever.encoder.name, *desk.others):
+            if card := _card(DEFAULT_CHECKPOINT.parent / f"{Path(name).name}.md"):
+                with gr.Accordion(f"Checkpoint {name}", open=False, elem_id=f"card-{name}"):
+                    gr.Markdown(card)
+
+
+def _card(path: Path) -> str:
+    """A committed card as part of this page, or nothing: links to other files lead nowhere here."""
+    if not path.is_file():
+        return ""
+    text = re.sub(r"\A---\n.*?\n---\n", "", path.read_text("utf-8"), flags=re.DOTALL)
+    text = re.sub(r"!\[[^\]]*\]\((?!https?:)[^)]*\)", "", text)
+    text = re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", text)
+    return re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE)

@@ -1,0 +1,380 @@
+"""The whole page. `build_app` joins the tabs; `build_notice` stands in when there is no model."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import anyio
+import gradio as gr
+import numpy as np
+from gradio import FileData
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+
+from daah.errors import DaahError
+from daah.gallery import SessionGallery
+from daah.paths import PATHS
+from daah.reading import READER, SMALL_READER
+from daah.retrieval.retriever import FaceRetriever
+from daah.ui.about.tab import AboutTab
+from daah.ui.compare.tab import CompareTab
+from daah.ui.gallery.tab import GalleryTab
+from daah.ui.live.tab import LiveTab
+from daah.ui.methods.tab import MethodsTab
+from daah.ui.page.events import AT_ONCE, QUICK, part, static
+from daah.ui.page.theme import theme
+from daah.ui.quality.tab import QualityTab
+from daah.ui.search import actions as handlers
+from daah.ui.search.start_example import load_landing
+from daah.ui.search.tab import SearchTab
+from daah.ui.server.failures import FAILED, note
+from daah.ui.server.figures import Figures
+from daah.ui.server.middleware import (
+    NEVER,
+    Gate,
+    Guard,
+    as_offered,
+    full,
+    refuse_addresses,
+    unknown,
+)
+from daah.ui.server.retention import forgetting
+from daah.ui.server.turns import Turns
+from daah.ui.server.user_error import Refusal
+from daah.ui.server.visits import Visits
+from daah.ui.settings import Settings
+from daah.ui.state.context import Desk, shipped_others
+from daah.ui.state.session import Expires
+
+TITLE = "Face hash search"
+#: The only events that other programs may call by their names: with an upload, with a text.
+ENDPOINTS = ("search", "search_base64")
+_FOLDERS = re.compile(r"(?<![\w:/\\])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:]+[/\\])+")
+PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
+
+
+class App(gr.Blocks):
+    """Blocks that launch with this project's settings, whoever calls `launch`.
+
+    figures: what is handed out by address, besides the page.
+    """
+
+    def __init__(self, settings: Settings, figures: Figures | None = None) -> None:
+        self.settings = settings
+        self._routes = [figures.route()] if figures else []
+        self._turns = {kind: asyncio.Semaphore(1) for kind in ("model", "methods")}
+        super().__init__(
+            title=TITLE,
+            analytics_enabled=False,  # nothing is sent anywhere at run time
+            fill_width=False,
+            # Gradio deletes uploads when it ends. Before, it would go by the wall clock, which may
+            # jump: that is done by `forgetting`.
+            delete_cache=(86_400, 86_400),
+        )
+
+    def queue(self, *args: Any, **more: Any) -> App:
+        """Gradio's own, with a share for each session and each client."""
+        super().queue(*args, **more)
+        made, settings = self._queue, self.settings
+        self._queue = Turns(
+            max_waiting=settings.max_waiting,
+            max_unread=settings.max_unread_mb * 2**20,
+            live_updates=made.live_updates,
+            concurrency_count=made.max_thread_count,
+            update_intervals=made.update_intervals,
+            max_size=made.max_size,
+            blocks=self,
+            default_concurrency_limit=made.default_concurrency_limit,
+        )
+        return self
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """Gradio's own check, after every photo given by address was refused."""
+        refuse_addresses(inputs)
+        super().validate_inputs(block_fn, inputs)
+
+    async def preprocess_data(
+        self, block_fn: Any, inputs: list[Any], *args: Any, **more: Any
+    ) -> list[Any]:
+        """Gradio's own. Inputs of a kind that no page sends are refused without a traceback.
+
+        Gradio's texts about them would carry a visitor's values and paths into the log.
+        """
+        try:
+            values = await super().preprocess_data(block_fn, inputs, *args, **more)
+        except Refusal:
+            raise
+        except gr.Error as problem:
+            raise Refusal(str(problem.message)) from None
+        except (TypeError, ValueError, LookupError, AttributeError, RecursionError, OSError):
+            raise Refusal(NEVER) from None
+        if read := _READ.get(block_fn.api_name):
+            values[0] = await anyio.to_thread.run_sync(read, values[0], limiter=self.limiter)
+        return as_offered(block_fn.inputs, values)
+
+    async def call_function(self, block_fn: Any, *args: Any, **more: Any) -> dict[str, Any]:
+        """Gradio's own, when it is the event's turn among those of its kind.
+
+        Photos were read by then (`preprocess_data`): one that takes long keeps nobody waiting.
+        """
+        async with self._turns.get(block_fn.concurrency_id, contextlib.nullcontext()):
+            return await super().call_function(block_fn, *args, **more)
+
+    async def process_api(self, *args: Any, event_data: Any = None, **more: Any) -> dict[str, Any]:
+        """Gradio's own, after what came with the event was made a dictionary.
+
+        What goes wrong with a name, as that the gallery is away, is told to the visitor. Of
+        anything else the visitor is told that it is the server's fault, and the log where it was.
+        """
+        if event_data is not None and not isinstance(event_data._data, dict):
+            event_data._data = {}
+        try:
+            return await super().process_api(*args, event_data=event_data, **more)
+        except gr.Error:
+            raise
+        except DaahError as problem:
+            raise Refusal(str(problem)) from None
+        except Exception as problem:  # of any kind: Gradio would print it with its values
+            note(problem)
+            raise Refusal(FAILED, title="No result") from None
+        finally:
+            if getattr(more.get("block_fn"), "api_name", None) in ENDPOINTS:
+                # They have no state, and would push visitors' sessions out of those that are kept.
+                self.state_holder.session_data.pop(more.get("session_hash"), None)
+                self.state_holder.time_last_used.pop(more.get("session_hash"), None)
+
+    def launch(self, **overrides: Any) -> Any:
+        """`gr.Blocks.launch` with the project's settings; what is given here goes before them."""
+        READER.start()
+        SMALL_READER.start()
+        # It logs what a caller names and sends, and answers the caller with the same.
+        logging.getLogger("mcp").setLevel(logging.CRITICAL)
+        return super().launch(**{**self.launch_settings(), **overrides})
+
+    def launch_settings(self) -> dict[str, Any]:
+        """Arguments of `launch`, each with its reason."""
+        settings = self.settings
+        upload = settings.max_upload_mb * 2**20
+        # Somebody at their own computer adds whole sets of photos at once.
+        body = upload if settings.public else 50 * upload
+        return {
+            "theme": theme(),
+            "css": static("page/style.css"),
+            "head": f"<style>{static('page/frame.css')}</style>",
+            "max_file_size": upload,
+            "strict_cors": True,  # other sites must not use a visitor's browser against this one
+            "ssr_mode": False,  # server-side rendering has failed on Spaces before
+            "run_history": False,  # it keeps every result in the browser, with server paths
+            "show_error": False,  # a traceback is for the log
+            "enable_monitoring": False,
+            "_frontend": False,  # Gradio gives up when the page takes three seconds to be drawn
+            "allowed_paths": [],  # pictures travel inside the page
+            "footer_links": ["api"],
+            "state_session_capacity": settings.max_sessions,
+            "app_kwargs": {
+                "routes": self._routes,
+                "middleware": [
+                    Middleware(
+                        Guard,
+                        max_bytes=body,
+                        max_stored=settings.max_stored_mb * 2**20,
+                        endpoints=ENDPOINTS,
+                    )
+                ],
+                # Not failures of the server, so nothing for its log.
+                "exception_handlers": {
+                    KeyError: unknown,
+                    ClientDisconnect: unknown,
+                    OSError: full,
+                },
+                "lifespan": self._lifespan,
+            },
+        }
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, server: Any) -> AsyncIterator[None]:
+        """While the server is up: sessions are kept as `Visits` keeps them, and forgotten."""
+        settings = self.settings
+        server.state_holder = Visits(
+            settings.max_session_mb * 2**20,
+            settings.max_held_mb * 2**20,
+            _emptied,
+            last=lambda value: isinstance(value, SessionGallery),
+        )
+        server.state_holder.set_blocks(self)
+        server.middleware_stack = Gate(server.middleware_stack, local=not settings.public)
+        async with forgetting(self, settings.file_age, settings.sweep_seconds, self._kept):
+            yield
+
+    def _kept(self, value: Any) -> Any:
+        """What is kept of a visitor's State: itself, or nothing once its time is over."""
+        if isinstance(value, Expires) and value.expired(self.settings.file_age):
+            return None
+        if isinstance(value, SessionGallery) and len(value):
+            # Gradio's own limit goes by the wall clock, which may be set back.
+            old = time.monotonic() - value.born > 60 * self.settings.additions_minutes
+            return SessionGallery() if old else value
+        return value
+
+
+def build_app(
+    retriever: FaceRetriever,
+    settings: Settings | None = None,
+    others: Mapping[str, Path] | None = None,
+) -> App:
+    """The page over a retriever.
+
+    settings: default to `Settings.from_environment()`. others: checkpoints that a visitor may
+    search by instead, by name; by default those that stand beside the shipped one.
+    """
+    settings = settings or Settings.from_environment()
+    desk = Desk(retriever, settings, shipped_others(retriever) if others is None else others)
+    landing = load_landing(retriever)
+    with App(settings, desk.figures) as demo:
+        header = part("header", _header(settings))
+        own = gr.State(SessionGallery(), time_to_live=60 * settings.additions_minutes)
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
+            with gr.Tab("Search", id="search"):
+                search = SearchTab(desk, own, landing)
+            with gr.Tab("Compare", id="compare"):
+                CompareTab(desk)
+            with gr.Tab("Live", id="live"):
+                LiveTab(desk, own)
+            with gr.Tab("Gallery", id="gallery") as gallery_tab:
+                gallery = GalleryTab(desk, own, search, tabs)
+            with gr.Tab("Methods", id="methods") as methods_tab:
+                MethodsTab(desk, own, search, methods_tab)
+            with gr.Tab("How good is it", id="quality") as quality_tab:
+                QualityTab(desk, quality_tab)
+            with gr.Tab("About", id="about"):
+                AboutTab(desk)
+        gallery_tab.select(
+            gallery.show, [search.session, own], [gallery.summary, gallery.map], **QUICK
+        )
+        header.select(lambda: gr.Tabs(selected="about"), None, tabs, **QUICK)
+        _endpoints(desk)
+    demo.queue(
+        max_size=settings.queue_size,
+        default_concurrency_limit=1,
+        api_open=False,
+    )
+    return demo
+
+
+def _emptied(value: Any) -> Any:
+    """What is left of the value of a State that other visitors needed the room of."""
+    return SessionGallery() if isinstance(value, SessionGallery) else None
+
+
+class Notice(App):
+    """The page while something is missing, instead of an app that would have to guess."""
+
+    def __init__(self, problem: DaahError, settings: Settings) -> None:
+        super().__init__(settings)
+        with self:
+            self.words = gr.HTML(self._html(problem), apply_default_css=False)
+
+    def say(self, problem: DaahError) -> None:
+        """Tell of another problem from now on, to pages that are opened anew."""
+        self.words.value = self._html(problem)
+        self.config = self.get_config_file()
+
+    def _html(self, problem: DaahError) -> str:
+        text = str(problem).replace(f"{PATHS.home}{os.sep}", "")
+        text = _FOLDERS.sub("", text)  # where on the host, nobody need know
+        return (
+            f'<main id="notice" role="alert"><h1>{TITLE}</h1>'
+            f"<h2>This page cannot search at the moment.</h2><p>{escape(text)}</p>"
+            "<p>Nothing is shown instead of a real result.</p></main>"
+        )
+
+
+def build_notice(problem: DaahError, settings: Settings | None = None) -> Notice:
+    """A full page that says what is missing."""
+    return Notice(problem, settings or Settings.from_environment())
+
+
+def _header(settings: Settings) -> str:
+    code = f'<a href="{escape(settings.code_url)}">Code</a>' if settings.code_url else ""
+    return (
+        f"<header><h1>{TITLE}</h1>"
+        '<p class="lead">Each face becomes a short binary code. Matches are the codes with the '
+        "fewest different bits.</p>"
+        f'<nav aria-label="About this page"><a href="{PAPER}">Paper</a>{code}'
+        '<button type="button" data-do="card">Model card</button></nav>'
+        '<p class="privacy">Photos are processed on this server, deleted within '
+        f"{settings.keep_words}, never added to the gallery and never used for training."
+        "</p></header>"
+    )
+
+
+def _endpoints(desk: Desk) -> None:
+    def search(photo: FileData, k: int = 8, bits: int = 128) -> dict[str, Any]:
+        """Find the faces of a photo and their nearest gallery entries.
+
+        photo: a JPEG, PNG or WebP file of at most 10 MiB. k: matches a face, 1 to 100. bits: code
+        length, one of 16, 24, 32, 48, 64, 96, 128.
+
+        Returns {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks": [[x, y], ...],
+        "code": hex, "matches": [{"id", "person", "photo", "distance", "probability",
+        "same_person"}]}], "faces_left_out", "seconds": {"detect", "encode", "search"}}: pixels of
+        the upright photo, faces largest first, matches nearest first. At most 50 faces are
+        searched; faces_left_out says how many smaller ones were found at least. An "id" is a text
+        of digits, because it has more of them than a number of JavaScript holds. Wrong input
+        answers with a sentence.
+        """
+        try:  # what comes in is the photo, read
+            return handlers.search_photo(desk.retriever, photo, k, bits)
+        except DaahError as problem:
+            raise Refusal(str(problem)) from None
+
+    def search_base64(photo: str, k: int = 8, bits: int = 128) -> dict[str, Any]:
+        """Find the faces of a photo, given as base64 text, and their nearest gallery entries.
+
+        Args:
+            photo: Bytes of a JPEG, PNG or WebP file of at most 700 KB as base64 text, with or
+            without "data:image/jpeg;base64," in front. Not an address, and not a path. k: Matches
+            of each face, 1 to 100. bits: Code length, one of 16, 24, 32, 48, 64, 96, 128.
+
+        Returns:
+            As of /search: {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks", "code": hex,
+            "matches": [{"id": text, "person", "photo", "distance", "probability", "same_person"}]}], "faces_left_out", "seconds"}.
+        """  # noqa: E501 (each line is the description of one argument in the tool's schema)
+        return search(photo, k, bits)
+
+    # Of the two an assistant (MCP) is offered the second: Gradio describes the first one's photo as
+    # an address to fetch, and none is fetched here.
+    search._mcp_type = "endpoint"  # type: ignore[attr-defined]
+    for function, name in zip((search, search_base64), _READ, strict=True):
+        gr.api(function, api_name=name, concurrency_id="model", concurrency_limit=AT_ONCE)
+
+
+def _uploaded(photo: Any) -> np.ndarray:
+    """An endpoint's photo that was uploaded. Raises Refusal."""
+    try:
+        return READER.read(Path(photo["path"]))
+    except DaahError as problem:
+        raise Refusal(str(problem)) from None
+    except (KeyError, TypeError):
+        raise Refusal("photo: expected an uploaded file.") from None
+
+
+def _encoded(photo: Any) -> np.ndarray:
+    """An endpoint's photo that came as base64 text. Raises Refusal."""
+    try:
+        return READER.read(handlers.base64_bytes(photo))
+    except DaahError as problem:
+        raise Refusal(str(problem)) from None
+
+
+#: How the photo of each endpoint is read.
+_READ = dict(zip(ENDPOINTS, (_uploaded, _encoded), strict=True))

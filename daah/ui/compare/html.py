@@ -1,0 +1,125 @@
+"""The Compare tab's result as HTML."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+
+from daah.retrieval import explain
+from daah.retrieval.retriever import Comparison
+from daah.types import EncodedFace
+from daah.ui.search.html import (
+    colour_key,
+    data_uri,
+    heading,
+    percent,
+    plural,
+    say,
+    slider,
+    two_codes,
+    verdict_words,
+)
+from daah.ui.state.session import Pair
+
+WAITING = "Add two photos, or choose a pair. The largest face of each is compared."
+NAMES = ("first face", "second face")
+
+
+def verdict(found: Comparison) -> str:
+    """The sentence that says what came out."""
+    if found.same_person is None:
+        return say(
+            f"{found.distance} of {found.bits} bits differ. This checkpoint is not calibrated at "
+            "this length, so there is no verdict.",
+        )
+    word = verdict_words(found.same_person, found.probability or 0.0)
+    return say(
+        f"{found.distance} of {found.bits} bits differ, {word}.",
+        "good" if found.same_person else "far",
+    )
+
+
+def numbers(pair: Pair, found: Comparison) -> str:
+    """Distance against the limit, and the probability, each with its meaning."""
+    limit = "–" if found.threshold is None else str(found.threshold)
+    chance = "–" if found.probability is None else percent(found.probability)
+    tall = found.bits / 2
+    limit_at = 0.0 if found.threshold is None else 100 * (found.threshold + 0.5) / tall
+    notes = [
+        f"The {name.split()[0]} photo has {plural(count, 'face')}; the largest is compared."
+        for name, count in zip(NAMES, pair.counts, strict=True)
+        if count > 1
+    ]
+    return (
+        '<dl class="numbers">'
+        f"<div><dt>Different bits</dt><dd>{found.distance} <small>of {found.bits}</small></dd>"
+        "</div>"
+        f"<div><dt>Limit for the same person</dt><dd>{limit}</dd></div>"
+        f"<div><dt>Probability of the same person</dt><dd>{chance}</dd></div></dl>"
+        '<span class="track wide" aria-hidden="true" '
+        f'style="--d:{min(100, 100 * found.distance / tall):.1f}%;--t:{min(100, limit_at):.1f}%">'
+        "</span>"
+        '<p class="hint">The bar ends at half of the bits, where two unrelated codes lie on '
+        "average; the mark is the limit. The probability holds if both answers were equally "
+        f"likely beforehand.{' ' if notes else ''}{escape(' '.join(notes))}</p>"
+    )
+
+
+def faces(pair: Pair, strength: float) -> str:
+    """Both aligned faces with their heatmaps."""
+    figures = "".join(
+        f"<figure>{slider(face.face.aligned, face.mask, strength, name)}"
+        f"<figcaption>The {name}</figcaption></figure>"
+        for face, name in zip(pair.faces, NAMES, strict=True)
+    )
+    return (
+        f"{heading('What the model looks at', 'h-pair-look')}"
+        f'<div class="pair">{figures}</div>{colour_key()}'
+    )
+
+
+def bits(pair: Pair, length: int, strength: float) -> str:
+    """Both codes, bit under bit, and where on the faces the bits that agree are decided."""
+    one, two = (face.code.bits[:length] for face in pair.faces)
+    agree = int((one == two).sum())
+    parts = [
+        heading(f"{agree} of {length} bits agree", "h-pair-bits"),
+        '<p class="hint">Above the first code, below the second; a mark between them where they '
+        "differ.</p>",
+        two_codes(one, two),
+    ]
+    if pair.regions is None:
+        parts.append(
+            '<button type="button" class="small" data-do="regions">'
+            "Show where the bits that agree are decided</button>"
+        )
+    else:
+        shown = "".join(
+            _region(face, other, own, length, strength, name)
+            for face, other, own, name in zip(
+                pair.faces, pair.faces[::-1], pair.regions, NAMES, strict=True
+            )
+        )
+        parts.append(
+            f'<div class="pair">{shown}</div>'
+            '<p class="hint">Hiding a bright part pushes the bits that agree towards flipping: '
+            "the agreement is decided there.</p>"
+        )
+    return "".join(parts)
+
+
+def _region(
+    face: EncodedFace,
+    other: EncodedFace,
+    regions: np.ndarray,
+    length: int,
+    strength: float,
+    name: str,
+) -> str:
+    held = explain.pair_regions(regions, face.code.bits, other.code.bits, length)
+    drawn = explain.overlay(face.face.aligned, explain.region_mask(held), strength)
+    return (
+        f'<figure><img class="face" alt="Parts of the {name} that decide the bits that agree" '
+        f'src="{data_uri(drawn, 92)}"><figcaption>The {name}</figcaption></figure>'
+    )

@@ -1,0 +1,151 @@
+"""The Compare tab: are these two photos of one person?"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from daah.errors import DaahError
+from daah.ui.compare import html as render_pair
+from daah.ui.page.components import Photo
+from daah.ui.page.events import MODEL, QUICK, part
+from daah.ui.page.examples import PAIRS
+from daah.ui.search import actions as handlers
+from daah.ui.search import html as render
+from daah.ui.server.middleware import whole
+from daah.ui.state.context import Desk
+from daah.ui.state.session import Pair
+
+#: Strength of the heatmaps; the Search tab has a control for it.
+STRENGTH = 0.6
+
+
+class CompareTab:
+    """Builds the tab inside the current Blocks and wires it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.pair = gr.State(None)
+        with gr.Row():
+            self.first = self._photo("First photo", "first")
+            self.second = self._photo("Second photo", "second")
+        self.examples = part("pairs", render.pairs(PAIRS))
+        lengths = desk.retriever.lengths
+        self.length = gr.Radio(
+            list(lengths), value=lengths[-1], label="Code length", elem_id="compare-bits"
+        )
+        self.verdict = part("verdict", render.say(render_pair.WAITING), live=True)
+        self.numbers = part("numbers")
+        self.faces = part("pair-heatmaps")
+        self.bits = part("pair-bits")
+        self._wire()
+
+    def _photo(self, label: str, name: str) -> Photo:
+        return Photo(
+            label=label,
+            sources=["upload", "webcam", "clipboard"],
+            elem_id=f"photo-{name}",
+            height=260,
+            buttons=[],
+            alt_text=f"The {name} photo",
+            placeholder="Drop a photo here, or tap to choose one",
+        )
+
+    def _wire(self) -> None:
+        result = [self.pair, self.verdict, self.numbers, self.faces, self.bits]
+        photos = [self.first, self.second]
+        loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": self.verdict}
+        for photo in photos:
+            # Not by `input`, as on the Search tab.
+            done = photo.upload(self._compare, [*photos, self.length], result, **MODEL, **loud)
+            done.failure(self._failed, None, result, **QUICK)
+            photo.clear(
+                partial(self._cleared, photo),
+                None,
+                [photo, *result],
+                show_progress="hidden",
+                **MODEL,
+            )
+        done = self.examples.select(self._example, self.length, [*photos, *result], **MODEL, **loud)
+        done.failure(self._failed, None, result, **QUICK)
+        self.length.input(self._again, [self.pair, self.length], result, **QUICK)
+        self.bits.select(
+            self._regions,
+            [self.pair, self.length],
+            result,
+            show_progress="minimal",
+            show_progress_on=self.bits,
+            **MODEL,
+        )
+
+    def _compare(
+        self,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        first: np.ndarray | None = None,
+        second: np.ndarray | None = None,
+        length: int = 0,
+    ) -> dict[Any, Any]:
+        if first is None or second is None:
+            return self._clear(render.say(render_pair.WAITING))
+        try:
+            pair = handlers.pair(
+                self.desk.retriever, first, second, lambda done, text: progress(done, desc=text)
+            )
+        except DaahError as problem:
+            return self._clear(render.say(str(problem), "bad"))
+        return self._drawn(pair, length)
+
+    def _cleared(self, photo: Photo) -> dict[Any, Any]:
+        return {photo: None, **self._clear(render.say(render_pair.WAITING))}
+
+    def _example(
+        self,
+        event: gr.EventData,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        length: int = 0,
+    ) -> dict[Any, Any]:
+        pair = PAIRS[whole(event, "index") % len(PAIRS)]
+        first, second = pair.read()
+        return {
+            self.first: first,
+            self.second: second,
+            **self._compare(progress, first, second, length),
+        }
+
+    def _again(self, pair: Pair | None, length: int) -> dict[Any, Any]:
+        if pair is None:
+            return {self.pair: None}
+        return self._drawn(pair, length) if self._here(pair) else self._expired()
+
+    def _regions(self, pair: Pair | None, length: int) -> dict[Any, Any]:
+        if pair is None or not self._here(pair):
+            return self._expired()
+        return self._drawn(handlers.with_regions(self.desk.retriever, pair), length)
+
+    def _failed(self) -> dict[Any, Any]:
+        text = "One of the photos gave no result; the message says why. Choose another one."
+        return self._clear(render.say(text, "bad"))
+
+    def _drawn(self, pair: Pair, length: int) -> dict[Any, Any]:
+        found = self.desk.retriever.compare(*pair.faces, length)
+        return {
+            self.pair: pair,
+            self.verdict: render_pair.verdict(found),
+            self.numbers: render_pair.numbers(pair, found),
+            self.faces: render_pair.faces(pair, STRENGTH),
+            self.bits: render_pair.bits(pair, length, STRENGTH),
+        }
+
+    def _here(self, pair: Pair) -> bool:
+        return not pair.expired(self.desk.settings.keep_seconds)
+
+    def _expired(self) -> dict[Any, Any]:
+        text = render.EXPIRED.format(after=self.desk.settings.keep_words)
+        return self._clear(render.say(text, "bad"))
+
+    def _clear(self, sentence: str) -> dict[Any, Any]:
+        empty = dict.fromkeys((self.numbers, self.faces, self.bits), "")
+        return {self.pair: None, self.verdict: sentence, **empty}

@@ -1,0 +1,205 @@
+"""What happens in the Gallery tab: plain typed functions, no Gradio in them."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from daah import codes
+from daah.detection.detector import principal_face
+from daah.errors import GalleryError, ImageError
+from daah.gallery import Entry, Gallery, SessionGallery
+from daah.gallery import enrol as bulk
+from daah.gallery.session import MOST_ENTRIES
+from daah.reading import READER
+from daah.retrieval.retriever import FaceRetriever
+from daah.types import EncodedFace
+from daah.ui.state.context import SHIPPED, Desk
+
+Progress = Callable[[float, str], None]
+
+#: Points that a map is drawn with at most; a phone draws more too slowly, and nobody sees them.
+MOST_POINTS = 3000
+#: Photos of one person that are shown.
+MOST_PHOTOS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """A map as it is drawn. ids: N; xy (N, 2) float32 in [0, 1], y up; people: N names.
+
+    query: where the visitor's face belongs, (2,) float32, or None.
+    """
+
+    ids: np.ndarray
+    xy: np.ndarray
+    people: tuple[str, ...]
+    query: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone who can be found. first: an entry to show. own: added by the visitor."""
+
+    name: str
+    photos: int
+    first: int
+    own: bool
+
+
+def draw_map(desk: Desk, query: EncodedFace | None = None, model: str = SHIPPED) -> Map:
+    """The gallery's map by a model, with the visitor's face as it encoded it dropped in.
+
+    Draws it when it never was.
+    """
+    gallery = desk.serving(model).gallery
+    drawn = desk.projection(model)
+    kept = np.isin(drawn.ids, np.fromiter((e.id for e in gallery.entries()), np.int64))
+    ids, xy = drawn.ids[kept], drawn.xy[kept]
+    if len(ids) > MOST_POINTS:
+        chosen = np.random.default_rng(0).choice(len(ids), MOST_POINTS, replace=False)
+        ids, xy = ids[chosen], xy[chosen]
+    names = tuple(meta.person for meta in gallery.store.get(ids).meta) if len(ids) else ()
+    place = None if query is None else drawn.place(codes.pack(query.code.bits)[None])[0]
+    return Map(ids, xy, names, place)
+
+
+def nearest_point(drawn: Map, x: float, y: float) -> int | None:
+    """The entry nearest to a point of the picture, in shares of its width and height, y down."""
+    if not len(drawn.ids):
+        return None
+    away = ((drawn.xy - np.array([x, 1 - y], np.float32)) ** 2).sum(1)
+    return int(drawn.ids[away.argmin()])
+
+
+def find_people(
+    gallery: Gallery, own: SessionGallery, text: str, limit: int
+) -> tuple[list[Person], int]:
+    """People in whose name `text` stands, the visitor's own first; and how many there are."""
+    wanted = text.strip().casefold()
+    mine = [
+        Person(name, photos, own.entries(name)[0].id, True)
+        for name, photos in own.people().items()
+        if wanted in name.casefold()
+    ]
+    found = gallery.find_people(text) if wanted else gallery.people()
+    others = []
+    shown = heapq.nsmallest(max(0, limit - len(mine)), found, key=_counted)
+    for name, photos in ((name, found[name]) for name in shown):
+        first = next(gallery.entries(name), None)
+        if first is not None:  # removed a moment ago
+            others.append(Person(name, photos, first.id, False))
+    return mine + others, len(mine) + len(found)
+
+
+def _counted(name: str) -> list[tuple[int, int, str]]:
+    """Sorts names as people count: s2 before s10."""
+    pieces = re.findall(r"[0-9]{1,18}|[^0-9]+", name.casefold())
+    return [(0, int(p), "") if "0" <= p[0] <= "9" else (1, 0, p) for p in pieces]
+
+
+def photos_of(gallery: Gallery, own: SessionGallery, id: int) -> list[Entry]:
+    """The entry with this id and others of the same person. Raises GalleryError."""
+    if id < 0:
+        mine = [entry for entry in own.entries() if entry.id == id]
+        if not mine:
+            raise GalleryError("This face is not among those that you added.")
+        return own.entries(mine[0].person)
+    one = gallery.entry(id)
+    rest = (entry for entry in gallery.entries(one.person) if entry.id != id)
+    return [one, *islice(rest, MOST_PHOTOS - 1)]
+
+
+def add_for_visit(
+    retriever: FaceRetriever,
+    own: SessionGallery,
+    person: str,
+    photo: np.ndarray | None,
+    most: int = MOST_ENTRIES,
+) -> SessionGallery:
+    """The visitor's additions with the main face of one more photo.
+
+    Args:
+        retriever: Finds and encodes the face.
+        own: The additions so far.
+        person: Whose face it is.
+        photo: (H, W, 3) uint8 RGB.
+        most: Faces that a visitor may add.
+
+    Returns:
+        The additions with one more.
+
+    Raises:
+        DaahError: When there is no photo, no face, no name, or no room.
+    """
+    if photo is None:
+        raise ImageError("Add a photo of the person first.")
+    encoded = _main_face(retriever, photo)
+    taken = own.people().get(person.strip(), 0)
+    return own.add(person, f"{person.strip()}/{taken + 1}", encoded, most)
+
+
+def add_person(
+    desk: Desk, person: str, files: Sequence[str], progress: Progress
+) -> tuple[int, list[tuple[str, str]]]:
+    """Enrol photos of one person in a local gallery: how many, and what was skipped and why."""
+    desk.require_local()
+    if not files:
+        raise ImageError("Choose at least one photo of the person.")
+    gallery = desk.retriever.gallery
+    rows, skipped = [], []
+    for i, file in enumerate(files):
+        path = Path(file)
+        progress(i / len(files), f"Photo {i + 1} of {len(files)}")
+        try:
+            rows.append((person, path.name, _main_face(desk.retriever, READER.read(path))))
+        except ImageError as problem:
+            skipped.append((path.name, str(problem)))
+    gallery.add_many(rows)
+    gallery.flush()
+    return len(rows), skipped
+
+
+def remove_person(desk: Desk, person: str) -> int:
+    """Delete a person of a local gallery for good; returns how many photos there were."""
+    desk.require_local()
+    return desk.retriever.gallery.remove(person)
+
+
+def import_folder(desk: Desk, folder: str, progress: Progress) -> tuple[int, int, list]:
+    """Enrol a folder with a folder of photos for each person: added, present, skipped."""
+    desk.require_local()
+    if not folder.strip():
+        raise GalleryError("Name a folder that holds one folder of photos for each person.")
+    now = desk.retriever
+    report = bulk.add(
+        now.gallery,
+        bulk.listing(Path(folder.strip()).expanduser()),
+        now.encoder,
+        workers=0,  # worker processes would start this server once more each
+        make_detector=lambda: now.detector,
+        progress=lambda done, total, who: progress(
+            done / max(total, 1), f"{done:,} of {total:,}: {who}"
+        ),
+    )
+    return report.added, report.present, [(r.photo, r.reason) for r in report.examples]
+
+
+def redraw(desk: Desk) -> None:
+    """Draw the map of a local gallery anew, after it changed."""
+    desk.require_local()
+    desk.retriever.gallery.draw_map()
+    desk.forget_projection()
+
+
+def _main_face(retriever: FaceRetriever, rgb: np.ndarray) -> EncodedFace:
+    face = principal_face(retriever.detect(rgb), rgb.shape)
+    if face is None:
+        raise ImageError("No face found. Try a larger, front-facing face.")
+    return retriever.encode([face])[0]

@@ -1,0 +1,155 @@
+"""The Gallery tab as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+
+import numpy as np
+
+from daah.gallery import Entry, Gallery, SessionGallery
+from daah.ui.gallery.actions import Map, Person
+from daah.ui.search.html import data_uri, heading, plural
+
+Thumbnail = Callable[[int], np.ndarray]
+
+#: Length of a side of the map's own coordinates.
+SIDE = 1000
+MARGIN = 30
+
+
+def summary(gallery: Gallery, own: SessionGallery, public: bool) -> str:
+    """What is in the gallery, where it comes from, and what may be done with it."""
+    known = gallery.provenance
+    people, photos = len(gallery.people()), gallery.count()
+    title = f"{plural(photos, 'photo')} of {plural(people, 'person', 'people')}"
+    source = f"Source: {known.credit}. " if known.credit else ""
+    mine = f" You have added {plural(len(own), 'face')} for this visit." if len(own) else ""
+    rules = (
+        "It is read-only here: your photos are never added to it. What you add below lives in "
+        "this visit only."
+        if public
+        else "This is a local run: you may add and remove people."
+    )
+    return (
+        f"{heading(title, 'h-gallery')}"
+        f'<p class="hint">Gallery {escape(gallery.name)}, {known.bits}-bit codes of model '
+        f"{escape(known.model)}. {escape(source)}{rules}{mine}</p>"
+    )
+
+
+def map_picture(drawn: Map, chosen: str | None) -> str:
+    """The map: a point for each photo, those of the chosen person and the visitor's face marked."""
+    if not len(drawn.ids):
+        return '<p class="hint">The gallery is empty, so there is no map yet.</p>'
+    points = []
+    for (x, y), person in zip(_place(drawn.xy), drawn.people, strict=True):
+        mark = ' class="chosen"' if person == chosen else ""
+        points.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="8"{mark}/>')
+    query = ""
+    if drawn.query is not None:
+        x, y = _place(drawn.query[None])[0]
+        query = (
+            f'<g class="query" transform="translate({x:.0f} {y:.0f})">'
+            '<path d="M0-22 L22 0 L0 22 L-22 0Z"/><text x="30" y="10">this face</text></g>'
+        )
+    legend = (
+        '<span class="dot"></span>a photo'
+        + (f' <span class="dot chosen"></span>{escape(chosen)}' if chosen else "")
+        + (' <span class="dot query"></span>this face, as searched for' if query else "")
+    )
+    return (
+        '<figure data-point="map"><div class="stage map" style="aspect-ratio:1;--ratio:1">'
+        f'<svg viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="Map of {len(drawn.ids)} photos; '
+        'faces with few different bits lie close together">'
+        f"<g>{''.join(sorted(points, key=lambda p: 'chosen' in p))}</g>{query}</svg></div>"
+        f'<div class="legend" aria-hidden="true">{legend}</div>'
+        '<figcaption class="hint">Faces with few different bits lie close together; directions '
+        "mean nothing. Tap the map to open the nearest photo. The list of people has the same "
+        "photos for the keyboard.</figcaption></figure>"
+    )
+
+
+def unplace(x: float, y: float) -> tuple[float, float]:
+    """A point of the picture, in shares of it, in shares of the map without its margin."""
+    inner = SIDE - 2 * MARGIN
+    return (x * SIDE - MARGIN) / inner, (y * SIDE - MARGIN) / inner
+
+
+def _place(xy: np.ndarray) -> np.ndarray:
+    flipped = np.stack([xy[:, 0], 1 - xy[:, 1]], 1)
+    return MARGIN + flipped * (SIDE - 2 * MARGIN)
+
+
+def people(found: Sequence[Person], total: int, thumbnail: Thumbnail, text: str) -> str:
+    """People as a grid of buttons."""
+    if not found:
+        return (
+            f'<p class="hint">Nobody named “{escape(text)}” is here.</p>'
+            if text.strip()
+            else '<p class="hint">Nobody is here yet.</p>'
+        )
+    cards = [
+        f'<li><button type="button" class="card who" data-do="entry" data-id="{p.first}">'
+        f'<img alt="" src="{data_uri(thumbnail(p.first))}"><span class="words">'
+        f"<b>{escape(p.name)}</b><small>{plural(p.photos, 'photo')}{' · yours' if p.own else ''}"
+        "</small></span></button></li>"
+        for p in found
+    ]
+    more = (
+        f'<p class="hint">{total - len(found):,} more; search by name to see them.</p>'
+        if total > len(found)
+        else ""
+    )
+    return f'<ol class="cards small">{"".join(cards)}</ol>{more}'
+
+
+def entry(photos: Sequence[Entry], thumbnail: Thumbnail) -> str:
+    """One photo opened, with others of the same person."""
+    if not photos:
+        return ""
+    one, *rest = photos
+    others = "".join(
+        f'<li><button type="button" class="card who" data-do="entry" data-id="{e.id}">'
+        f'<img alt="Photo {escape(e.photo)}" src="{data_uri(thumbnail(e.id))}"></button></li>'
+        for e in rest
+    )
+    return (
+        '<div class="opened">'
+        f'<img alt="Aligned face of {escape(one.person)}, photo {escape(one.photo)}" '
+        f'src="{data_uri(thumbnail(one.id), 92)}"><div>{heading(one.person, "h-entry")}'
+        f'<p class="hint">Photo {escape(one.photo)}, as the model receives it.</p>'
+        f'<button type="button" class="main" data-do="search" data-id="{one.id}">'
+        "Search with this face</button></div></div>"
+        + (
+            f'<h3>Other photos of {escape(one.person)}</h3><ol class="cards small">{others}</ol>'
+            if rest
+            else ""
+        )
+    )
+
+
+def additions(own: SessionGallery) -> str:
+    """The visitor's own people, each with a button that removes them."""
+    rows = "".join(
+        f"<li><span>{escape(name)} <small>{plural(count, 'photo')}</small></span>"
+        f'<button type="button" class="small" data-do="remove" data-name="{escape(name)}">'
+        f'Remove<span class="hidden"> {escape(name)}</span></button></li>'
+        for name, count in own.people().items()
+    )
+    return f'<ul class="rows">{rows}</ul>' if rows else ""
+
+
+def outcome(added: int, skipped: Sequence[tuple[str, str]], present: int = 0) -> str:
+    """What an import did, and what it skipped and why."""
+    first = f"{plural(added, 'photo')} added."
+    if present:
+        first += f" {plural(present, 'photo')} had been there before."
+    if not skipped:
+        return f'<p class="say good">{first}</p>'
+    rows = "".join(f"<li>{escape(n)}: {escape(why)}</li>" for n, why in skipped[:20])
+    more = f"<li>and {len(skipped) - 20:,} more</li>" if len(skipped) > 20 else ""
+    return (
+        f'<p class="say">{first} {plural(len(skipped), "photo was", "photos were")} skipped:</p>'
+        f'<ul class="skipped">{rows}{more}</ul>'
+    )

@@ -1,0 +1,105 @@
+"""One frame of the webcam in, what to draw over it out. Keeps nothing."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from daah.errors import DaahError
+from daah.gallery import SessionGallery
+from daah.images import shrink
+from daah.reading import SMALL_READER
+from daah.retrieval import explain
+from daah.types import EncodedFace
+from daah.ui.search.actions import data_uri_bytes
+from daah.ui.state.context import Desk
+
+#: Longest side of a frame, as the page sends it; what is larger is reduced.
+FRAME_SIDE = 640
+#: Pixels of a frame at most, so that reading one never takes long.
+FRAME_PIXELS = 4 * FRAME_SIDE**2
+#: Share of the frame's longer side that a face must have at least: nobody sits further away, and
+#: looking for smaller faces would cost most of the time.
+SMALLEST = 0.1
+#: Faces that are followed; more would not be drawn in time.
+MOST_FACES = 4
+#: Side of the heatmap that is sent: it is smooth, and enlarged again by the page.
+HEAT_SIDE = 48
+
+
+class Live:
+    """Answers frames, a few at a time; a frame that comes while all are busy is dropped."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._places = threading.Semaphore(desk.settings.live_workers)
+
+    def frame(self, picture: str, own: SessionGallery | None = None) -> dict[str, Any]:
+        """What is on a frame given as a data URI, with the people whom its visitor added.
+
+        Returns {"busy": True} when no place is free, {"error": sentence} for a bad frame, or
+        {"faces": [{"box", "matrix", "heat", "label", "name", "same"}], "width", "height",
+        "milliseconds"}: pixels of the frame, matrix from the aligned face (a unit square) to it.
+        """
+        if not self._places.acquire(blocking=False):
+            return {"busy": True}
+        try:
+            started = time.perf_counter()
+            rgb = SMALL_READER.read(data_uri_bytes(picture), FRAME_PIXELS)
+            rgb = shrink(rgb, FRAME_SIDE)
+            faces = self._faces(rgb, own)
+            spent = 1000 * (time.perf_counter() - started)
+            height, width = rgb.shape[:2]
+            return {"faces": faces, "width": width, "height": height, "milliseconds": round(spent)}
+        except DaahError as problem:
+            return {"error": str(problem)}
+        finally:
+            self._places.release()
+
+    def _faces(self, rgb: np.ndarray, own: SessionGallery | None) -> list[dict[str, Any]]:
+        retriever = self.desk.retriever
+        smallest = SMALLEST * max(rgb.shape[:2])
+        found = retriever.detector.detect(rgb, min_face=smallest)[:MOST_FACES]
+        bits = retriever.bits
+        drawn = []
+        for encoded in retriever.encode(found):
+            matches = retriever.match(encoded, 1, bits, own)
+            best = matches[0] if matches else None
+            same = bool(best and best.same_person)
+            name = label = "nobody in the gallery"
+            if best and same:
+                name, label = best.person, f"{best.person}, {best.distance} of {bits} bits"
+            elif best:
+                name = "nobody near"
+                label = f"nobody near ({best.distance} of {bits} bits)"
+            drawn.append(
+                {
+                    "box": [round(float(v), 1) for v in encoded.face.box],
+                    "matrix": _to_frame(encoded),
+                    "heat": _heat(encoded.mask),
+                    "label": label,
+                    "name": name,
+                    "same": same,
+                }
+            )
+        return drawn
+
+
+def _to_frame(encoded: EncodedFace) -> list[float]:
+    """a, b, c, d, e, f of a canvas transform: unit square of the aligned face to the frame."""
+    matrix = np.vstack([encoded.face.matrix.astype(np.float64), [0, 0, 1]])
+    back = np.linalg.inv(matrix) @ np.diag([*encoded.mask.shape[::-1], 1.0])
+    return [round(float(v), 3) for v in back[:2].T.ravel()]
+
+
+def _heat(mask: np.ndarray) -> str:
+    small = Image.fromarray(mask).resize((HEAT_SIDE, HEAT_SIDE), Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    Image.fromarray(explain.colours(np.asarray(small))).save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,39 @@
+"""The Live tab: the webcam with boxes, heatmaps and best matches over it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from daah.ui.live.frames import Live
+from daah.ui.page.events import static
+from daah.ui.server.visits import current
+from daah.ui.state.context import Desk
+
+
+class LiveTab:
+    """Builds the tab inside the current Blocks.
+
+    Frames go to a server function of the part and not through the queue: Live never waits for a
+    visitor's search, and no search ever waits behind a row of frames. own: the State with the
+    visitor's own SessionGallery.
+    """
+
+    def __init__(self, desk: Desk, own: gr.State) -> None:
+        live = Live(desk)
+
+        def frame(picture: str) -> dict[str, Any]:
+            visit = current()
+            added = visit.state_data.get(own._id) if visit else None
+            return live.frame(picture, added)
+
+        seconds = desk.settings.live_seconds
+        gr.HTML(
+            static("live/live.html") + f'<span data-seconds="{seconds}" hidden></span>',
+            elem_id="live",
+            elem_classes="part",
+            js_on_load=static("live/live.js"),
+            server_functions=[frame],
+            apply_default_css=False,
+        )

@@ -1,0 +1,105 @@
+"""The Methods tab as HTML."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+
+from daah.types import Match
+from daah.ui.methods.actions import Lineup, Row
+from daah.ui.search.html import data_uri, heading, plural, say
+
+WAITING = "Choose a face on the Search tab, or add a photo here."
+
+#: What each method does, in a line.
+_WORDS = {
+    "LSH": "Random directions through a histogram of texture (LBP). Learns nothing.",
+    "ITQ": "Turns the principal axes of the same histogram until signs lose least.",
+    "SDH": "Learns from names, through 300 anchor faces, on the same histogram.",
+    "DSH": "A small network of 32x32 pixels that learned from pairs: same person or not.",
+    "DDQH": "The same network, learned from names, with a loss that sharpens each bit.",
+    "demo": "This project's network with attention, made for strangers.",
+    "paper": "DDAH as published: 32x32 pixels with attention, learned from names.",
+}
+
+
+def sentence(lineup: Lineup) -> str:
+    """How far the methods agree."""
+    found = lineup.favourite
+    bits = {len(row.result.bits) for row in lineup.rows}
+    length = f"{bits.pop()} bits" if len(bits) == 1 else "their own lengths"
+    if found is None:
+        return say("The gallery is empty, so there is nobody to compare with.", "bad")
+    person, count = found
+    total = len(lineup.rows)
+    agree = f"all put {person} first" if count == total else f"{count} of them put {person} first"
+    more = (
+        f" The photo has {plural(lineup.count, 'face')}; the largest is compared."
+        if lineup.count > 1
+        else ""
+    )
+    return say(f"{plural(total, 'method')} at {length}: {agree}.{more}")
+
+
+def rows(lineup: Lineup) -> str:
+    """Every method with its code and its nearest."""
+    favourite = lineup.favourite
+    person = favourite[0] if favourite else ""
+    part = (
+        f"{lineup.searched:,} of {lineup.total:,} gallery faces, drawn by chance, are searched by "
+        "the small models. "
+        if lineup.searched < lineup.total
+        else ""
+    )
+    made = "".join(_row(lineup, row, person) for row in lineup.rows)
+    return (
+        f"{heading('What each method finds', 'h-methods')}"
+        f'<div class="lineup"><figure class="asked">'
+        f'<img alt="The aligned face that every method receives" '
+        f'src="{data_uri(lineup.face.aligned, 92)}">'
+        "<figcaption>What every method receives; the small ones see it at 32x32 pixels."
+        f'</figcaption></figure><div class="methods">{made}</div></div>'
+        f'<p class="hint">{part}A framed match is of {escape(person)}, whom most methods put '
+        f"first. The small models learned {lineup.people} people of public photos and none of "
+        "these: on strangers such methods are weak, and that is what there is to see. mAP is that "
+        "of the small models themselves, at this code length, among the people they know; the "
+        "table below is of other trainings of the same methods (SDH has fewer anchors here).</p>"
+    )
+
+
+def _row(lineup: Lineup, row: Row, person: str) -> str:
+    result = row.result
+    known = "" if row.known is None else f" · mAP {row.known:.3f} among people it knows"
+    words = _WORDS.get(result.name, "")
+    mark = " own" if row.project else ""
+    matches = "".join(_match(lineup, match, person) for match in result.matches)
+    return (
+        f'<section class="method{mark}"><h3>{escape(result.name)} '
+        f"<small>{len(result.bits)} bits{known}</small></h3>"
+        f'<p class="hint">{escape(words)}</p>'
+        f"{_cells(result.name, result.bits)}"
+        f'<ol class="nearest">{matches}</ol></section>'
+    )
+
+
+def _match(lineup: Lineup, match: Match, person: str) -> str:
+    same = ' class="same"' if match.person == person else ""
+    own = " · yours" if match.id < 0 else ""
+    return (
+        f'<li{same}><img alt="Gallery photo {escape(match.photo)}" '
+        f'src="{data_uri(lineup.thumbnails[match.id], 75)}">'
+        f"<b>{escape(match.person)}{own}</b><span>{plural(match.distance, 'bit')}</span></li>"
+    )
+
+
+def _cells(name: str, bits: np.ndarray) -> str:
+    cells = "".join(
+        f'<rect class="{"one" if bit else "zero"}" x="{i}" y="0" width=".82" height="1"/>'
+        for i, bit in enumerate(bits)
+    )
+    ones = int(bits.sum())
+    return (
+        f'<svg class="strip" viewBox="0 0 {len(bits)} 1" preserveAspectRatio="none" role="img" '
+        f'aria-label="Code by {escape(name)}: {ones} of {len(bits)} bits are 1">{cells}</svg>'
+    )

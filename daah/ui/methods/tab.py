@@ -1,0 +1,175 @@
+"""The Methods tab: one face by several hashing methods, and how they measured up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from daah.errors import DaahError
+from daah.gallery import SessionGallery
+from daah.ui.methods import actions as methods
+from daah.ui.methods import html as render_methods
+from daah.ui.methods.actions import Lineup
+from daah.ui.page.components import Photo
+from daah.ui.page.events import AT_ONCE, QUICK, part
+from daah.ui.page.examples import EXAMPLES
+from daah.ui.quality import html as render_quality
+from daah.ui.quality import reports as quality
+from daah.ui.search import html as render
+from daah.ui.search.tab import SearchTab
+from daah.ui.server.middleware import whole
+from daah.ui.state.context import Desk
+from daah.ui.state.session import MODEL as ON
+from daah.ui.state.session import Session
+
+#: Encoding a whole gallery must not keep searches waiting, so it does not take their turn.
+_TURN: dict[str, Any] = {
+    "concurrency_id": "methods",
+    "concurrency_limit": AT_ONCE,
+    "trigger_mode": "multiple",
+    "api_visibility": "private",
+}
+
+#: Examples with a face in them.
+_OFFERED = EXAMPLES[:-1]
+
+
+class MethodsTab:
+    """Builds the tab inside the current Blocks and wires it.
+
+    search: the Search tab, whose chosen face the tab starts with. tab: this tab.
+    """
+
+    def __init__(self, desk: Desk, own: gr.State, search: SearchTab, tab: gr.Tab) -> None:
+        self.desk, self.own, self.search, self.tab = desk, own, search, tab
+        self.lineup = gr.State(None)
+        self._made: tuple[tuple, str] = ((), "")
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                self.photo = Photo(
+                    label="Another photo",
+                    sources=["upload", "webcam", "clipboard"],
+                    elem_id="photo-methods",
+                    height=220,
+                    buttons=[],
+                    alt_text="The photo you gave",
+                    placeholder="Drop a photo here, or tap to choose one",
+                )
+                self.examples = part("methods-examples", render.examples(_OFFERED))
+            with gr.Column(scale=2, min_width=320):
+                words = render.say(render_methods.WAITING)
+                self.sentence = part("methods-sentence", words, live=True)
+                self.rows = part("methods")
+        self.measured = part("methods-measured")
+        self._wire()
+
+    def _wire(self) -> None:
+        result = [self.lineup, self.sentence, self.rows]
+        loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": self.sentence}
+        self.tab.select(self._measured, None, self.measured, **QUICK)
+        turned = self.tab.select(
+            self._searched,
+            [self.search.session, self.own, self.lineup],
+            result,
+            **_TURN,
+            **loud,
+        )
+        turned.failure(self._failed, None, result, **QUICK)
+        known = [self.search.session, self.own]
+        # Not by `input`, as on the Search tab.
+        given = self.photo.upload(self._photo, [self.photo, *known], result, **_TURN, **loud)
+        given.failure(self._failed, None, result, **QUICK)
+        self.photo.clear(
+            self._cleared, None, [self.photo, *result], show_progress="hidden", **_TURN
+        )
+        shown = self.examples.select(self._example, known, [self.photo, *result], **_TURN, **loud)
+        shown.failure(self._failed, None, result, **QUICK)
+
+    def _measured(self) -> str:
+        now = tuple(quality.state())
+        if self._made[0] != now:
+            found = quality.comparison()
+            self._made = now, render_quality.comparison(found, self.desk.figures.address)
+        return self._made[1]
+
+    def _searched(
+        self,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        session: Session | None = None,
+        own: SessionGallery | None = None,
+        before: Lineup | None = None,
+    ) -> dict[Any, Any]:
+        """Turned to: the face chosen on the Search tab, unless it was shown here before."""
+        asked = self._asked(session)
+        if asked is None or session is None or (before is not None and before.asked == asked):
+            return {self.lineup: before}
+        face = session.encoded[ON][session.face].face
+        mine = own or SessionGallery()
+        return self._drawn(
+            lambda report: replace(
+                methods.line_up(self.desk, face, 1, mine, report), born=session.born
+            ),
+            progress,
+            asked,
+        )
+
+    def _photo(
+        self,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        photo: np.ndarray | None = None,
+        session: Session | None = None,
+        own: SessionGallery | None = None,
+    ) -> dict[Any, Any]:
+        if photo is None:
+            return {self.lineup: None, **self._words(render_methods.WAITING)}
+        return self._drawn(
+            lambda report: methods.line_up_photo(self.desk, photo, own or SessionGallery(), report),
+            progress,
+            self._asked(session),
+        )
+
+    def _cleared(self) -> dict[Any, Any]:
+        return {self.photo: None, self.lineup: None, **self._words(render_methods.WAITING)}
+
+    def _example(
+        self,
+        event: gr.EventData,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        session: Session | None = None,
+        own: SessionGallery | None = None,
+    ) -> dict[Any, Any]:
+        photo = _OFFERED[whole(event, "index") % len(_OFFERED)].read()
+        return {self.photo: photo, **self._photo(progress, photo, session, own)}
+
+    def _asked(self, session: Session | None) -> tuple[float, int] | None:
+        """Which face is chosen on the Search tab: of a photo of that time, and its number."""
+        if session is None or session.expired(self.desk.settings.keep_seconds):
+            return None
+        return (session.born, session.face) if session.encoded[ON] else None
+
+    def _drawn(
+        self,
+        work: Callable[[methods.Progress], Lineup],
+        progress: gr.Progress,
+        asked: tuple[float, int] | None,
+    ) -> dict[Any, Any]:
+        try:
+            lineup = replace(work(lambda done, text: progress(done, desc=text)), asked=asked)
+        except DaahError as problem:
+            return {self.lineup: None, **self._words(str(problem), "bad")}
+        return {
+            self.lineup: lineup,
+            self.sentence: render_methods.sentence(lineup),
+            self.rows: render_methods.rows(lineup),
+        }
+
+    def _failed(self) -> dict[Any, Any]:
+        text = "That photo gave no result; the message says why. Choose another one."
+        return {self.lineup: None, **self._words(text, "bad")}
+
+    def _words(self, text: str, tone: str = "") -> dict[Any, Any]:
+        return {self.sentence: render.say(text, tone), self.rows: ""}

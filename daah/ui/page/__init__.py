@@ -1,0 +1,1 @@
+"""What tabs share: components, event settings, examples, HTML, theme."""

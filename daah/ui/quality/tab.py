@@ -1,0 +1,53 @@
+"""The "How good is it" tab: what was measured, and plainly what was not."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from daah.errors import CheckpointError
+from daah.models.encoder import FaceEncoder
+from daah.ui.page.events import QUICK, part
+from daah.ui.quality import reports as quality
+from daah.ui.quality.html import section
+from daah.ui.state.context import SHIPPED, Desk
+
+_INTRO = (
+    '<p class="hint">Every figure below is read from the checkpoint or from a report that a '
+    "command of this project wrote; each names its source. Figures are shares between 0 and 1 "
+    "unless they say otherwise. This page searches at {bits} bits, {bytes} bytes a face, unless "
+    "you choose another length; each figure says at which length it was measured.</p>"
+)
+
+
+class QualityTab:
+    """Builds the tab inside the current Blocks. tab: itself; it is drawn when it is turned to.
+
+    Most visitors never look at it. What it says is the same for all of them, and made once.
+    """
+
+    def __init__(self, desk: Desk, tab: gr.Tab) -> None:
+        self.desk = desk
+        self._made: tuple[tuple, str] = ((), "")
+        bits = desk.retriever.bits
+        self._intro = _INTRO.format(bits=bits, bytes=bits // 8)
+        drawn = part("quality", self._intro)
+        tab.select(self._drawn, None, drawn, **QUICK)
+
+    def _drawn(self) -> str:
+        encoders = self._encoders()
+        now = (*(encoder.fingerprint for encoder in encoders), *quality.state())
+        if self._made[0] != now:
+            found = quality.sections(encoders)
+            address = self.desk.figures.address
+            self._made = now, self._intro + "".join(section(one, address) for one in found)
+        return self._made[1]
+
+    def _encoders(self) -> list[FaceEncoder]:
+        """The networks that are served here; a damaged file is told to those who choose it."""
+        encoders = [self.desk.encoder(SHIPPED)]
+        for model in self.desk.others:
+            try:
+                encoders.append(self.desk.encoder(model))
+            except CheckpointError:
+                continue
+        return encoders

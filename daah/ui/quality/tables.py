@@ -1,0 +1,365 @@
+"""Reports, as the project's commands write them, as tables of text. Nothing is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from daah.evaluation.attention import MAP_BITS
+from daah.models.calibration import Calibration
+
+Report = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under column names.
+
+    note: what stands below. source: where it was read. title: what stands above.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    source: str = ""
+    title: str = ""
+
+
+#: Rows and columns of a report whose kind is not known, at most.
+_MOST_ROWS, _MOST_COLUMNS = 60, 10
+
+
+def calibration(fitted: Calibration) -> Table:
+    """The limits that a checkpoint ships with."""
+    rows = []
+    for bits in fitted.lengths:
+        one = fitted.by_bits[bits]
+        rows.append(
+            (
+                str(bits),
+                str(one.threshold),
+                _share(one.tar),
+                _share(one.far),
+                f"{one.genuine:,}",
+                f"{one.impostor:,}",
+            )
+        )
+    columns = ("Bits", "Limit", "Same person accepted", "Strangers accepted")
+    return Table(
+        (*columns, "Pairs of one person", "Pairs of two"),
+        tuple(rows),
+        "Limits are fitted on validation people, so that at most "
+        f"{fitted.target_far:g} of the pairs of different people pass.",
+        "the checkpoint's calibration",
+    )
+
+
+def _open_set(name: str, report: Report) -> list[Table]:
+    rows = [
+        (
+            str(r.get("bits", "")),
+            "yes" if r.get("rerank") else "no",
+            _interval(r, "map"),
+            _share(r.get("rank1")),
+            _share(r.get("tar_at_far_1e-2")),
+            _share(r.get("tar_at_far_1e-3")),
+        )
+        for r in _rows(report, "results")
+    ]
+    note = (
+        f"{_data(report)}{_count(report, 'queries')} searches, with every photo of a person who "
+        f"has another one, among {_count(report, 'images')} photos of "
+        f"{_count(report, 'people')} people whom training never saw. "
+        "Re-ranked: ties are put in order by how sure each bit of the query is. TAR: share of "
+        "pairs of one person accepted, where that share of pairs of two people is."
+    )
+    columns = ("Bits", "Re-ranked", "mAP (95%)", "Rank 1", "TAR at FAR 1e-2", "TAR at FAR 1e-3")
+    return [Table(columns, tuple(rows), note, name)] if rows else []
+
+
+def _peers(name: str, report: Report) -> list[Table]:
+    rows = [
+        (
+            str(r.get("representation", "")),
+            str(r.get("bytes", "")),
+            str(r.get("bits") or ""),
+            "yes" if r.get("rerank") else "no",
+            _interval(r, "map"),
+            _share(r.get("rank1")),
+            _share(r.get("tar_at_far_1e-2")),
+            _share(r.get("tar_at_far_1e-3")),
+        )
+        for r in _rows(report, "rows")
+    ]
+    columns = ("Peer", "Bytes", "Bits", "Re-ranked")
+    columns = (*columns, "mAP (95%)", "Rank 1", "TAR at FAR 1e-2", "TAR at FAR 1e-3")
+    note = (
+        f"{_data(report)}The same searches as above, with what others make of the same number of "
+        "bytes a face."
+    )
+    return [Table(columns, tuple(rows), note, name)] if rows else []
+
+
+def _unknown(name: str, report: Report) -> list[Table]:
+    found = _rows(report, "lengths") or ([report] if "fpir" in report else [])
+    rows = [
+        (
+            str(r.get("bits", "")),
+            str(r.get("threshold", "")),
+            _share(r.get("fpir")),
+            _share(r.get("fnir")),
+            _share(r.get("calibration_error_held_out", r.get("calibration_error"))),
+        )
+        for r in found
+    ]
+    if not rows:
+        return []
+    note = (
+        f"{_data(report)}{_count(found[0], 'enrolled')} people enrolled, "
+        f"{_count(found[0], 'strangers')} strangers, at the shipped limit of each code length. "
+        "Known people missed: searches with a photo of an enrolled person that do not name them; "
+        "the share of pairs of one person that the limit misses is another figure (TAR, above)."
+    )
+    columns = ("Bits", "Limit", "Strangers given a name", "Known people missed")
+    return [Table((*columns, "Error of the stated probability"), tuple(rows), note, name)]
+
+
+def _attention(name: str, report: Report) -> list[Table]:
+    def row(label: str, key: str) -> tuple[str, ...]:
+        ends = ("", "_random", "_gaussian")
+        return (label, *(_number(report.get(f"{key}{end}")) for end in ends))
+
+    if "deletion" not in report:
+        return []
+    note = (
+        f"{_data(report)}Attention inside the face: {_number(report.get('inside_mass_ratio'))} "
+        "times its share of pixels (1 is no preference). Spread within a mask "
+        f"{_number(report.get('mask_spread_within'))}, between masks "
+        f"{_number(report.get('mask_spread_between'))}. mAP at {MAP_BITS} bits with the mask "
+        f"{_share(report.get('map_with_mask'))}, without it "
+        f"{_share(report.get('map_without_mask'))}."
+    )
+    rows = (
+        row("Code changed while the most attended is removed (more is better)", "deletion"),
+        row("Code still different while it alone is shown (less is better)", "insertion"),
+    )
+    return [Table(("", "By the heatmap", "Random order", "Middle first"), rows, note, name)]
+
+
+def _slices(name: str, report: Report) -> list[Table]:
+    bits = f"{report['bits']} bits. " if "bits" in report else ""
+    tables = []
+    damage = [
+        (
+            f"{r.get('kind', '')} {r.get('value', '')}".replace("_", " "),
+            _interval(r, "map"),
+            _interval(r, "rank1"),
+            _share(r.get("tar")),
+        )
+        for r in _rows(report, "damage")
+    ]
+    if damage:
+        columns = ("Damage to the query", "mAP (95%)", "Rank 1 (95%)", "TAR at FAR 1e-3")
+        tables.append(Table(columns, tuple(damage), f"{_data(report)}{bits}", name))
+    groups = [
+        (
+            f"{str(r.get('attribute', '')).replace('_', ' ')}, {_number(r.get('low'))} to "
+            f"{_number(r.get('high'))}",
+            _interval(r, "map"),
+            _interval(r, "tar"),
+            _number(r.get("far")),
+        )
+        for r in _rows(report, "groups")
+    ]
+    if groups:
+        columns = ("Photos with", "mAP (95%)", "TAR at one limit (95%)", "FAR at that limit")
+        tables.append(Table(columns, tuple(groups), f"{_data(report)}{bits}", name))
+    return tables
+
+
+def _closed_set(name: str, report: Report) -> list[Table]:
+    rows = [
+        (
+            str(r.get("bits", "")),
+            _share(r.get("map")),
+            _share(r.get("rank1")),
+            _share(r.get("precision_radius2")),
+        )
+        for r in _rows(report, "results")
+    ]
+    note = (
+        f"{_data(report)}{_count(report, 'queries')} other photos of the "
+        f"{_count(report, 'people')} people of training, searched among "
+        f"{_count(report, 'database')}."
+    )
+    columns = ("Bits", "mAP", "Rank 1", "Precision within 2 bits")
+    return [Table(columns, tuple(rows), note, name, "People whom training saw")] if rows else []
+
+
+def _bench(name: str, report: Report) -> list[Table]:
+    rows = [
+        (
+            str(r.get("what", "")),
+            f"{_number(r.get('ours'))} {r.get('unit', '')}",
+            f"{_number(r.get('peer'))} {r.get('unit', '')}",
+            str(r.get("peer_name", "")),
+        )
+        for r in _rows(report, "rows")
+    ]
+    columns = ("What", "This project", "Peer", "")
+    return [Table(columns, tuple(rows), _machine(report), name)] if rows else []
+
+
+def _detection(name: str, report: Report) -> list[Table]:
+    speed, recall = report.get("speed"), report.get("recall")
+    if not isinstance(speed, dict) or not isinstance(recall, dict):
+        return []
+
+    def pair(label: str, ours: str, peer: str) -> tuple[str, ...]:
+        both = [speed.get(key) for key in (ours, peer)]
+        return (label, *(_milliseconds(times) for times in both))
+
+    rows = [
+        pair(f"Faces of a {report.get('photo', '')} photo", "detect", "package_detect"),
+        pair("The same, from the uploaded file on", "read_and_detect", "package_detect"),
+        pair("The same, to the whole result on the screen", "full_result", "package_detect"),
+        pair("Faces of a 640x480 frame", "detect_640x480", "package_detect_640x480"),
+    ]
+    note = (
+        f"{_data(report)}Medians of alternating calls, {report.get('threads', '?')} thread(s). On "
+        f"composed photos {recall.get('package_faces_found', '?')} of the "
+        f"{recall.get('found_by_package', '?')} faces that the peer finds are found too, at least "
+        "half of each box shared."
+    )
+    columns = ("What", "This project", "facenet-pytorch's MTCNN")
+    shown = tuple(row for row in rows if row[1] != "–")
+    return [Table(columns, shown, note, name, "Finding faces")]
+
+
+def _measured(name: str, report: Report) -> list[Table]:
+    rows = [
+        (str(r.get("what", "")), f"{_number(r.get('value'))} {r.get('unit', '')}".strip(),
+         str(r.get("promise", "")))
+        for r in _rows(report, "rows")
+    ]  # fmt: skip
+    if not rows:
+        return []
+    note = f"{_data(report)}{_machine(report)}"
+    columns = ("What", "Measured", "Promised")
+    return [Table(columns, tuple(rows), note, name, str(report.get("title", "")))]
+
+
+def plain(name: str, report: Report) -> list[Table]:
+    """A report of any other kind: its facts, and each of its lists of rows, as far as they fit."""
+    tables = []
+    facts = _facts(report)
+    if facts:
+        tables.append(Table(("", ""), tuple(facts[:_MOST_ROWS]), "", name, name))
+    for key, value in report.items():
+        found = _rows(report, key) if isinstance(value, list) else []
+        columns = tuple(dict.fromkeys(
+            c for row in found for c, cell in row.items() if not isinstance(cell, dict | list)
+        ))[:_MOST_COLUMNS]  # fmt: skip
+        if columns:
+            cells = tuple(tuple(_text(r.get(c)) for c in columns) for r in found[:_MOST_ROWS])
+            heads = tuple(c.replace("_", " ") for c in columns)
+            tables.append(Table(heads, cells, "", name, key.replace("_", " ")))
+    return tables
+
+
+def markdown_tables(name: str, text: str) -> list[Table]:
+    """The tables of a Markdown report, each under the heading that stands above it."""
+    tables: list[Table] = []
+    title, rows = "", []
+
+    def finish() -> None:
+        if len(rows) > 1:
+            tables.append(Table(rows[0], tuple(rows[2:]), "", name, title))
+        rows.clear()
+
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append(tuple(cell.strip() for cell in line.strip().strip("|").split("|")))
+            continue
+        finish()
+        if line.startswith("#"):
+            title = line.lstrip("#").strip()
+    return tables
+
+
+#: How each kind of report is read, by the end of its file's name.
+READERS: dict[str, Callable[[str, Report], list[Table]]] = {
+    "open-set": _open_set,
+    "peers": _peers,
+    "unknown-people": _unknown,
+    "attention": _attention,
+    "slices": _slices,
+    "closed-set": _closed_set,
+    "bench": _bench,
+    "detection": _detection,
+    "live": _measured,
+    "start-up": _measured,
+}
+
+
+def _rows(report: Report, key: str) -> list[Report]:
+    rows = report.get(key)
+    return [r for r in rows if isinstance(r, dict)] if isinstance(rows, list) else []
+
+
+def _data(report: Report) -> str:
+    return f"{report['data']}. " if isinstance(report.get("data"), str) and report["data"] else ""
+
+
+def _count(report: Report, key: str) -> str:
+    value = report.get(key)
+    return f"{value:,}" if isinstance(value, int) else "?"
+
+
+def _interval(row: Report, key: str) -> str:
+    span = row.get(f"{key}_ci95")
+    if isinstance(span, list | tuple) and len(span) == 2:
+        return f"{_share(row.get(key))} ({_share(span[0])} to {_share(span[1])})"
+    return _share(row.get(key))
+
+
+def _share(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, int | float) else "–"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, int | float) else "–"
+
+
+def _milliseconds(times: Any) -> str:
+    """Wall clock and processor time of a call, as benchmarks write them."""
+    if not isinstance(times, dict):
+        return "–"
+    return f"{_number(times.get('wall_ms'))} ms ({_number(times.get('processor_ms'))} ms of CPU)"
+
+
+def _machine(report: Report) -> str:
+    machine = report.get("machine")
+    if isinstance(machine, dict):
+        return ", ".join(f"{key}: {value}" for key, value in machine.items())
+    return str(machine or "")
+
+
+def _facts(report: Report, before: str = "") -> list[tuple[str, str]]:
+    rows = []
+    for key, value in report.items():
+        name = f"{before}{str(key).replace('_', ' ')}"
+        if isinstance(value, dict):
+            rows += _facts(value, f"{name}, ")
+        elif not isinstance(value, list):
+            rows.append((name, _text(value)))
+    return rows
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)

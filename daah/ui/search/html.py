@@ -1,0 +1,512 @@
+"""Values to HTML and to sentences. Pure functions; every word and picture of the result is here.
+
+Pictures travel inside the page as data URIs, so that nothing of a visitor is written to disk to
+be shown. Whatever a name or a file says is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from daah import codes
+from daah.retrieval import explain
+from daah.types import ALIGNED_SIZE, Match
+from daah.ui.page.examples import Example, Pairing
+from daah.ui.search import actions as handlers
+from daah.ui.search.actions import View
+from daah.ui.state.session import MODEL, OFF, PAINTED
+
+NO_FACE = "No face found. Try a larger, front-facing face."
+EXPIRED = (
+    "This result is not kept any longer: results are deleted after {after}, and the oldest of them "
+    "earlier when the server needs the room. Add the photo again."
+)
+WAITING = "Add a photo, or choose an example."
+
+
+def data_uri(rgb: np.ndarray, quality: int = 85) -> str:
+    """Pixels (H, W, 3) uint8 as a JPEG inside a data URI."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """`3 faces`, `1 face`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def percent(probability: float) -> str:
+    """A probability in words that never claim certainty."""
+    if probability > 0.99:
+        return "over 99%"
+    if probability < 0.01:
+        return "under 1%"
+    return f"{probability:.0%}"
+
+
+def sentence(view: View) -> str:
+    """The one sentence that says what came out, for eyes and for screen readers."""
+    faces = view.faces
+    if not faces:
+        return NO_FACE
+    index, options = view.session.face, view.options
+    matches = view.matches[index]
+    parts = [found_words(len(faces), view.session.left_out)]
+    if not matches:
+        parts.append("The gallery is empty, so there is nobody to compare with.")
+    elif matches[0].same_person:
+        parts.append(
+            f"Face {index + 1}: best match {matches[0].distance} of {options.bits} bits differ, "
+            f"{_verdict(matches[0])}."
+        )
+    else:
+        parts.append(
+            f"Face {index + 1}: nobody in the gallery is within {options.threshold} bits. "
+            "The nearest are shown for reference."
+            if len(faces) > 1
+            else f"Nobody in the gallery is within {options.threshold} bits. "
+            "The nearest are shown for reference."
+        )
+    width = faces[index].face.width
+    if width < handlers.SMALL_FACE:
+        parts.append(f"This face is only {width:.0f} pixels wide, so it may be unreliable.")
+    if options.attention == OFF:
+        parts.append("Attention is off.")
+    if options.attention == PAINTED and index in view.session.painted:
+        parts.append("The model looks only where you painted.")
+    return " ".join(parts)
+
+
+def found_words(count: int, left_out: int) -> str:
+    """How many faces a photo has; of very many only the largest are searched."""
+    if left_out:
+        return f"{count + left_out} faces or more found; the {count} largest are searched."
+    return f"{plural(count, 'face')} found."
+
+
+def _verdict(match: Match) -> str:
+    """What a match within the limit is worth; without a calibration the limit is only a choice."""
+    if match.probability is None:
+        return "within the limit that is set, which this checkpoint is not calibrated for"
+    return verdict_words(bool(match.same_person), match.probability)
+
+
+def verdict_words(within: bool, probability: float) -> str:
+    """A pair within the limit or over it, in words.
+
+    The limit is set where strangers hardly ever pass, so one person may well be over it: then
+    neither answer is given.
+    """
+    if within:
+        return "likely the same person"
+    return (
+        "over the limit, yet undecided" if _undecided(probability) else "probably different people"
+    )
+
+
+def _undecided(probability: float | None) -> bool:
+    """Whether a pair over the limit is more likely one person than two."""
+    return probability is not None and probability >= 0.5
+
+
+def say(text: str, tone: str = "") -> str:
+    """A sentence for the live region; tone: "", "good", "far" or "bad" (shown as a mark too)."""
+    return f'<p class="say {tone}">{escape(text)}</p>'
+
+
+def verdict(view: View) -> str:
+    """`sentence` with the tone that goes with it."""
+    if not view.faces:
+        return say(sentence(view), "bad")
+    matches = view.matches[view.session.face]
+    return say(sentence(view), "good" if matches and matches[0].same_person else "far")
+
+
+def examples(offered: Sequence[Example]) -> str:
+    """One labelled button for every example."""
+    made = [
+        f'<button type="button" class="example" data-do="example" data-index="{i}">'
+        f'<img alt="{escape(e.alt)}" src="{data_uri(square(e.read()))}">'
+        f"<span>{escape(e.label)}</span></button>"
+        for i, e in enumerate(offered)
+    ]
+    return (
+        '<p class="hint">Or try an example:</p>'
+        f'<div class="examples" role="group" aria-label="Examples">{"".join(made)}</div>'
+    )
+
+
+def pairs(offered: Sequence[Pairing]) -> str:
+    """One labelled button for every pair of examples."""
+    made = []
+    for i, pairing in enumerate(offered):
+        shown = "".join(f'<img alt="" src="{data_uri(square(rgb))}">' for rgb in pairing.read())
+        made.append(
+            f'<button type="button" class="example two" data-do="pair" data-index="{i}">'
+            f"{shown}<span>{escape(pairing.label)}</span></button>"
+        )
+    return (
+        '<p class="hint">Or try a pair:</p>'
+        f'<div class="examples pairs" role="group" aria-label="Pairs">{"".join(made)}</div>'
+    )
+
+
+def square(rgb: np.ndarray, side: int = 120) -> np.ndarray:
+    """A small square from the middle of a picture (H, W, 3) uint8."""
+    return np.array(ImageOps.fit(Image.fromarray(rgb), (side, side), centering=(0.5, 0.4)))
+
+
+def boxes(view: View) -> str:
+    """The photo with a numbered box on every face."""
+    photo, faces = handlers.shown_photo(view.session, view.faces)
+    height, width = photo.shape[:2]
+    drawn = []
+    for i, encoded in enumerate(faces):
+        x0, y0, x1, y1 = (float(v) for v in encoded.face.box)
+        place = (
+            f"left:{100 * x0 / width:.2f}%;top:{100 * y0 / height:.2f}%;"
+            f"width:{100 * (x1 - x0) / width:.2f}%;height:{100 * (y1 - y0) / height:.2f}%"
+        )
+        chosen = " chosen" if i == view.session.face else ""
+        drawn.append(f'<span class="box{chosen}" style="{place}"><b>{i + 1}</b></span>')
+    whose = "An example photo" if view.session.example else "Your photo"
+    alt = f"{whose} with {plural(len(faces), 'numbered face')}"
+    words = []
+    if view.session.example:
+        words.append("This is a finished example. Add a photo to get your own result.")
+    if len(faces) > 1:
+        words.append("Tap a face to choose it.")
+    hint = f'<figcaption class="hint">{" ".join(words)}</figcaption>' if words else ""
+    return (
+        f'<figure class="photo" data-point="face"><div class="stage" '
+        f'style="aspect-ratio:{width}/{height};--w:{width}px;--ratio:{width / height:.4f}">'
+        f'<img alt="{alt}" src="{data_uri(photo)}" draggable="false">'
+        f'<div class="layer" aria-hidden="true">{"".join(drawn)}</div></div>{hint}</figure>'
+    )
+
+
+def chips(view: View) -> str:
+    """A strip with one button for every face."""
+    made = []
+    for i, (encoded, matches) in enumerate(zip(view.faces, view.matches, strict=True)):
+        best = matches[0] if matches else None
+        if best is None:
+            line = "no match"
+        elif best.same_person:
+            line = f"{best.person} · {plural(best.distance, 'bit')}"
+        else:
+            line = "nobody near enough"
+        made.append(
+            f'<button type="button" class="chip" data-do="face" data-index="{i}" '
+            f'aria-pressed="{str(i == view.session.face).lower()}">'
+            f'<img alt="" src="{data_uri(encoded.face.aligned)}">'
+            f"<span><b>Face {i + 1}</b><small>{escape(line)}</small></span></button>"
+        )
+    return f'<div class="chips" role="group" aria-label="Faces in the photo">{"".join(made)}</div>'
+
+
+def heatmap(view: View) -> str:
+    """Where the model looks: on the photo, and on the aligned face with a slider."""
+    encoded, options = view.chosen, view.options
+    photo, faces = handlers.shown_photo(view.session, view.faces)
+    shown = explain.overlay_photo(photo, faces, options.strength)
+    height, width = photo.shape[:2]
+    number = view.session.face + 1
+    return (
+        f"{heading('What the model looks at', 'h-look')}"
+        '<div class="look"><figure>'
+        f'<div class="stage" style="aspect-ratio:{width}/{height};--ratio:{width / height:.4f}">'
+        f'<img alt="Heatmap of attention drawn on the photo" src="{data_uri(shown)}"></div>'
+        "<figcaption>On the photo</figcaption></figure><figure>"
+        f"{slider(encoded.face.aligned, encoded.mask, options.strength, f'face {number}')}"
+        f"<figcaption>Face {number} as the model receives it. Drag between face and heatmap."
+        "</figcaption></figure></div>"
+        f"{colour_key()}"
+        f'<p class="hint">{_attention_words(view)}</p>'
+    )
+
+
+def _attention_words(view: View) -> str:
+    if view.options.attention == OFF:
+        return (
+            "Attention is off: every pixel of the aligned face counts the same, and the code "
+            "below comes from the whole picture."
+        )
+    if view.options.attention == PAINTED:
+        if view.session.face in view.session.painted:
+            return (
+                "This is your own mask: the model sees what you painted in full and the rest "
+                "dimmed. Undo all strokes to return to the model's mask."
+            )
+        return (
+            "Paint on the face below to choose where the model may look. Until then its own mask "
+            "stays."
+        )
+    return (
+        "The network computes this mask and dims the picture by it before it makes the code: "
+        "bright regions count fully, dark ones less. It is evidence of where the model "
+        "looked, not proof of why it decided."
+    )
+
+
+def paint(view: View) -> str:
+    """The canvas over the chosen face, when attention is painted; its script is `paint.js`."""
+    if view.options.attention != PAINTED:
+        return ""
+    index = view.session.face
+    face = view.session.encoded[MODEL][index].face
+    painted = view.session.painted.get(index)
+    start = ""
+    if painted is not None:
+        white = np.repeat(np.rint(255 * painted.mask).astype(np.uint8)[..., None], 3, axis=2)
+        start = f' data-mask="{data_uri(white, 95)}"'
+    return (
+        f"{heading('Paint where the model may look', 'h-paint')}"
+        '<p class="hint">What you paint stays visible, the rest is hidden from the model. The code '
+        "and the matches change with every stroke; undo the last one to return to the model's own "
+        "mask. With the keyboard: arrow keys move the brush, space paints.</p>"
+        f'<div class="painter"{start}><div class="easel">'
+        f'<img alt="Aligned face {index + 1}" src="{data_uri(face.aligned, 92)}" draggable="false">'
+        f'<canvas width="{ALIGNED_SIZE}" height="{ALIGNED_SIZE}" tabindex="0" role="application" '
+        f'aria-label="Canvas over face {index + 1}"></canvas></div>'
+        '<div class="tools"><label>Brush size<input type="range" min="6" max="60" value="24" '
+        'data-size></label><button type="button" class="small" data-tool="erase" '
+        'aria-pressed="false">Eraser</button>'
+        '<button type="button" class="small" data-tool="undo">Undo</button>'
+        '<button type="button" class="small" data-tool="clear">Clear</button></div></div>'
+    )
+
+
+def slider(aligned: np.ndarray, mask: np.ndarray, strength: float, name: str) -> str:
+    """A face and its heatmap on top of each other with a native range input between them."""
+    heat = explain.overlay(aligned, mask, strength)
+    return (
+        '<div class="compare" style="--cut:50%">'
+        f'<img alt="Aligned {escape(name)}" src="{data_uri(aligned, 92)}">'
+        f'<img class="over" alt="Heatmap of attention on aligned {escape(name)}" '
+        f'src="{data_uri(heat, 92)}"><i aria-hidden="true"></i>'
+        '<input type="range" min="0" max="100" value="50" data-cut '
+        f'aria-label="Share of the heatmap shown on {escape(name)}"></div>'
+    )
+
+
+def colour_key() -> str:
+    """The scale of the heatmap."""
+    strip = data_uri(explain.colour_key(256, 8), 95)
+    return (
+        f'<div class="key"><span>dimmed</span><img alt="" src="{strip}">'
+        "<span>counts fully</span></div>"
+    )
+
+
+def code(view: View) -> str:
+    """The code as cells and as hex; differing bits outlined, a chosen bit explained."""
+    encoded, bits, session = view.chosen, view.options.bits, view.session
+    own = encoded.code.bits[:bits]
+    differs = own != view.detail.encoded.code.bits[:bits] if view.detail else np.zeros(bits, bool)
+    cells = []
+    focus = session.bit if session.bit is not None and session.bit < bits else 0
+    for i, bit in enumerate(own):
+        words = f"Bit {i + 1}: {int(bit)}" + (", differs" if differs[i] else "")
+        kind = ("on" if bit else "off") + (" differs" if differs[i] else "")
+        cells.append(
+            f'<button type="button" class="cell {kind}" data-do="bit" data-index="{i}" '
+            f'aria-label="{words}" aria-pressed="{str(i == session.bit).lower()}" '
+            f'tabindex="{0 if i == focus else -1}"></button>'
+        )
+    grouped = [f'<span class="byte">{"".join(cells[i : i + 8])}</span>' for i in range(0, bits, 8)]
+    hexed = codes.to_hex(codes.prefix(codes.pack(encoded.code.bits), bits))
+    title = f"Binary code, {bits} bits"
+    legend = '<span class="swatch on"></span>1 <span class="swatch off"></span>0' + (
+        f' <span class="swatch differs"></span>differs from {escape(view.detail.match.person)}'
+        if view.detail
+        else ""
+    )
+    return (
+        f"{heading(title, 'h-code')}"
+        f'<p class="hint">These {bits // 8} bytes are all that is compared: the fewer bits differ, '
+        "the more alike two faces are. Choose a bit to see which part of the face decides it.</p>"
+        f'<div class="cells" role="group" aria-label="{title}" data-grid>{"".join(grouped)}</div>'
+        f'<div class="legend" aria-hidden="true">{legend}</div>'
+        f"{_bit(view)}"
+        f'<div class="hex"><code aria-label="The code in hexadecimal">{_spaced(hexed)}</code>'
+        f'<button type="button" class="small" data-copy="{hexed}">Copy hex</button></div>'
+    )
+
+
+def _bit(view: View) -> str:
+    session, encoded = view.session, view.chosen
+    bit = session.bit
+    if bit is None or bit >= view.options.bits:
+        return ""
+    region = session.regions[(view.options.attention, session.face)][bit]
+    strongest = float(region.max())
+    drawn = explain.overlay(
+        encoded.face.aligned, explain.region_mask(region), view.options.strength
+    )
+    value, logit = int(encoded.code.bits[bit]), float(encoded.code.logits[bit])
+    flips = strongest >= abs(logit)
+    words = (
+        "Covering the brightest part is enough to flip it."
+        if flips
+        else "Covering the brightest part moves it most towards flipping, but no single part "
+        "flips it."
+    )
+    return (
+        '<div class="bit" role="status">'
+        f'<img alt="Part of the face that moves bit {bit + 1} most" src="{data_uri(drawn, 92)}">'
+        f"<p><b>Bit {bit + 1} is {value}.</b> Its score is {logit:+.2f}; the sign gives the bit. "
+        f"{words}</p></div>"
+    )
+
+
+def _spaced(hexed: str) -> str:
+    return " ".join(hexed[i : i + 4] for i in range(0, len(hexed), 4))
+
+
+def matches(view: View) -> str:
+    """The nearest of the gallery as cards, with the threshold drawn between them."""
+    found = view.matches[view.session.face]
+    near = [m for m in found if m.same_person]
+    far = [m for m in found if not m.same_person]
+    limit = plural(view.options.threshold, "different bit")
+    searched = f'<p class="hint">{plural(view.gallery, "code")} searched.'
+    if found:
+        searched += (
+            " Choose one to see which bits differ and where the model looked. "
+            f"The mark on a bar is the limit: {limit}."
+        )
+    searched += "</p>"
+    out = [heading("Closest in the gallery", "h-matches"), searched]
+    calibrated = all(m.probability is not None for m in found)
+    within = "Likely the same person" if calibrated else "Within the limit"
+    beyond = "Probably different people" if calibrated else "Over the limit"
+    unsure = [m for m in far if _undecided(m.probability)]
+    far = far[len(unsure) :]  # nearest first, and less likely with every bit
+    if near:
+        out.append(f'<h3 class="line good">{within}: up to {limit}</h3>')
+        out.append(_cards(view, near, ""))
+    if unsure:
+        out.append(f'<h3 class="line far">Over the limit, undecided: over {limit}</h3>')
+        out.append(_cards(view, unsure, " dim"))
+    if far:
+        over = "" if unsure else f": over {limit}"
+        out.append(f'<h3 class="line far">{beyond}{over}</h3>')
+        out.append(_cards(view, far, " dim"))
+    return "".join(out)
+
+
+def _cards(view: View, found: list[Match], extra: str) -> str:
+    cards = []
+    for m in found:
+        pressed = str(m.id == view.session.match).lower()
+        own = " · yours" if m.id < 0 else ""
+        cards.append(
+            f'<li><button type="button" class="card{extra}" data-do="match" data-id="{m.id}" '
+            f'aria-pressed="{pressed}">'
+            f'<img alt="Gallery photo {escape(m.photo)}" src="{data_uri(view.thumbnails[m.id])}">'
+            f"<span class=words><b>{escape(m.person)}{own}</b>"
+            f"<span>{m.distance} of {m.bits} bits</span>{track(m, view.options.threshold)}"
+            f"<small>{_probability(m)}</small></span></button></li>"
+        )
+    return f'<ol class="cards">{"".join(cards)}</ol>'
+
+
+def track(match: Match, threshold: int) -> str:
+    """A bar of the distance with a tick at the threshold. The numbers stand beside it."""
+    top = match.bits / 2  # two unrelated faces differ in about half of the bits
+    return (
+        f'<span class="track" aria-hidden="true" '
+        f'style="--d:{min(100, 100 * match.distance / top):.1f}%;'
+        f'--t:{min(100, 100 * (threshold + 0.5) / top):.1f}%"></span>'
+    )
+
+
+def _probability(match: Match) -> str:
+    if match.probability is None:
+        return "probability not calibrated"
+    return f"{percent(match.probability)} same person"
+
+
+def detail(view: View) -> str:
+    """The chosen match beside the face: pictures, heatmaps, the verdict in words."""
+    chosen, strength = view.detail, view.options.strength
+    if chosen is None:
+        return ""
+    m = chosen.match
+    number = view.session.face + 1
+    return (
+        f"{heading(f'Face {number} and {m.person}', 'h-match')}"
+        f'<p class="hint">{escape(_pair_words(m, view.options.threshold))}</p>'
+        '<div class="pair"><figure>'
+        f"{slider(view.chosen.face.aligned, view.chosen.mask, strength, f'face {number}')}"
+        f"<figcaption>Face {number}</figcaption></figure><figure>"
+        f"{slider(chosen.encoded.face.aligned, chosen.encoded.mask, strength, m.photo)}"
+        f"<figcaption>{escape(m.person)}, photo {escape(m.photo)}</figcaption></figure></div>"
+        f"{two_codes(view.chosen.code.bits[: m.bits], chosen.encoded.code.bits[: m.bits])}"
+        '<button type="button" class="main" data-do="again">Search with this face</button>'
+    )
+
+
+def _pair_words(m: Match, threshold: int) -> str:
+    same = "Within" if m.same_person else "Over"
+    chance = (
+        ""
+        if m.probability is None
+        else f" If both answers were equally likely beforehand, the chance that this is one "
+        f"person is {percent(m.probability)}."
+    )
+    verdict = "" if m.probability is None else f": {_verdict(m)}"
+    return (
+        f"{m.distance} of {m.bits} bits differ, {m.bits - m.distance} agree. "
+        f"{same} the limit of {threshold}{verdict}.{chance}"
+    )
+
+
+def two_codes(a: np.ndarray, b: np.ndarray) -> str:
+    """Codes a and b (bits,) bool as a drawing: a above, b below, differences between."""
+    n = len(a)
+    rects = []
+    for row, code_bits in ((0, a), (14, b)):
+        rects += [
+            f'<rect class="one" x="{i}" y="{row}" width=".8" height="8"/>'
+            for i in np.flatnonzero(code_bits)
+        ]
+        rects += [
+            f'<rect class="zero" x="{i}" y="{row}" width=".8" height="8"/>'
+            for i in np.flatnonzero(~code_bits)
+        ]
+    rects += [
+        f'<rect class="diff" x="{i}" y="9" width=".8" height="4"/>' for i in np.flatnonzero(a != b)
+    ]
+    differ = int((a != b).sum())
+    return (
+        f'<svg class="codes" viewBox="0 0 {n} 22" preserveAspectRatio="none" role="img" '
+        f'aria-label="Both codes, one above the other; {differ} of {n} bits differ">'
+        f"{''.join(rects)}</svg>"
+    )
+
+
+def download(view: View) -> str:
+    """A link that saves the result as JSON, and the time each step took."""
+    text = json.dumps(handlers.document(view), indent=1).encode()
+    uri = "data:application/json;base64," + base64.b64encode(text).decode("ascii")
+    steps = ", ".join(f"{step} {1000 * s:.0f} ms" for step, s in view.session.seconds.items())
+    took = f'<span class="hint">{escape(steps)}</span>' if steps else ""
+    return (
+        f'<div class="save"><a class="small" download="face-hash-search.json" href="{uri}">'
+        f"Download the result as JSON</a>{took}</div>"
+    )
+
+
+def heading(text: str, id: str) -> str:
+    """A section heading."""
+    return f'<h2 id="{id}">{escape(text)}</h2>'

@@ -1,0 +1,538 @@
+"""The Search tab: its components, and which handler answers which of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
+
+import gradio as gr
+import numpy as np
+
+from daah.errors import DaahError
+from daah.gallery import SessionGallery
+from daah.retrieval.retriever import FaceRetriever
+from daah.ui.page.components import Photo
+from daah.ui.page.events import MODEL, QUICK, part
+from daah.ui.page.examples import EXAMPLES
+from daah.ui.search import actions as handlers
+from daah.ui.search import html as render
+from daah.ui.search.actions import View
+from daah.ui.server.middleware import share, whole
+from daah.ui.server.user_error import Refusal
+from daah.ui.state.context import SHIPPED, Desk
+from daah.ui.state.session import MODEL as ON
+from daah.ui.state.session import OFF, PAINTED, Options, Session
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The pieces that a result is drawn in, in the order of the screen."""
+
+    sentence: gr.HTML
+    boxes: gr.HTML
+    chips: gr.HTML
+    heatmap: gr.HTML
+    paint: gr.HTML
+    code: gr.HTML
+    matches: gr.HTML
+    match: gr.HTML
+    download: gr.HTML
+
+    def all(self) -> list[gr.HTML]:
+        """As outputs of an event."""
+        return list(vars(self).values())
+
+
+_DRAWN: dict[str, Callable[[View], str]] = {
+    "sentence": render.verdict,
+    "boxes": render.boxes,
+    "chips": render.chips,
+    "heatmap": render.heatmap,
+    "paint": render.paint,
+    "code": render.code,
+    "matches": render.matches,
+    "match": render.detail,
+    "download": render.download,
+}
+
+
+def draw(view: View, names: Collection[str] = ()) -> dict[str, str]:
+    """The parts of a result with these names (default: all), as HTML."""
+    if not view.faces:
+        return {**blank(render.verdict(view)), "boxes": render.boxes(view)}
+    return {name: _DRAWN[name](view) for name in names or _DRAWN}
+
+
+def blank(sentence: str) -> dict[str, str]:
+    """A screen with nothing but a sentence."""
+    return {**dict.fromkeys(_DRAWN, ""), "sentence": sentence}
+
+
+class SearchTab:
+    """Builds the tab inside the current Blocks and wires it.
+
+    own: the State with the visitor's own SessionGallery. landing: the finished example that a page
+    starts with, or None.
+    """
+
+    def __init__(self, desk: Desk, own: gr.State, landing: Session | None) -> None:
+        self.desk, self.settings, self.own = desk, desk.settings, own
+        self.landing = landing
+        retriever = desk.retriever
+        self.session = gr.State(landing)
+        # Where the slider stands, and the code length that this means.
+        self.position = gr.State(retriever.bits)
+        self.length = gr.State(retriever.bits)
+        # The model that results are of: what is chosen becomes it once it is ready.
+        self.model = gr.State(SHIPPED)
+        with gr.Row(elem_classes="search"):
+            with gr.Column(scale=1, min_width=300, elem_classes="left"):
+                self._inputs()
+            with gr.Column(scale=2, min_width=320, elem_classes="right"):
+                self._outputs()
+        self._wire()
+
+    @property
+    def retriever(self) -> FaceRetriever:
+        """The retriever at hand."""
+        return self.desk.retriever
+
+    @property
+    def controls(self) -> list[Any]:
+        """The inputs that make an `Options`, in its order."""
+        return [
+            self.length,
+            self.count,
+            self.threshold,
+            self.strength,
+            self.attention,
+            self.model,
+        ]
+
+    @property
+    def whole(self) -> list[Any]:
+        """Everything that a new search changes."""
+        return [self.photo, self.session, *self.parts.all()]
+
+    def options_at_start(self) -> Options:
+        """The controls before anybody touched them."""
+        bits = self.retriever.bits
+        return Options(bits, self.settings.matches, _threshold(self.retriever, bits))
+
+    def _inputs(self) -> None:
+        self.photo = Photo(
+            label="Your photo",
+            sources=["upload", "webcam", "clipboard"],
+            elem_id="photo",
+            height=280,
+            buttons=[],
+            alt_text="The photo you gave",
+            placeholder="Drop a photo here, or tap to choose one",
+        )
+        self.examples = part("examples", render.examples(EXAMPLES))
+        start = self.options_at_start()
+        with gr.Accordion("Options", open=False, elem_id="options"):
+            self.bits = gr.Slider(
+                **_lengths(self.retriever),
+                value=start.bits,
+                step=8,
+                label="Code length",
+                elem_id="bits",
+                buttons=[],
+            )
+            self.count = gr.Slider(
+                4, 24, start.count, step=1, label="Matches to show", elem_id="count", buttons=[]
+            )
+            self.threshold = gr.Slider(
+                0,
+                start.bits // 2,
+                start.threshold,
+                step=1,
+                label="Count as a match up to N different bits",
+                info=_threshold_info(self.retriever, start.bits),
+                elem_id="threshold",
+                buttons=[],
+            )
+            self.strength = gr.Slider(
+                0,
+                1,
+                start.strength,
+                step=0.05,
+                label="Heatmap strength",
+                elem_id="strength",
+                buttons=[],
+            )
+            self.attention = gr.Radio(
+                [("On", ON), ("Off", OFF), ("Painted", PAINTED)],
+                value=ON,
+                label="Attention",
+                info="The model's own mask, none, or one that you paint.",
+                elem_id="attention",
+            )
+            self.choice = gr.Radio(
+                [(self.retriever.encoder.name, SHIPPED), *((n, n) for n in self.desk.others)],
+                value=SHIPPED,
+                label="Model",
+                info=_model_info(self.desk),
+                elem_id="model",
+                visible=bool(self.desk.others),
+            )
+
+    def _outputs(self) -> None:
+        start = blank(render.say(render.WAITING))
+        if self.landing is not None:
+            start = draw(handlers.look(self.retriever, self.landing, self.options_at_start()))
+        pieces = {"sentence": part("sentence", start["sentence"], live=True)}
+        for name in ("boxes", "chips", "heatmap"):
+            pieces[name] = part(name, start[name])
+        pieces["paint"] = part("paint", start["paint"], script="search/paint.js")
+        for name in ("code", "matches", "match", "download"):
+            pieces[name] = part(name, start[name])
+        self.parts = Parts(**pieces)
+
+    def _wire(self) -> None:
+        parts = self.parts
+        known = [self.session, self.own, *self.controls]
+        result = [self.session, *parts.all()]
+        whole = self.whole
+        loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": parts.sentence}
+        newest = {**QUICK, "trigger_mode": "always_last"}
+
+        # Not by `input`: of a photo that the server set, Gradio sends the old one once more when it
+        # is taken away.
+        found = self.photo.upload(self._search, [self.photo, *known], whole, **MODEL, **loud)
+        found.failure(self._failed, None, whole, **QUICK)
+        self.photo.clear(self._cleared, None, whole, show_progress="hidden", **MODEL)
+        shown = self.examples.select(self._example, known, whole, **MODEL, **loud)
+        shown.failure(self._failed, None, whole, **QUICK)
+        parts.match.select(self._again, known, whole, **MODEL, **loud)
+        self.attention.input(self._attention, known, whole, **MODEL, **loud)
+        parts.code.select(
+            self._bit, known, result, **MODEL, show_progress="minimal", show_progress_on=parts.code
+        )
+        parts.paint.select(self._paint, known, result, **MODEL, **loud)
+
+        parts.boxes.select(self._face, known, result, **QUICK)
+        parts.chips.select(self._face, known, result, **QUICK)
+        parts.matches.select(self._match, known, result, **QUICK)
+        self.bits.input(
+            self._length,
+            [self.position, self.bits, *known],
+            [self.position, self.length, self.threshold, *result],
+            **newest,
+        )
+        self.bits.release(self._settle, self.length, [self.bits, self.position], **QUICK)
+        if self.desk.others:
+            changed = [self.model, self.position, self.length, self.bits, self.threshold]
+            picked = self.choice.input(
+                self._model,
+                [self.choice, *known],
+                [*changed, *result],
+                concurrency_id="coding",
+                concurrency_limit=1,
+                api_visibility="private",
+                **loud,
+            )
+            picked.failure(lambda model: model, self.model, self.choice, **QUICK)
+        for control in (self.count, self.threshold):
+            control.input(self._rank, known, result, **newest)
+        self.strength.input(self._strength, known, result, **newest)
+
+    # One method an event: values in, a dictionary of component and new value out. Gradio puts its
+    # own arguments where they stand in the signature, so they come first.
+
+    def _search(
+        self,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 (how Gradio hands it over)
+        photo: np.ndarray | None = None,
+        session: Session | None = None,
+        own: SessionGallery | None = None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        if photo is None:
+            return self._clear(render.say(render.WAITING))
+        options = Options(*controls)
+        return self._fresh(
+            lambda: handlers.search(
+                self.desk.serving(options.model),
+                photo,
+                options,
+                self.desk.additions(own, options.model),
+                lambda done, text: progress(done, desc=text),
+            ),
+            options,
+            own,
+        )
+
+    def _cleared(self) -> dict[Any, Any]:
+        return {self.photo: None, **self._clear(render.say(render.WAITING))}
+
+    def _example(
+        self,
+        event: gr.EventData,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        session: Session | None = None,
+        own: SessionGallery | None = None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        example = EXAMPLES[whole(event, "index") % len(EXAMPLES)]
+        photo = example.read()
+        drawn = self._search(progress, photo, session, own, *controls)
+        return {self.photo: photo, **drawn}
+
+    def _again(
+        self,
+        event: gr.EventData,
+        session: Session | None,
+        own: SessionGallery | None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        if not self._here(session) or session.match is None:
+            return self._expired()
+        return self.entry(session.match, own, *controls)
+
+    def entry(self, id: int, own: SessionGallery | None, *controls: Any) -> dict[Any, Any]:
+        """A new search with the face of a gallery entry."""
+        options = Options(*controls)
+        drawn = self._fresh(
+            lambda: handlers.search_entry(
+                self.desk.serving(options.model),
+                id,
+                options,
+                self.desk.additions(own, options.model),
+            ),
+            options,
+            own,
+        )
+        return {self.photo: drawn[self.session].photo, **drawn}
+
+    def _attention(
+        self, session: Session | None, own: SessionGallery | None, *controls: Any
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        options = Options(*controls)
+        return self._fresh(
+            lambda: handlers.with_attention(
+                self.desk.serving(session.model), session, options.attention
+            ),
+            options,
+            own,
+        )
+
+    def _model(
+        self,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        model: str = SHIPPED,
+        session: Session | None = None,
+        own: SessionGallery | None = None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        before = Options(*controls)
+        try:
+            retriever = self.desk.serving(model, lambda done, text: progress(done, desc=text))
+        except DaahError as problem:
+            raise Refusal(str(problem), title="This model cannot be used") from None
+        bits, limit = retriever.bits, _threshold(retriever, retriever.bits)
+        changed = {
+            self.model: model,
+            self.position: bits,
+            self.length: bits,
+            self.bits: gr.Slider(**_lengths(retriever), value=bits),
+            self.threshold: gr.Slider(
+                value=limit, maximum=bits // 2, info=_threshold_info(retriever, bits)
+            ),
+        }
+        if not self._here(session):
+            return {**changed, **self._expired()}
+        options = replace(before, bits=bits, threshold=limit, model=model)
+        return {
+            **changed,
+            **self._fresh(
+                lambda: handlers.with_model(retriever, session, model, options.attention),
+                options,
+                own,
+            ),
+        }
+
+    def _failed(self) -> dict[Any, Any]:
+        text = "That photo gave no result; the message says why. Try again, or choose another one."
+        return {self.photo: None, **self._clear(render.say(text, "bad"))}
+
+    def _face(
+        self,
+        event: gr.EventData,
+        session: Session | None,
+        own: SessionGallery | None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        if event._data.get("do") == "face" and "x" in event._data:
+            index = handlers.face_at(session, share(event, "x"), share(event, "y"))
+        else:
+            index = whole(event, "index")
+        if index is None or index == session.face:
+            return {self.session: session}
+        return self._drawn(handlers.choose_face(session, index), Options(*controls), own)
+
+    def _match(
+        self,
+        event: gr.EventData,
+        session: Session | None,
+        own: SessionGallery | None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        session = handlers.choose_match(session, whole(event, "id"))
+        return self._drawn(session, Options(*controls), own, "code", "matches", "match")
+
+    def _bit(
+        self,
+        event: gr.EventData,
+        session: Session | None,
+        own: SessionGallery | None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        options = Options(*controls)
+        bit = whole(event, "index")
+        session = handlers.choose_bit(self._serving(session.model), session, options, bit)
+        return self._drawn(session, options, own, "code")
+
+    def _length(
+        self,
+        before: int,
+        wanted: int,
+        session: Session | None,
+        own: SessionGallery | None,
+        length: int,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        *_, model = controls
+        retriever = self._serving(model)
+        bits = handlers.snap(retriever.lengths, before, int(wanted))
+        limit = _threshold(retriever, bits)
+        changed = {self.position: int(wanted), self.length: bits}
+        if bits != length:
+            # The range stays: what is on its way may still hold the longer code's limit.
+            changed[self.threshold] = gr.Slider(value=limit, info=_threshold_info(retriever, bits))
+        else:
+            limit = controls[1]
+        if not self._here(session):
+            return {**changed, **self._expired()}
+        count, _, *rest = controls
+        return {**changed, **self._drawn(session, Options(bits, count, limit, *rest), own)}
+
+    def _settle(self, length: int) -> tuple[int, int]:
+        return length, length
+
+    def _rank(
+        self, session: Session | None, own: SessionGallery | None, *controls: Any
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        names = ("sentence", "chips", "code", "matches", "match", "download")
+        return self._drawn(session, Options(*controls), own, *names)
+
+    def _strength(
+        self, session: Session | None, own: SessionGallery | None, *controls: Any
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        return self._drawn(session, Options(*controls), own, "heatmap", "code", "match")
+
+    def _paint(
+        self,
+        event: gr.EventData,
+        session: Session | None,
+        own: SessionGallery | None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        if not self._here(session):
+            return self._expired()
+        options = Options(*controls)
+        if options.attention != PAINTED or not session.encoded[ON]:
+            return {self.session: session}
+        painting = str(event._data.get("mask") or "")
+        drawn = self._fresh(
+            lambda: handlers.paint(
+                self.desk.serving(session.model), session, handlers.painted_mask(painting)
+            ),
+            options,
+            own,
+        )
+        drawn.pop(self.parts.paint)  # the canvas shows its own strokes
+        return drawn
+
+    def _serving(self, model: str) -> FaceRetriever:
+        try:
+            return self.desk.serving(model)
+        except DaahError as problem:
+            raise Refusal(str(problem)) from None
+
+    def _here(self, session: Session | None) -> TypeGuard[Session]:
+        return session is not None and not session.expired(self.settings.keep_seconds)
+
+    def _fresh(
+        self, work: Callable[[], Session], options: Options, own: SessionGallery | None
+    ) -> dict[Any, Any]:
+        """Run the network, and draw what it found."""
+        try:
+            session = work()
+        except DaahError as problem:
+            raise Refusal(str(problem), title="No result") from None
+        return self._drawn(session, options, own)
+
+    def _drawn(
+        self, session: Session, options: Options, own: SessionGallery | None, *names: str
+    ) -> dict[Any, Any]:
+        """The session, and the parts with these names (default: all) drawn from it."""
+        mine = self.desk.additions(own, session.model)
+        drawn = draw(handlers.look(self._serving(session.model), session, options, mine), names)
+        return {self.session: session, **{vars(self.parts)[n]: html for n, html in drawn.items()}}
+
+    def _clear(self, sentence: str) -> dict[Any, Any]:
+        pieces = vars(self.parts)
+        drawn = {pieces[name]: html for name, html in blank(sentence).items()}
+        return {self.session: None, **drawn}
+
+    def _expired(self) -> dict[Any, Any]:
+        text = render.EXPIRED.format(after=self.settings.keep_words)
+        return self._clear(render.say(text, "bad"))
+
+
+def _threshold(retriever: FaceRetriever, bits: int) -> int:
+    calibrated = retriever.threshold(bits)
+    # Without a calibration no limit is right; this one leaves the slider in a useful place.
+    return max(0, bits // 4 if calibrated is None else calibrated)
+
+
+def _threshold_info(retriever: FaceRetriever, bits: int) -> str:
+    if retriever.threshold(bits) is None:
+        return "This checkpoint is not calibrated at this length; choose the limit yourself."
+    return "Starts where one in a thousand pairs of different people would pass."
+
+
+def _lengths(retriever: FaceRetriever) -> dict[str, Any]:
+    """The slider of code lengths; hidden where there is but one, because it needs two ends."""
+    lengths = ", ".join(str(n) for n in retriever.lengths)
+    return {
+        "minimum": min(retriever.bits - 8, *retriever.lengths),
+        "maximum": retriever.bits,
+        "visible": len(retriever.lengths) > 1,
+        "info": f"Bits that are compared: {lengths}. The photo is not encoded again.",
+    }
+
+
+def _model_info(desk: Desk) -> str:
+    shipped = desk.retriever.encoder.name
+    words = [f"{shipped} is made for people whom training never saw."]
+    if "paper" in desk.others:
+        words.append("paper is the published network: 32x32 pixels, one length, a closed set.")
+    words.append("Another model encodes the same gallery when it is first chosen.")
+    words.append(f"Compare and Live use {shipped}.")
+    return " ".join(words)

@@ -1,0 +1,1 @@
+"""Around Gradio's server: middleware, input checks, retention, uploads."""

@@ -1,0 +1,1 @@
+"""What visitors share, and what belongs to one visitor."""

@@ -1,0 +1,212 @@
+"""What all visitors of one server share: the retrievers at hand and the settings.
+
+A visitor chooses by which model they search. The shipped one is named "" and always ready; another
+one is made ready when the first visitor asks for it, and then searches the same people.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from daah.comparison.side_by_side import SideBySide
+from daah.comparison.small_models import DEFAULT, ComparisonModels, load_models
+from daah.errors import CheckpointError, GalleryError
+from daah.gallery import Gallery, SessionGallery, open_variant
+from daah.gallery.map import Projection
+from daah.models.encoder import FaceEncoder, load_encoder
+from daah.paths import PATHS
+from daah.retrieval import retriever as retrieval
+from daah.retrieval.retriever import FaceRetriever
+from daah.ui.search import actions as handlers
+from daah.ui.server.figures import Figures
+from daah.ui.settings import Settings
+
+Progress = Callable[[float, str], None]
+
+#: The model that the page starts with.
+SHIPPED = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Other:
+    """A retriever of another model: over which gallery, and as of which generation."""
+
+    retriever: FaceRetriever
+    gallery: Gallery
+    generation: int
+
+    def is_of(self, gallery: Gallery) -> bool:
+        """Whether these are the faces of `gallery` as it stands now."""
+        return self.gallery is gallery and self.generation == gallery.store.generation
+
+
+class Desk:
+    """Holds the retriever. It changes only in a local run, when a gallery is chosen.
+
+    others: checkpoints that a visitor may choose instead, by name. baselines: the file of small
+    models that the Methods tab compares.
+    """
+
+    def __init__(
+        self,
+        retriever: FaceRetriever,
+        settings: Settings,
+        others: Mapping[str, Path] | None = None,
+        baselines: Path = DEFAULT,
+    ) -> None:
+        self.retriever = retriever
+        self.settings = settings
+        self.figures = Figures(PATHS.results)
+        self.others = dict(others or {})
+        self._baselines = baselines
+        self._encoders: dict[str, FaceEncoder] = {}
+        self._ready: dict[str, _Other] = {}
+        self._projections: dict[str, tuple[Gallery, Projection]] = {}
+        self._recoded: WeakKeyDictionary[SessionGallery, dict[str, SessionGallery]] = (
+            WeakKeyDictionary()
+        )
+        self._comparison_models: ComparisonModels | None = None
+        self._side_by_side: SideBySide | None = None
+        # One for each kind of work that takes long, so that visitors who ask for the same thing
+        # wait for it instead of doing it again.
+        self._coding, self._comparing = threading.Lock(), threading.Lock()
+
+    def encoder(self, model: str) -> FaceEncoder:
+        """The network of a model. Raises CheckpointError when its file is damaged."""
+        if model == SHIPPED:
+            return self.retriever.encoder
+        if model not in self.others:
+            raise GalleryError(f"This page has no model named {model!r}.")
+        if model not in self._encoders:
+            path = self.others[model]
+            try:
+                self._encoders[model] = load_encoder(path)
+            except CheckpointError as problem:  # where on the host, nobody need know
+                raise CheckpointError(str(problem).replace(str(path), path.name)) from None
+        return self._encoders[model]
+
+    def serving(self, model: str = SHIPPED, progress: Progress | None = None) -> FaceRetriever:
+        """The retriever of a model, over the same people; codes them first where needed.
+
+        Raises DaahError when the model or its codes cannot be used.
+        """
+        if model == SHIPPED:
+            return self.retriever
+        report = progress or (lambda done, text: None)
+        with self._coding:
+            now = self.retriever
+            held = self._ready.get(model)
+            if held is None or not held.is_of(now.gallery):
+                held = self._other(model, now, report)
+                self._ready[model] = held
+            return held.retriever
+
+    def _other(self, model: str, now: FaceRetriever, report: Progress) -> _Other:
+        report(0.0, f"Loading {model}")
+        encoder = self.encoder(model)
+        generation = now.gallery.store.generation
+        coded = open_variant(
+            now.gallery,
+            encoder,
+            lambda done, total, _: report(
+                done / max(total, 1), f"Encoding the gallery for {model}: {done:,} of {total:,}"
+            ),
+        )
+        return _Other(FaceRetriever(now.detector, encoder, coded), now.gallery, generation)
+
+    def projection(self, model: str = SHIPPED) -> Projection:
+        """The map of the gallery by a model, kept from one look to the next.
+
+        Drawn where it never was.
+        """
+        gallery = self.serving(model).gallery
+        held = self._projections.get(model)
+        if held is None or held[0] is not gallery:
+            held = (gallery, gallery.map() or gallery.draw_map())
+            self._projections[model] = held
+        return held[1]
+
+    def additions(self, own: SessionGallery | None, model: str) -> SessionGallery | None:
+        """A visitor's additions, which the shipped model coded, as another model codes them.
+
+        Kept for as long as the additions themselves, and no longer.
+        """
+        if not own or model == SHIPPED:
+            return own
+        held = self._recoded.setdefault(own, {})
+        if model not in held:
+            held[model] = handlers.recode(self.serving(model), own)
+        return held[model]
+
+    def forget_projection(self) -> None:
+        """Read the map anew at the next look."""
+        self._projections.clear()
+
+    def comparison_models(self) -> ComparisonModels:
+        """The small models of the Methods tab, read once. Raises CheckpointError."""
+        if self._comparison_models is None:
+            self._comparison_models = load_models(self._baselines)
+        return self._comparison_models
+
+    def side_by_side(self, progress: Progress | None = None) -> SideBySide:
+        """The gallery as every small model codes it; encoded when it changed, and then kept."""
+        report = progress or (lambda done, text: None)
+        with self._comparing:
+            gallery = self.retriever.gallery
+            if self._side_by_side is None or not self._side_by_side.is_of(gallery):
+                models = self.comparison_models()
+                self._side_by_side = SideBySide(
+                    models,
+                    gallery,
+                    lambda done, total: report(
+                        done / max(total, 1),
+                        f"Encoding the gallery by {len(models.names)} methods: "
+                        f"{done:,} of {total:,} faces",
+                    ),
+                )
+            return self._side_by_side
+
+    def choose(self, uri: str, create: bool = False) -> Gallery:
+        """Search another gallery from now on.
+
+        Args:
+            uri: a folder, or the address of a collection.
+            create: make an empty gallery where there is none, in a new or an empty folder.
+
+        Returns:
+            The gallery, which is open for writing.
+
+        Raises:
+            GalleryError: on a public host, and for a gallery that cannot be opened or made.
+        """
+        self.require_local()
+        if not uri.strip():
+            raise GalleryError("Name the gallery's folder, for example gallery/family.")
+        now = self.retriever
+        gallery = Gallery.open(uri.strip(), now.encoder, create=create)
+        gallery.require_complete()
+        self.retriever = FaceRetriever(now.detector, now.encoder, gallery)
+        self.forget_projection()
+        return gallery
+
+    def require_local(self) -> None:
+        """Raise GalleryError when strangers can reach this server."""
+        if self.settings.public:
+            raise GalleryError(
+                "The gallery of a public page is read-only. Start the project on your own "
+                "computer with DAAH_PUBLIC=0 to change it."
+            )
+
+
+def shipped_others(retriever: FaceRetriever) -> dict[str, Path]:
+    """Shipped checkpoints other than the one at hand, by name."""
+    folder = retrieval.DEFAULT_CHECKPOINT.parent
+    return {
+        path.stem: path
+        for path in sorted(folder.glob("*.safetensors"))
+        if path.stem != retriever.encoder.name
+    }

@@ -1,0 +1,1 @@
+"""Tests mirror the folders of daah; doubles, project, safety and fuzz are beside them."""

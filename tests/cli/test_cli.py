@@ -1,0 +1,429 @@
+"""The command line: what each command prints, and how each failure ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from daah.cli import app
+from daah.errors import DataError
+from daah.gallery import Gallery, read_list, verify
+from daah.retrieval import retriever as retrieval
+from tests.doubles.encoder import FakeEncoder
+
+ROOT = Path(__file__).parents[2]
+
+COMMANDS = {
+    "encode": ["IMAGE", "--logits"],
+    "search": ["IMAGE", "-k", "--bits", "--gallery"],
+    "prepare": ["SRC", "DST", "--workers"],
+    "import-trunk": ["FILE.safetensors"],
+    "train": ["--recipe", "--data", "--out", "--resume", "--trunk", "--settings"],
+    "calibrate": ["--images", "--checkpoint"],
+    "evaluate": ["--images", "--aligned", "--checkpoint", "--bits"],
+    "evaluate-attention": ["--images"],
+    "bench": ["--repeats"],
+    "gallery build": ["SRC", "--gallery"],
+    "gallery add": ["SRC", "--gallery", "--person", "--workers", "--refused"],
+    "gallery remove": ["NAME", "--id", "--list", "--gallery"],
+    "gallery compact": ["--gallery"],
+    "gallery list": ["--gallery", "--person", "--id"],
+    "gallery export": ["FILE", "--gallery"],
+    "gallery copy": ["TO", "--gallery"],
+    "gallery verify": ["--gallery", "--codes", "--repair"],
+    "gallery stats": ["--gallery"],
+    "gallery renew": ["--gallery", "--checkpoint"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint=None: FakeEncoder())
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory, orl_photos: list) -> Path:
+    """Three people with three photos each, and a photo without a face."""
+    folder = tmp_path_factory.mktemp("photos")
+    for photo in orl_photos:
+        if photo.person in ("s1", "s2", "s3") and int(photo.name.split("/")[-1]) <= 3:
+            (folder / photo.person).mkdir(exist_ok=True)
+            Image.fromarray(photo.rgb).save(folder / f"{photo.name}.png")
+    Image.new("RGB", (92, 112), "grey").save(folder / "s3" / "wall.png")
+    return folder
+
+
+@pytest.fixture
+def built(tmp_path: Path, tree: Path) -> str:
+    """URI of a gallery of these people."""
+    uri = str(tmp_path / "built")
+    _json("gallery", "build", str(tree), "--gallery", uri)
+    return uri
+
+
+@pytest.fixture(scope="module")
+def portrait(tmp_path_factory: pytest.TempPathFactory, astronaut: np.ndarray) -> str:
+    path = tmp_path_factory.mktemp("portrait") / "portrait.png"
+    Image.fromarray(astronaut).save(path)
+    return str(path)
+
+
+def _run(*arguments: str, code: int = 0):
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == code, (result.exit_code, result.stdout, result.stderr)
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def _json(*arguments: str, code: int = 0) -> dict[str, Any]:
+    return json.loads(_run(*arguments, code=code).stdout)
+
+
+def test_help_lists_every_command() -> None:
+    text = _run("--help").stdout
+    for command in COMMANDS:
+        assert command.split()[0] in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches(command: str) -> None:
+    text = _run(*command.split(), "--help").stdout
+    assert "Example" in text
+    assert f"-m daah {command}" in text
+    for option in COMMANDS[command]:
+        assert option in text
+
+
+def test_encode_prints_faces_in_pixels_of_the_photo(
+    portrait: str, astronaut: np.ndarray, tmp_path: Path
+) -> None:
+    found = _json("encode", portrait)
+    assert (found["width"], found["height"], found["bits"]) == (512, 512, 128)
+    assert found["checkpoint"] == {"name": "fake0", "recipe": "demo", "sha256": "0" * 64}
+    face = found["faces"][0]
+    assert set(face) == {"box", "landmarks", "score", "code"}
+    assert len(bytes.fromhex(face["code"])) == 16
+    assert 170 < face["box"][0] < face["landmarks"][0][0] < face["box"][2] < 270
+    _run("encode", portrait, "--logits", "--json", str(tmp_path / "out.json"))
+    written = json.loads((tmp_path / "out.json").read_text())
+    logits = np.array(written["faces"][0]["logits"])
+    assert np.packbits(logits > 0).tobytes().hex() == face["code"]
+    off = _json("encode", portrait, "--attention", "off")
+    assert off["faces"][0]["code"] != face["code"]
+
+
+def test_a_photo_without_a_face_has_an_empty_list(tree: Path) -> None:
+    assert _json("encode", str(tree / "s3" / "wall.png"))["faces"] == []
+
+
+def test_search_prints_the_matches_of_every_face(built: str, tree: Path) -> None:
+    found = _json("search", str(tree / "s2" / "1.png"), "--gallery", built, "-k", "3")
+    assert found["gallery"] == {"name": "built", "entries": 9}
+    assert found["bits"] == 128
+    (face,) = found["faces"]
+    assert len(face["matches"]) == 3
+    best = face["matches"][0]
+    assert (best["person"], best["photo"], best["distance"]) == ("s2", "s2/1.png", 0)
+    assert best["same_person"] is True
+    assert 0.5 < best["probability"] <= 1
+    assert set(found["seconds"]) == {"detect", "encode", "search"}
+    short = _json("search", str(tree / "s2" / "1.png"), "--gallery", built, "--bits", "32")
+    assert {match["bits"] for match in short["faces"][0]["matches"]} == {32}
+
+
+def test_build_says_what_it_did(tree: Path, tmp_path: Path) -> None:
+    uri = str(tmp_path / "g")
+    result = _run("gallery", "build", str(tree), "--gallery", uri)
+    found = json.loads(result.stdout)
+    assert (found["added"], found["present"], found["complete"]) == (9, 0, True)
+    assert found["skipped"] == [["s3/wall.png", "no face found"]]
+    assert "10/10" in result.stderr
+    again = _json("gallery", "build", str(tree), "--gallery", uri)
+    assert (again["added"], again["present"]) == (0, 9)
+
+
+def test_add_list_and_remove(built: str, portrait: str, tmp_path: Path, tree: Path) -> None:
+    log = tmp_path / "refused.jsonl"
+    added = _json(
+        "gallery", "add", portrait, "--person", "Eileen", "--gallery", built, "--workers", "0"
+    )
+    assert (added["added"], added["entries"]) == (1, 10)
+    refused = _json(
+        *("gallery", "add", str(tree), "--gallery", built),
+        *("--workers", "0", "--no-map", "--refused", str(log)),
+    )
+    assert (refused["present"], refused["refused"]) == (9, 1)
+    assert json.loads(log.read_text()) == {"photo": "s3/wall.png", "reason": "no face found"}
+    assert _json("gallery", "list", "--gallery", built)["people"] == {
+        "Eileen": 1,
+        "s1": 3,
+        "s2": 3,
+        "s3": 3,
+    }
+    assert _json("gallery", "list", "--gallery", built, "--find", "eil")["people"] == {"Eileen": 1}
+    (entry,) = _json("gallery", "list", "--gallery", built, "--person", "Eileen")["entries"]
+    assert entry["photo"] == "Eileen/portrait.png"
+    assert _json("gallery", "remove", "Eileen", "--gallery", built)["removed"] == 1
+    error = _run("gallery", "list", "--gallery", built, "--person", "Eileen", code=1).stderr
+    assert error == "error: Nobody named 'Eileen' is in the gallery built.\n"
+    assert "Nobody" in _run("gallery", "remove", "Eileen", "--gallery", built, code=1).stderr
+
+
+def test_what_writes_wants_a_gallery_by_name(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The built-in gallery is never changed by a forgotten option."""
+    monkeypatch.setattr(retrieval, "DEFAULT_GALLERY", tmp_path / "orl")
+    for arguments in (
+        ["build", str(tree)],
+        ["add", str(tree)],
+        ["remove", "s1"],
+        ["compact"],
+        ["renew"],
+        ["verify", "--repair"],
+    ):
+        said = _run("gallery", *arguments, code=2).stderr
+        assert "--gallery" in said, arguments
+    assert not (tmp_path / "orl").exists()
+
+
+def test_commands_leave_a_folder_of_photos_alone(
+    tree: Path, built: str, portrait: str, tmp_path: Path
+) -> None:
+    before = sorted(tree.rglob("*"))
+    at = ("--gallery", str(tree))
+    for arguments in (
+        ("gallery", "build", str(tree), *at),
+        ("gallery", "add", str(tree), "--workers", "0", *at),
+        ("gallery", "copy", str(tree), "--gallery", built),
+    ):
+        assert "holds other files" in _run(*arguments, code=1).stderr
+    for arguments in (
+        ("search", portrait, *at),
+        ("gallery", "list", *at),
+        ("gallery", "verify", "--codes", "--repair", *at),
+        ("gallery", "remove", "s1", *at),
+        ("gallery", "renew", *at),
+    ):
+        assert "There is no gallery" in _run(*arguments, code=1).stderr
+    assert sorted(tree.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["build", "add"])
+def test_a_mistyped_source_makes_no_gallery(command: str, tmp_path: Path) -> None:
+    wanted = tmp_path / "new"
+    said = _run("gallery", command, str(tmp_path / "none"), "--gallery", str(wanted), code=1).stderr
+    assert "there is no such folder" in said
+    assert not wanted.exists()
+
+
+def test_entries_are_listed_and_removed_by_id_and_by_list(built: str, tmp_path: Path) -> None:
+    exported = _run("gallery", "export", "-", "--gallery", built).stdout.splitlines()
+    first, _, third = (json.loads(line) for line in exported[:3])
+    assert isinstance(first["id"], str)  # JSON's numbers do not hold 63 bits everywhere
+    (shown,) = _json("gallery", "list", "--id", first["id"], "--gallery", built)["entries"]
+    known = ("id", "person", "photo")
+    assert [shown[name] for name in known] == [first[name] for name in known]
+    removed = _json("gallery", "remove", "--id", first["id"], "--gallery", built)
+    assert (removed["removed"], removed["entries"]) == (1, 8)
+    (tmp_path / "out.jsonl").write_text("\n".join(exported[:3]) + "\n\n")
+    by_ids = ("gallery", "remove", "--list", str(tmp_path / "out.jsonl"), "--gallery", built)
+    assert _json(*by_ids)["removed"] == 2  # the first is gone already, and passed over
+    assert _json(*by_ids)["removed"] == 0
+    left = _json("gallery", "list", "--gallery", built)["people"]
+    (tmp_path / "out.csv").write_text("person,id\ns2,\nnobody,\n")
+    by_people = ("gallery", "remove", "--list", str(tmp_path / "out.csv"), "--gallery", built)
+    assert _json(*by_people)["removed"] == left.pop("s2")
+    compacted = _json("gallery", "compact", "--gallery", built)
+    assert compacted["entries"] == sum(left.values())
+    assert _json("gallery", "list", "--gallery", built)["people"] == left
+    verified = _json("gallery", "verify", "--codes", "--gallery", built)
+    assert (verified["ok"], verified["store"], verified["orphans"]) == (True, "", [])
+    for wrong in (["--id", first["id"]], ["--id", str(2**70)], ["--id", third["id"]]):
+        assert (
+            "There is no entry"
+            in _run("gallery", "remove", *wrong, "--gallery", built, code=1).stderr
+        )
+    assert _run("gallery", "remove", "--gallery", built, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.txt", "s1", r"ends in \.jsonl or \.csv"),
+        ("a.csv", "person,id\n,\n", "line 2: there is neither an id nor a person"),
+        ("a.csv", "person,id\n,x7\n", "line 2: 'x7' is no id"),
+        ("a.jsonl", '{"id": 1}\n[2]\n', "line 2: expected a JSON object"),
+        ("a.jsonl", '{"id": true}\n', "line 1: 'True' is no id"),
+        ("a.jsonl", '{"id": 1e400}\n', "line 1: 'inf' is no id"),
+        ("none.csv", None, "cannot be read"),
+    ],
+)
+def test_lists_that_cannot_be_read_are_named(
+    name: str, content: str | None, says: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=says):
+        read_list(tmp_path / name)
+
+
+def test_export_copy_verify_and_stats(built: str, tmp_path: Path) -> None:
+    lines = _run("gallery", "export", "-", "--gallery", built).stdout.splitlines()
+    assert len(lines) == 9
+    assert set(json.loads(lines[0])) == {"id", "person", "photo", "added_at", "bits", "code"}
+    exported = _json("gallery", "export", str(tmp_path / "g.jsonl"), "--gallery", built)
+    assert exported["exported"] == 9
+    assert (tmp_path / "g.jsonl").read_text().splitlines() == lines
+    assert _json("gallery", "export", str(tmp_path / "g.parquet"), "--gallery", built)["exported"]
+    error = _run("gallery", "export", str(tmp_path / "g.txt"), "--gallery", built, code=1).stderr
+    assert ".jsonl or .parquet" in error
+
+    other = str(tmp_path / "other")
+    assert _json("gallery", "copy", other, "--gallery", built)["copied"] == 9
+    assert _json("gallery", "verify", "--gallery", other, "--codes")["ok"] is True
+    next(Path(other).rglob("*.png")).unlink()
+    broken = _run("gallery", "verify", "--gallery", other, code=1)
+    found = json.loads(broken.stdout)
+    assert (found["ok"], len(found["missing"])) == (False, 1)
+    assert "error: 1 entry has no face.\n" in broken.stderr
+    assert found["missing"][0].isdecimal()
+    stats = _json("gallery", "stats", "--gallery", built, "--pairs", "2")
+    assert (stats["people"], len(stats["ones"]), len(stats["near"])) == (3, 128, 2)
+
+
+def test_verify_tells_what_a_kill_left_from_damage(built: str) -> None:
+    half = next(Path(built).rglob("*.png")).with_suffix(".png.7.tmp")
+    half.write_bytes(b"half")
+    left = _run("gallery", "verify", "--gallery", built)
+    assert json.loads(left.stdout)["ok"] is True
+    assert "Left by a killed process: 1 half-written file." in left.stderr
+    repaired = _run("gallery", "verify", "--repair", "--gallery", built)
+    assert "Left" not in repaired.stderr
+    assert not half.exists()
+
+
+def test_prepare_aligns_a_tree_and_resumes(tree: Path, tmp_path: Path) -> None:
+    arguments = ("prepare", str(tree), str(tmp_path / "faces"), "--workers", "0")
+    first = _json(*arguments)
+    assert (first["photos"], first["people"], first["saved"]) == (10, 3, 9)
+    assert [photo for photo, _ in map(dict.values, first["skipped"])] == ["s3/wall.png"]
+    again = _json(*arguments)
+    assert (again["saved"], again["kept"]) == (0, 10)
+
+
+def test_evaluate_prints_protocol_1(tree: Path) -> None:
+    found = _json("evaluate", "--images", str(tree), "--bits", "16,128")
+    assert {key: found[key] for key in ("protocol", "images", "people", "queries")} == {
+        "protocol": "open-set",
+        "images": 10,
+        "people": 3,
+        "queries": 9,
+    }
+    assert (found["undetected"], found["checkpoint"]["name"]) == (1, "fake0")
+    rows = [(row["bits"], row["rerank"]) for row in found["results"]]
+    assert rows == [(16, False), (16, True), (128, False), (128, True)]
+    assert all(0 <= row["map"] <= 1 for row in found["results"])
+
+
+def test_calibrate_prints_and_changes_nothing_when_asked(tree: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "model.safetensors"
+    checkpoint.write_bytes(b"as it was")
+    found = _json("calibrate", "--images", str(tree), "--checkpoint", str(checkpoint), "--dry-run")
+    assert found["written"] is False
+    assert set(found["calibration"]["lengths"]) == {str(n) for n in FakeEncoder.lengths}
+    assert checkpoint.read_bytes() == b"as it was"
+
+
+def test_renew_needs_only_the_faces(built: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = FakeEncoder(1)
+    monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint=None: new)
+    error = _run("gallery", "verify", "--codes", "--gallery", built, code=1).stderr
+    assert "gallery renew" in error
+    assert _json("gallery", "renew", "--gallery", built)["renewed"] is True
+    assert _json("gallery", "renew", "--gallery", built)["renewed"] is False
+    with Gallery.open(built, new) as gallery:
+        assert verify(gallery, new).ok
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["encode", "nothing.jpg"], "no such file"),
+        (["search", "{portrait}", "--gallery", "nowhere"], "There is no gallery nowhere"),
+        (["search", "{portrait}", "--gallery", "{built}", "--bits", "20"], "16, 24, 32"),
+        (["gallery", "build", "nothing", "--gallery", "{built}"], "nothing"),
+        (["gallery", "add", "nothing", "--gallery", "{built}"], "no such folder or manifest"),
+        (["evaluate", "--images", "nothing", "--bits", "x"], "16,24,32"),
+        (["evaluate", "--images", "nothing"], "nothing"),
+        (["encode", "{portrait}", "--json", "no/such/folder.json"], "cannot be written"),
+    ],
+    ids=["photo", "gallery", "bits", "source", "listing", "numbers", "images", "json"],
+)
+def test_an_error_is_one_line_and_exit_code_1(
+    arguments: list[str], said: str, portrait: str, built: str
+) -> None:
+    filled = [part.format(portrait=portrait, built=built) for part in arguments]
+    result = _run(*filled, code=1)
+    assert result.stdout == ""
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["encode"],
+        ["search", "x.jpg", "-k", "0"],
+        ["encode", "x.jpg", "--attention", "somewhere"],
+        ["gallery"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
+    assert "Usage" in "".join(_run(*arguments, code=2).output)
+
+
+def test_help_answers_without_loading_the_network() -> None:
+    script = (
+        "import sys; from typer.testing import CliRunner; from daah.cli import app; "
+        "assert CliRunner().invoke(app, ['search', '--help']).exit_code == 0; "
+        "print(sorted({'torch', 'faiss', 'numpy', 'gradio', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_the_module_runs_for_real(portrait: str) -> None:
+    """The shipped model in a process of its own, without anything replaced."""
+    done = subprocess.run(
+        [sys.executable, "-m", "daah", "encode", portrait],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    found = json.loads(done.stdout)
+    assert found["faces"][0]["score"] > 0.99
+    assert len(bytes.fromhex(found["faces"][0]["code"])) == found["bits"] // 8
+    failed = subprocess.run(
+        [sys.executable, "-m", "daah", "encode", "nothing.jpg"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.startswith("error: ")
+    assert failed.stderr.count("\n") == 1

@@ -1,0 +1,13 @@
+"""`gallery add` with a small stand-in for the network, to be started by `accelerate launch`."""
+
+from __future__ import annotations
+
+import sys
+
+from daah.cli import app
+from daah.retrieval import retriever as retrieval
+from tests.doubles.encoder import FakeEncoder
+
+if __name__ == "__main__":
+    retrieval.load_default_encoder = lambda checkpoint=None: FakeEncoder()
+    app(["gallery", "add", *sys.argv[1:]])

@@ -1,0 +1,146 @@
+"""The container without Docker: its steps are read and run in a folder, as its user would."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.waiting import HANG, eventually
+from tests.project.container import Step, copy_context, steps, variables
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def read() -> list[Step]:
+    return steps(ROOT / "Dockerfile")
+
+
+def only(read: list[Step], name: str) -> Step:
+    (step,) = [step for step in read if step.name == name]
+    return step
+
+
+def test_a_user_of_its_own_serves_and_may_write_to_the_gallery_alone(read: list[Step]) -> None:
+    user = only(read, "USER").text
+    names = [step.name for step in read]
+    runs = [step.text for step in read if step.name == "RUN"]
+    assert user not in ("root", "0")
+    assert any(run.startswith("useradd ") and run.endswith(f" {user}") for run in runs)
+    assert names.index("USER") < names.index("CMD")
+    assert not [step for step in read if step.name == "COPY" and "chown" in step.options]
+    assert [run for run in runs if "chown" in run or run.startswith("install ")] == [
+        f"install -d -o {user} -g {user} gallery"
+    ]
+    assert not [run for run in runs if "python" in run]  # no gallery is built as root
+
+
+@pytest.mark.parametrize("index", ["", "https://wheels.example/cpu"])
+def test_torch_comes_from_the_index_that_is_named_and_everything_else_does_not(
+    index: str, read: list[Step], tmp_path: Path
+) -> None:
+    """The step is run by a shell, with a pip that notes what it is asked for."""
+    (step,) = [step for step in read if step.name == "RUN" and "pip" in step.text]
+    pip = tmp_path / "bin" / "pip"
+    pip.parent.mkdir()
+    pip.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    pip.chmod(0o755)
+    (tmp_path / "requirements.txt").write_bytes((ROOT / "requirements.txt").read_bytes())
+    environment = {"PATH": f"{pip.parent}:{os.environ['PATH']}", "TORCH_INDEX": index}
+    subprocess.run(["sh", "-c", step.text], cwd=tmp_path, env=environment, check=True)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked.pop() == "install --no-cache-dir -r requirements.txt"
+    assert len(asked) == bool(index)
+    if index:
+        words = asked[0].split()
+        assert words[:5] == ["install", "--no-cache-dir", "--no-deps", "--index-url", index]
+        assert [word.split("==")[0] for word in words[5:]] == ["torch", "torchvision"]
+
+
+def test_what_is_copied_is_what_the_app_needs(read: list[Step], tmp_path: Path) -> None:
+    assert [step.text for step in read if step.name == "COPY"] == ["requirements.txt .", ". ."]
+    for name in (
+        "gallery/mine/gallery.json",
+        "daah/__pycache__/x.pyc",
+        "tests/x.py",
+        "tests/__pycache__/y",
+    ):
+        path = tmp_path / "root" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for name in (
+        ".dockerignore",
+        "app.py",
+        "gallery/README.md",
+        "docs/tests/kept.md",
+        "daah/runs/kept.py",
+    ):
+        path = tmp_path / "root" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes((ROOT / name).read_bytes() if (ROOT / name).exists() else b"")
+    copied = {str(name) for name in copy_context(tmp_path / "root", tmp_path / "copy")}
+    assert copied == {
+        ".dockerignore", "app.py", "gallery/README.md", "docs/tests/kept.md", "daah/runs/kept.py"
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_app_starts_from_the_copy_and_its_health_is_told(
+    read: list[Step], tmp_path: Path
+) -> None:
+    app = tmp_path / "app"
+    app.mkdir()
+    copy_context(ROOT, app)
+    (app / "gallery").mkdir(exist_ok=True)
+    before = {path: path.stat().st_mtime_ns for path in app.rglob("*") if path.is_file()}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert variables(read)["GRADIO_SERVER_NAME"] == "0.0.0.0"
+    assert variables(read)["GRADIO_SERVER_PORT"] == only(read, "EXPOSE").text
+    hidden = ("DAAH", "GRADIO", "PYTHON", "MPL")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(hidden)},
+        **variables(read),
+        "GRADIO_SERVER_NAME": "127.0.0.1",  # a test listens on this machine alone
+        "GRADIO_SERVER_PORT": str(port),
+        "MPLCONFIGDIR": str(tmp_path / "matplotlib"),
+        "TMPDIR": str(tmp_path),
+        "HOME": str(tmp_path / "home"),
+    }
+
+    def healthy() -> bool:
+        command = only(read, "HEALTHCHECK").command
+        assert command[0] == "python"
+        run = [sys.executable, *command[1:]]
+        return subprocess.run(run, env=environment, capture_output=True).returncode == 0
+
+    assert not healthy()
+    command = only(read, "CMD").command
+    assert command[0] == "python"
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command[1:]], cwd=app, env=environment, stdout=log, stderr=log
+        )
+    try:
+        eventually(lambda: healthy() or process.poll() is not None)
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        assert healthy()
+        process.send_signal(signal.SIGTERM)  # as a container is stopped
+        assert process.wait(HANG) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert not healthy()
+    after = {path: path.stat().st_mtime_ns for path in app.rglob("*") if path.is_file()}
+    new = {path.relative_to(app) for path in after.keys() - before.keys()}
+    # Gradio tries to write an interface file beside a component's module, and can do without.
+    new.discard(Path("daah/ui/page/components.pyi"))
+    assert {path.parts[0] for path in new} == {"gallery"}
+    assert {path: after[path] for path in before} == before
+    assert not list((tmp_path / "home").glob("*"))

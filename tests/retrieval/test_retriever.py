@@ -1,0 +1,352 @@
+"""From photo to matches: with invented faces for the order of results, and with real parts."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from daah import codes, images, pipeline
+from daah.detection.detector import TEMPLATE, FaceDetector
+from daah.errors import CheckpointError, ConfigError, GalleryError
+from daah.gallery import BuildReport, Gallery, SessionGallery, verify
+from daah.models.encoder import FaceEncoder
+from daah.retrieval import retriever as retrieval
+from daah.retrieval.retriever import FaceRetriever
+from daah.types import Code, EncodedFace
+from tests.doubles.encoder import FakeEncoder, encoded, face
+
+
+@pytest.fixture
+def small(
+    tmp_path: Path, detector: FaceDetector, fake_encoder: FakeEncoder
+) -> Iterator[FaceRetriever]:
+    """Thirty invented people with one photo each."""
+    with Gallery.open(tmp_path / "g", fake_encoder) as gallery:
+        gallery.add_many([(f"p{n:02}", "photo", encoded(fake_encoder, n)) for n in range(30)])
+        yield FaceRetriever(detector, fake_encoder, gallery)
+
+
+def _coded(bits: np.ndarray, logits: np.ndarray) -> EncodedFace:
+    base = encoded(FakeEncoder(), 0)
+    return EncodedFace(base.face, Code(bits, logits.astype(np.float32)), base.mask)
+
+
+@pytest.mark.parametrize("bits", FakeEncoder.lengths)
+def test_matches_are_in_order_for_every_length(small: FaceRetriever, bits: int) -> None:
+    query = encoded(small.encoder, 1000)
+    rows = next(small.gallery.store.scan())
+    hamming = codes.hamming(
+        codes.prefix(codes.pack(query.code.bits[None]), bits), codes.prefix(rows.codes, bits)
+    )[0]
+    weight = codes.asymmetric(query.code.logits[None, :bits], codes.prefix(rows.codes, bits))[0]
+    expected = np.lexsort([rows.ids, weight, hamming])[:12]
+    found = small.match(query, k=12, bits=bits)
+    assert [match.id for match in found] == rows.ids[expected].tolist()
+    assert [match.distance for match in found] == hamming[expected].tolist()
+    assert {match.bits for match in found} == {bits}
+    for match in found:
+        assert match.probability == small.probability(match.distance, bits)
+        assert match.same_person == (match.distance <= small.threshold(bits))
+
+
+def test_distance_comes_before_logits(small: FaceRetriever) -> None:
+    """An entry that differs in many cheap bits is not nearer than one that differs in one."""
+    query = encoded(small.encoder, 3)
+    cheap = query.code.bits.copy()
+    cheap[:4] = ~cheap[:4]
+    dear = query.code.bits.copy()
+    dear[127] = ~dear[127]
+    logits = np.where(query.code.bits, 1.0, -1.0)
+    logits[:4] *= 0.001
+    logits[127] *= 100
+    small.gallery.add("cheap", "x", _coded(cheap, logits))
+    small.gallery.add("dear", "x", _coded(dear, logits))
+    found = small.match(_coded(query.code.bits, logits), k=3)
+    assert [(match.person, match.distance) for match in found] == [
+        ("p03", 0),
+        ("dear", 1),
+        ("cheap", 4),
+    ]
+
+
+def test_equal_distances_are_ordered_by_logits_then_id(small: FaceRetriever) -> None:
+    query = encoded(small.encoder, 3)
+    logits = np.where(query.code.bits, 1.0, -1.0)
+    logits[5] *= 10
+    for name, bit in (("sure", 5), ("unsure", 9), ("unsure too", 9)):
+        bits = query.code.bits.copy()
+        bits[bit] = ~bits[bit]
+        small.gallery.add(name, "x", _coded(bits, logits))
+    found = small.match(_coded(query.code.bits, logits), k=4)
+    assert [match.distance for match in found] == [0, 1, 1, 1]
+    assert {found[1].person, found[2].person} == {"unsure", "unsure too"}
+    assert found[1].id < found[2].id
+    assert found[3].person == "sure"
+
+
+def test_a_session_takes_part_and_stays_apart(small: FaceRetriever) -> None:
+    mine = SessionGallery().add("me", "selfie", encoded(small.encoder, 777))
+    query = encoded(small.encoder, 777)
+    first = small.match(query, 3, session=mine)[0]
+    assert (first.person, first.distance, first.id < 0) == ("me", 0, True)
+    assert "me" not in {match.person for match in small.match(query, 30)}
+    assert np.array_equal(small.recall(first.id, mine).code.bits, query.code.bits)
+    with pytest.raises(GalleryError, match="visit that has ended"):
+        small.recall(first.id)
+    at_16 = small.match(query, 40, bits=16, session=mine)
+    assert at_16[0].distance == 0
+    assert len(at_16) == 31
+
+
+def test_an_entry_is_recalled_from_its_thumbnail(small: FaceRetriever) -> None:
+    match = small.match(encoded(small.encoder, 8), 1)[0]
+    recalled = small.recall(match.id)
+    assert np.array_equal(recalled.code.bits, encoded(small.encoder, 8).code.bits)
+    assert np.array_equal(recalled.mask, encoded(small.encoder, 8).mask)
+    assert np.array_equal(recalled.face.landmarks, TEMPLATE)
+    with pytest.raises(GalleryError):
+        small.recall(12345)
+
+
+def test_comparing_counts_different_bits(small: FaceRetriever) -> None:
+    a, b = encoded(small.encoder, 1), encoded(small.encoder, 2)
+    for bits in small.lengths:
+        found = small.compare(a, b, bits)
+        assert found.distance == int((a.code.bits[:bits] != b.code.bits[:bits]).sum())
+        assert found.threshold == small.threshold(bits)
+        assert found.same_person == (found.distance <= found.threshold)
+        assert found.probability == small.probability(found.distance, bits)
+    assert small.compare(a, a).distance == 0
+    assert small.compare(a, a).same_person is True
+
+
+def test_without_a_calibration_nothing_is_claimed(tmp_path: Path, detector: FaceDetector) -> None:
+    encoder = FakeEncoder(calibrated=False)
+    with Gallery.open(tmp_path / "g", encoder) as gallery:
+        gallery.add("a", "x", encoded(encoder, 1))
+        retriever = FaceRetriever(detector, encoder, gallery)
+        (match,) = retriever.match(encoded(encoder, 1))
+        assert (match.probability, match.same_person) == (None, None)
+        assert retriever.threshold(128) is None
+        found = retriever.compare(encoded(encoder, 1), encoded(encoder, 2))
+        assert (found.probability, found.same_person, found.threshold) == (None, None, None)
+
+
+def test_wrong_arguments_say_what_is_right(small: FaceRetriever) -> None:
+    query = encoded(small.encoder, 1)
+    with pytest.raises(ConfigError, match="16, 24, 32, 48, 64, 96, 128, got 20"):
+        small.match(query, bits=20)
+    with pytest.raises(ConfigError, match="at least 1"):
+        small.match(query, k=0)
+    with pytest.raises(ConfigError, match="'model', 'off' or a mask"):
+        small.encode([face(1)], "on")
+    for mask in (np.zeros((10, 10)), np.full((150, 150), 2.0), np.full((150, 150), np.nan)):
+        with pytest.raises(ValueError, match="painted mask"):
+            small.encode([face(1)], mask)
+
+
+def test_a_gallery_of_another_model_is_refused(small: FaceRetriever) -> None:
+    with pytest.raises(GalleryError, match=r"0{12}.*1{12}"):
+        FaceRetriever(small.detector, FakeEncoder(1), small.gallery)
+
+
+def test_an_empty_gallery_has_no_matches(
+    tmp_path: Path, detector: FaceDetector, fake_encoder: FakeEncoder
+) -> None:
+    with Gallery.open(tmp_path / "g", fake_encoder) as gallery:
+        retriever = FaceRetriever(detector, fake_encoder, gallery)
+        assert retriever.match(encoded(fake_encoder, 1)) == ()
+
+
+def test_a_search_reports_its_steps(small: FaceRetriever, astronaut: np.ndarray) -> None:
+    steps: list[tuple[float, str]] = []
+    result = small.search(astronaut, k=5, progress=lambda share, text: steps.append((share, text)))
+    assert [text for _, text in steps[:3]] == ["Finding faces", "Encoding", "Searching 30 codes"]
+    assert [share for share, _ in steps] == sorted(share for share, _ in steps)
+    assert set(result.seconds) == {"detect", "encode", "search"}
+    assert len(result.faces[0].matches) == 5
+    nothing = small.search(np.full((200, 200, 3), 127, np.uint8))
+    assert nothing.faces == ()
+
+
+def test_a_large_photo_has_its_faces_in_its_own_pixels(
+    small: FaceRetriever, astronaut: np.ndarray
+) -> None:
+    large = np.asarray(Image.fromarray(astronaut).resize((2560, 2560), Image.Resampling.BICUBIC))
+    (plain, *_), (found, *_) = small.detect(astronaut), small.detect(large)
+    assert found.box == pytest.approx(5 * plain.box, abs=40)
+    assert found.landmarks == pytest.approx(5 * plain.landmarks, abs=15)
+    corners = found.landmarks @ found.matrix[:, :2].T + found.matrix[:, 2]
+    assert corners == pytest.approx(TEMPLATE, abs=8)
+    assert found.aligned.astype(int) == pytest.approx(plain.aligned.astype(int), abs=90)
+    assert np.abs(found.aligned.astype(int) - plain.aligned).mean() < 8
+
+
+def test_the_default_gallery_is_built_finished_and_renewed(
+    tmp_path: Path,
+    detector: FaceDetector,
+    orl_photos: list,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few = [photo for photo in orl_photos if photo.person in ("s1", "s2")]
+    monkeypatch.setattr("daah.data.sources.orl", lambda: iter(few))
+    monkeypatch.setattr(retrieval, "DEFAULT_GALLERY", tmp_path / "orl")
+    monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint: FakeEncoder(0))
+    steps: list[str] = []
+    built = retrieval.load_retriever(progress=lambda share, text: steps.append(text))
+    assert built.gallery.people() == {"s1": 8, "s2": 8}
+    assert any(text.startswith("Building the gallery") for text in steps)
+    built.gallery.add("Eve", "eve", encoded(built.encoder, 5))
+    built.gallery.describe(complete=False)
+    built.gallery.close()
+
+    steps.clear()
+    finished = retrieval.load_retriever(progress=lambda share, text: steps.append(text))
+    assert finished.gallery.provenance.complete
+    finished.gallery.close()
+
+    steps.clear()
+    again = retrieval.load_retriever(
+        progress=lambda share, text: steps.append(text), read_only=True
+    )
+    assert again.gallery.read_only
+    assert not any(text.startswith("Building") for text in steps)
+    again.gallery.close()
+
+    monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint: FakeEncoder(1))
+    renewed = retrieval.load_retriever(progress=lambda share, text: steps.append(text))
+    assert "Encoding the gallery again" in steps
+    assert renewed.gallery.people() == {"Eve": 1, "s1": 8, "s2": 8}
+    assert verify(renewed.gallery, renewed.encoder).ok
+    renewed.gallery.close()
+
+
+def test_a_named_gallery_must_be_there_and_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint: FakeEncoder(0))
+    with pytest.raises(GalleryError, match="no gallery mine"):
+        retrieval.load_retriever(gallery=str(tmp_path / "mine"))
+    assert not (tmp_path / "mine").exists()
+    with Gallery.open(tmp_path / "mine", FakeEncoder(0)) as gallery:
+        gallery.describe(complete=False)
+    with pytest.raises(GalleryError, match="interrupted"):
+        retrieval.load_retriever(gallery=str(tmp_path / "mine"))
+
+
+def test_a_missing_model_is_a_named_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval, "DEFAULT_CHECKPOINT", tmp_path / "demo.safetensors")
+    with pytest.raises(CheckpointError, match="missing"):
+        retrieval.load_retriever()
+    with pytest.raises(CheckpointError):
+        retrieval.load_retriever(tmp_path / "other.safetensors")
+
+
+# --- with the shipped model -----------------------------------------------------------------------
+
+
+def test_the_built_in_gallery_is_quick_and_whole(
+    orl_build: tuple[Gallery, BuildReport], encoder: FaceEncoder
+) -> None:
+    gallery, report = orl_build
+    assert report.added + len(report.skipped) == 320
+    assert report.added >= 316
+    assert set(gallery.people()) == {f"s{n}" for n in range(1, 41)}
+    assert not [e for e in gallery.entries() if e.photo.rsplit("/")[-1] in ("9", "10")]
+    assert gallery.provenance.source == "orl"
+    assert "AT&T" in gallery.provenance.credit
+    assert gallery.map().ids.size == report.added
+
+
+def test_photo_10_of_each_person_finds_its_person_first(
+    retriever: FaceRetriever, orl_photos: list
+) -> None:
+    first = {}
+    for photo in orl_photos:
+        if photo.name.endswith("/10"):
+            result = retriever.search(photo.rgb, k=1)
+            first[photo.person] = result.faces[0].matches[0].person if result.faces else None
+    assert len(first) == 40
+    assert sum(person == found for person, found in first.items()) >= 38, first
+
+
+def test_a_stranger_is_within_nobodys_threshold(
+    retriever: FaceRetriever, astronaut: np.ndarray
+) -> None:
+    result = retriever.search(astronaut, k=3, bits=128)
+    assert not any(match.same_person for match in result.faces[0].matches)
+
+
+def test_a_face_has_one_code_alone_and_in_a_batch(
+    retriever: FaceRetriever, orl_photos: list
+) -> None:
+    faces = [found[0] for p in orl_photos[:45:3] if (found := retriever.detect(p.rgb))]
+    together = retriever.encode(faces)
+    for one, alone in zip(together, (retriever.encode([f])[0] for f in faces), strict=True):
+        assert np.array_equal(one.code.logits, alone.code.logits)
+        assert np.array_equal(one.mask, alone.mask)
+
+
+#: How pixels must be stored so that the EXIF orientation turns them upright.
+STORED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def test_all_eight_orientations_give_the_same_code(
+    retriever: FaceRetriever, astronaut: np.ndarray
+) -> None:
+    wide = astronaut[:300]  # not square, so that no turn passes unseen
+    upright = retriever.encode(retriever.detect(wide)[:1])[0]
+    for orientation in range(1, 9):
+        image = Image.fromarray(wide)
+        if orientation in STORED:
+            image = image.transpose(STORED[orientation])
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        file = io.BytesIO()
+        image.save(file, "PNG", exif=exif)
+        rgb = images.read_image(file.getvalue())
+        again = retriever.encode(retriever.detect(rgb)[:1])[0]
+        assert np.array_equal(again.code.logits, upright.code.logits), orientation
+
+
+def test_a_painted_mask_decides_the_code(retriever: FaceRetriever, astronaut: np.ndarray) -> None:
+    faces = retriever.detect(astronaut)[:1]
+    eyes = np.zeros((150, 150), np.float32)
+    eyes[30:65] = 1
+    model, off, painted, blind = (
+        retriever.encode(faces, attention)[0]
+        for attention in ("model", "off", eyes, np.zeros_like(eyes))
+    )
+    assert np.array_equal(painted.mask, eyes)
+    assert (off.mask == 1).all()
+    assert model.mask.std() > 0
+    codes = {one.code.bits.tobytes() for one in (model, off, painted, blind)}
+    assert len(codes) == 4  # where the network may look changes what it makes of the same face
+
+
+def test_gallery_codes_are_those_of_their_thumbnails(
+    retriever: FaceRetriever, orl_build: tuple[Gallery, BuildReport]
+) -> None:
+    gallery = orl_build[0]
+    ids = np.array([entry.id for entry in gallery.entries("s7")])
+    stored = gallery.store.get(ids).codes
+    again = [retriever.recall(int(id_)).code.bits for id_ in ids]
+    assert np.array_equal(codes.pack(np.stack(again)), stored)
+
+
+def test_encoding_an_empty_list_is_empty(retriever: FaceRetriever) -> None:
+    assert retriever.encode([]) == []
+    assert pipeline.encode(retriever.encoder, [], np.ones((150, 150))) == []

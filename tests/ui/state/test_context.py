@@ -1,0 +1,165 @@
+"""Another model beside the shipped one: its own codes of the same people, nothing mixed up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from daah import codes
+from daah.errors import CheckpointError, GalleryError
+from daah.gallery import SessionGallery
+from daah.retrieval.retriever import FaceRetriever
+from daah.ui.app import build_app
+from daah.ui.gallery import actions as collection
+from daah.ui.methods import actions as methods
+from daah.ui.search import actions as handlers
+from daah.ui.settings import Settings
+from daah.ui.state import context as desk
+from daah.ui.state.context import Desk
+from daah.ui.state.session import MODEL, PAINTED, Options
+from tests.doubles import retriever as fake_retriever
+from tests.doubles.retriever import PEOPLE, photo
+
+RED, GREEN = PEOPLE["red"], PEOPLE["green"]
+OPTIONS = Options(bits=48, count=6, threshold=12)
+
+
+@pytest.fixture
+def both(fake: FaceRetriever, paper: Path) -> Desk:
+    """The fake model, and the paper's beside it."""
+    return Desk(fake, Settings(), {"paper": paper})
+
+
+def test_another_model_searches_the_same_people(both: Desk, fake: FaceRetriever) -> None:
+    told: list[str] = []
+    other = both.serving("paper", lambda _, text: told.append(text))
+    assert told == [
+        "Loading paper",
+        "Encoding the gallery for paper: 0 of 6",
+        "Encoding the gallery for paper: 6 of 6",
+    ]
+    assert (other.bits, other.lengths) == (48, (48,))
+    assert other.gallery.people() == fake.gallery.people()
+    assert both.serving("paper") is other
+    assert both.serving() is fake
+    again = Desk(fake, Settings(), both.others)
+    told.clear()
+    again.serving("paper", lambda _, text: told.append(text))
+    assert told == ["Loading paper", "Encoding the gallery for paper: 0 of 0"]
+
+
+def test_faces_are_encoded_anew_and_the_choice_stays(both: Desk, fake: FaceRetriever) -> None:
+    session = handlers.search(fake, photo((GREEN, 80), (RED, 300)), OPTIONS)
+    match = handlers.look(fake, session, OPTIONS).matches[0][0]
+    session = handlers.choose_match(handlers.choose_face(session, 1), match.id)
+    other = both.serving("paper")
+    moved = handlers.with_model(other, session, "paper", MODEL)
+    assert moved.model == "paper"
+    assert (moved.face, moved.match, moved.born) == (1, match.id, session.born)
+    assert [len(face.code.bits) for face in moved.faces(MODEL)] == [48, 48]
+    view = handlers.look(other, moved, OPTIONS)
+    assert view.detail is not None
+    assert {m.bits for matches in view.matches for m in matches} == {48}
+    assert all(m.probability is None for m in view.matches[0])
+    back = handlers.with_model(fake, moved, "", MODEL)
+    for now, before in zip(back.faces(MODEL), session.faces(MODEL), strict=True):
+        assert np.array_equal(now.code.bits, before.code.bits)
+
+
+def test_a_painting_moves_along(both: Desk, fake: FaceRetriever) -> None:
+    mask = np.zeros((150, 150), np.float32)
+    mask[30:90, 30:90] = 1
+    session = handlers.paint(fake, handlers.search(fake, photo((RED, 300)), OPTIONS), mask)
+    moved = handlers.with_model(both.serving("paper"), session, "paper", PAINTED)
+    painted = moved.faces(PAINTED)[0]
+    assert painted is not moved.faces(MODEL)[0]
+    assert painted.mask[60, 60] > 0.9
+    assert painted.mask[120, 120] < 0.1
+
+
+def test_a_change_of_the_gallery_reaches_the_other_model(both: Desk, fake: FaceRetriever) -> None:
+    first = both.serving("paper")
+    fake.gallery.remove("red")
+    second = both.serving("paper")
+    assert second is not first
+    assert "red" not in second.gallery.people()
+
+
+def test_additions_are_coded_for_the_other_model_and_kept_no_longer(both: Desk) -> None:
+    own = SessionGallery().add("me", "me/1", fake_retriever.encoded(RED))
+    assert both.additions(own, "") is own
+    mine = both.additions(own, "paper")
+    assert both.additions(own, "paper") is mine
+    assert [(e.person, e.id) for e in mine.entries()] == [(e.person, e.id) for e in own.entries()]
+    found = both.serving("paper").match(
+        both.serving("paper").encode([fake_retriever.face(RED)])[0], 1, 48, mine
+    )
+    assert found[0].distance == 0
+    assert len(both._recoded) == 1
+    del own, mine
+    assert len(both._recoded) == 0
+
+
+def test_the_map_is_that_of_the_model(both: Desk) -> None:
+    other = both.serving("paper")
+    (encoded,) = other.encode([fake_retriever.face(RED)])
+    drawn = collection.draw_map(both, encoded, "paper")
+    assert len(drawn.ids) == 6
+    assert drawn.query is not None
+    assert both.projection("paper").fingerprint == other.encoder.fingerprint
+    assert both.projection().fingerprint == both.retriever.encoder.fingerprint
+
+
+def test_the_other_model_is_lined_up_with_the_methods(both: Desk) -> None:
+    found = methods.line_up_photo(both, photo((RED, 300)), SessionGallery(), lambda *_: None)
+    assert [row.result.name for row in found.rows][:3] == ["fake", "paper", "LSH"]
+    assert [row.project for row in found.rows][:3] == [True, True, False]
+
+
+def test_an_unknown_model_and_a_damaged_file_are_told(fake: FaceRetriever, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(b"x" * 100)
+    made = Desk(fake, Settings(), {"bad": bad})
+    with pytest.raises(GalleryError, match="no model named 'nothing'"):
+        made.serving("nothing")
+    with pytest.raises(CheckpointError):
+        made.serving("bad")
+
+
+def test_checkpoints_beside_the_shipped_one_are_offered(
+    fake: FaceRetriever, paper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.retrieval, "DEFAULT_CHECKPOINT", paper.parent / "demo.safetensors")
+    assert desk.shipped_others(fake) == {"paper": paper}
+    fake.encoder.name = "paper"
+    assert desk.shipped_others(fake) == {}
+
+
+def test_a_page_over_a_model_of_one_length_hides_the_slider(both: Desk) -> None:
+    demo = build_app(both.serving("paper"), Settings(), {})
+    parts = {block.elem_id: block for block in demo.blocks.values()}
+    assert parts["bits"].visible is False
+    assert parts["threshold"].maximum == 24
+    assert parts["model"].visible is False
+    assert "48 bits" in parts["code"].value
+
+
+def test_the_shipped_models_are_chosen_between_and_agree_with_their_cards(
+    retriever: FaceRetriever,
+) -> None:
+    """The paper's network is a closed set's, so it does worse on strangers, but far from chance."""
+    both = Desk(retriever, Settings(), desk.shipped_others(retriever))
+    assert list(both.others) == ["paper"]
+    encoder = both.encoder("paper")
+    assert (encoder.recipe, encoder.bits) == ("paper", 48)
+    entries = list(retriever.gallery.entries())[::4]
+    faces = np.stack([retriever.gallery.thumbnail(entry.id) for entry in entries])
+    packed = codes.pack(codes.sign(encoder.encode(faces)[0]))
+    distance = codes.hamming(packed, packed).astype(float)
+    np.fill_diagonal(distance, np.inf)
+    people = np.array([entry.person for entry in entries])
+    alone = np.array([(people == person).sum() == 1 for person in people])
+    right = people[distance.argmin(1)] == people
+    assert right[~alone].mean() > 0.3  # chance is one in forty
