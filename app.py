@@ -5,8 +5,9 @@ import sys
 import torch
 
 from daah.errors import DaahError
-from daah.retrieval.retriever import load_retriever
-from daah.ui.app import App, build_app, build_notice
+from daah.retrieval.loading import load_retriever
+from daah.ui.app import App, build_app
+from daah.ui.notice import build_notice
 from daah.ui.serve import leave, serve
 from daah.ui.settings import Settings
 

@@ -29,9 +29,9 @@ import psutil
 from PIL import Image
 
 from daah.data import sources
-from daah.detection.detector import TEMPLATE, FaceDetector
-from daah.gallery import Gallery, verify
-from daah.gallery import enrol as bulk
+from daah.detection.alignment import TEMPLATE
+from daah.detection.detector import FaceDetector
+from daah.gallery import Gallery, enrol, manifest, verify
 from daah.gallery.names import entry_id
 from daah.models.encoder import FaceEncoder
 from daah.types import ALIGNED_SIZE, Face
@@ -78,7 +78,7 @@ def encoder(real: bool) -> FaceEncoder | Projection:
     """The shipped network or its stand-in."""
     if not real:
         return Projection()
-    from daah.retrieval.retriever import load_default_encoder
+    from daah.retrieval.loading import load_default_encoder
 
     return load_default_encoder()
 
@@ -130,9 +130,9 @@ def run(folder: Path, workers: int, real: bool, **options: Any) -> dict[str, int
         Gallery.open(folder / "gallery", model) as gallery,
         (folder / "refused.jsonl").open("w", encoding="utf-8") as refused,
     ):
-        report = bulk.add(
+        report = enrol.add(
             gallery,
-            bulk.listing(folder / "manifest.csv"),
+            manifest.listing(folder / "manifest.csv"),
             model,
             workers=workers,
             make_detector=FaceDetector if real else WholePhoto,

@@ -36,7 +36,8 @@ from daah.data import sources
 from daah.detection.detector import FaceDetector
 from daah.gallery import Gallery, build
 from daah.images import read_image
-from daah.retrieval.retriever import FaceRetriever, load_default_encoder
+from daah.retrieval.loading import load_default_encoder
+from daah.retrieval.retriever import FaceRetriever
 from daah.ui.app import build_app
 from daah.ui.settings import Settings
 

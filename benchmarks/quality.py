@@ -28,10 +28,11 @@ from daah.data import sources
 from daah.data.labelled_faces import LabelledFaces, detect_faces
 from daah.evaluation.attention import AttentionReport, AttentiveHasher, evaluate_attention_on
 from daah.evaluation.dlib_itq import PeerReport, peers
+from daah.evaluation.encoding import encode_faces
 from daah.evaluation.open_set import UnknownPeople, unknown_people
 from daah.evaluation.robustness import DamageScores, GroupScores, damaged_queries, groups, kinds
 from daah.evaluation.search_examples import retrieval_examples
-from daah.evaluation.unseen_people import Report, encode_faces, evaluate_faces
+from daah.evaluation.unseen_people import Report, evaluate_faces
 from daah.metrics.leave_one_out import OpenSetScores, pair_distances
 from daah.models.calibration import Calibration
 from daah.models.encoder import load_encoder

@@ -17,7 +17,7 @@ from PIL import Image
 from skimage import data
 
 from daah.data.sources import orl
-from daah.retrieval.retriever import load_retriever
+from daah.retrieval.loading import load_retriever
 from daah.ui.page.examples import FOLDER
 from daah.ui.search.start_example import save_landing
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from daah.retrieval.retriever import load_retriever
+from daah.retrieval.loading import load_retriever
 from daah.ui.app import build_app
 from daah.ui.settings import Settings
 

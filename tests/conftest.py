@@ -24,7 +24,8 @@ from daah.data.sources import Photo
 from daah.detection.detector import FaceDetector
 from daah.gallery import BuildReport, Gallery, build
 from daah.models.encoder import FaceEncoder, load_encoder
-from daah.retrieval.retriever import DEFAULT_CHECKPOINT, FaceRetriever
+from daah.retrieval.loading import DEFAULT_CHECKPOINT
+from daah.retrieval.retriever import FaceRetriever
 from tests.doubles.encoder import FakeEncoder
 from tests.doubles.waiting import PATIENCE
 from tests.grouping import RUNNING, group, needs_milvus

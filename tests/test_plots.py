@@ -53,10 +53,10 @@ FIGURES = {
         }
     ),
     "reliability": lambda: plots.reliability_diagram(
-        {"64 bits": metrics.reliability(np.array([0.2, 0.9]), np.array([False, True]))}
+        {"64 bits": metrics.reliability_bins(np.array([0.2, 0.9]), np.array([False, True]))}
     ),
     "identification": lambda: plots.identification_curves(
-        {"64 bits": metrics.identification(GENUINE, np.ones(500), IMPOSTOR)},
+        {"64 bits": metrics.identification_rates(GENUINE, np.ones(500), IMPOSTOR)},
         {"64 bits": (0.1, 0.3)},
     ),
     "retrieval": lambda: plots.retrieval_page([example([True, False]), example([True])], "Found"),

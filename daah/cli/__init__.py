@@ -5,11 +5,7 @@ is 1 for an error with a reason, 2 for wrong usage. What a command needs is impo
 so that --help answers at once.
 """
 
-from daah.cli import compare as closed
-from daah.cli import evaluate as measure
-from daah.cli import gallery
-from daah.cli import search as photos
-from daah.cli import train as learn
+from daah.cli import compare, evaluate, gallery, search, train
 from daah.cli.console import application
 
 app = application(
@@ -25,16 +21,16 @@ app = application(
       python -m daah search photo.jpg --gallery my-gallery -k 5 --bits 64
     """
 )
-app.command()(photos.encode)
-app.command()(photos.search)
+app.command()(search.encode)
+app.command()(search.search)
 app.add_typer(gallery.app, name="gallery")
-app.command()(learn.prepare)
-app.command("import-trunk")(learn.import_trunk)
-app.command()(learn.train)
-app.command()(learn.calibrate)
-app.command()(measure.evaluate)
-app.command("evaluate-attention")(measure.evaluate_attention)
-app.command("evaluate-closed")(closed.evaluate_closed)
-app.command()(closed.compare)
-app.command("compare-models")(closed.compare_models)
-app.command()(measure.bench)
+app.command()(train.prepare)
+app.command("import-trunk")(train.import_trunk)
+app.command()(train.train)
+app.command()(train.calibrate)
+app.command()(evaluate.evaluate)
+app.command("evaluate-attention")(evaluate.evaluate_attention)
+app.command("evaluate-closed")(evaluate.evaluate_closed)
+app.command()(compare.compare)
+app.command("compare-models")(compare.compare_models)
+app.command()(evaluate.bench)

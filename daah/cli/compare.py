@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from daah.cli.console import CheckpointFile, JsonFile, Progress, about, emit, load_model, numbers
+from daah.cli.console import JsonFile, Progress, emit, numbers
 from daah.errors import ConfigError
 
 Data = Annotated[
@@ -18,36 +18,6 @@ Data = Annotated[
 ]
 Minimum = Annotated[int, typer.Option(min=2, help="People with fewer images are left out.")]
 Maximum = Annotated[int, typer.Option(min=2, help="Images of a person, the first by name.")]
-
-
-def evaluate_closed(
-    data: Data,
-    checkpoint: CheckpointFile = None,
-    bits: Annotated[
-        str | None,
-        typer.Option(metavar="LIST", help="Code lengths, as 16,24. Default: all of the model."),
-    ] = None,
-    minimum: Minimum = 20,
-    maximum: Maximum = 100,
-    seed: Annotated[int, typer.Option(help="Of the split: the one of training.")] = 0,
-    json: JsonFile = None,
-) -> None:
-    """Measure a model on other photos of the people it was trained on (protocol 2).
-
-    A fifth of each person's images are queries, the rest are the database. Tie-averaged mAP,
-    rank-1, precision within two bits and at k. The figure means what it says only for a
-    checkpoint that trained on the same data and seed, or on none of it.
-
-    \b
-    Example:
-      python -m daah evaluate-closed --data FACES --checkpoint runs/paper/paper.safetensors
-    """
-    from daah.evaluation.closed_set import evaluate_closed as evaluate
-
-    encoder = load_model(checkpoint)
-    with Progress() as progress:
-        report = evaluate(encoder, data, numbers(bits), seed, minimum, maximum, progress)
-    emit({"checkpoint": about(encoder), **report.to_dict()}, json)
 
 
 def compare(
@@ -108,9 +78,10 @@ def compare(
       python -m daah compare --data FACES --methods ITQ,DDAH --bits 48 --out runs/two
       python -m daah compare --layout facescrub --data FACESCRUB --out runs/facescrub
     """
+    from daah.comparison.data import closed_data, orl_data, published_data
+    from daah.comparison.jobs import ComparisonSettings
     from daah.comparison.methods import METHODS
     from daah.comparison.methods.deep import Budget
-    from daah.comparison.run import ComparisonSettings, closed_data, orl_data, published_data
     from daah.comparison.run import compare as run
 
     if quick == bool(data):
@@ -161,8 +132,8 @@ def compare_models(
     Example:
       python -m daah compare-models --data FACES
     """
+    from daah.comparison.data import closed_data
     from daah.comparison.methods.deep import Budget
-    from daah.comparison.run import closed_data
     from daah.comparison.small_models import DEFAULT, make_models
 
     faces = closed_data(data, minimum, maximum)

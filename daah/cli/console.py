@@ -104,7 +104,7 @@ def numbers(text: str | None) -> tuple[int, ...]:
 
 def load_model(checkpoint: Path | None) -> FaceEncoder:
     """The encoder of a checkpoint, or of the shipped one. Raises CheckpointError."""
-    from daah.retrieval.retriever import load_default_encoder
+    from daah.retrieval.loading import load_default_encoder
 
     return load_default_encoder(checkpoint)
 

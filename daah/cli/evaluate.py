@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from daah.cli.compare import Data, Maximum, Minimum
 from daah.cli.console import (
     CheckpointFile,
     Fold,
     JsonFile,
     Progress,
+    about,
     emit,
     load_model,
     numbers,
@@ -105,9 +107,39 @@ def bench(
       python -m daah bench --json bench.json
     """
     from daah.evaluation.speed import bench as run
-    from daah.retrieval.retriever import DEFAULT_CHECKPOINT
+    from daah.retrieval.loading import DEFAULT_CHECKPOINT
 
     encoder = load_model(checkpoint)
     with Progress() as progress:
         report = run(encoder, checkpoint or DEFAULT_CHECKPOINT, repeats, progress)
     emit(report.to_dict(), json)
+
+
+def evaluate_closed(
+    data: Data,
+    checkpoint: CheckpointFile = None,
+    bits: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Code lengths, as 16,24. Default: all of the model."),
+    ] = None,
+    minimum: Minimum = 20,
+    maximum: Maximum = 100,
+    seed: Annotated[int, typer.Option(help="Of the split: the one of training.")] = 0,
+    json: JsonFile = None,
+) -> None:
+    """Measure a model on other photos of the people it was trained on (protocol 2).
+
+    A fifth of each person's images are queries, the rest are the database. Tie-averaged mAP,
+    rank-1, precision within two bits and at k. The figure means what it says only for a
+    checkpoint that trained on the same data and seed, or on none of it.
+
+    \b
+    Example:
+      python -m daah evaluate-closed --data FACES --checkpoint runs/paper/paper.safetensors
+    """
+    from daah.evaluation.closed_set import evaluate_closed as evaluate
+
+    encoder = load_model(checkpoint)
+    with Progress() as progress:
+        report = evaluate(encoder, data, numbers(bits), seed, minimum, maximum, progress)
+    emit({"checkpoint": about(encoder), **report.to_dict()}, json)

@@ -131,11 +131,11 @@ def add(
     """
     from contextlib import ExitStack
 
-    from daah.gallery import enrol as bulk
+    from daah.gallery import enrol, manifest
 
-    photos = bulk.listing(source, person)  # before a gallery is made for nothing
+    photos = manifest.listing(source, person)  # before a gallery is made for nothing
     encoder = load_model(checkpoint)
-    processes = bulk.processes()
+    processes = enrol.processes()
     with ExitStack() as stack:
         progress = stack.enter_context(Progress())
         with processes.first():  # it makes the gallery when there is none
@@ -147,11 +147,11 @@ def add(
             refused = refused.with_name(f"{refused.name}.{processes.index}")
         log = stack.enter_context(_written(refused)) if refused else None
 
-        def note(what: bulk.Refused) -> None:
+        def note(what: manifest.Refused) -> None:
             if log is not None:
                 log.write(json_module.dumps(dataclasses.asdict(what), ensure_ascii=False) + "\n")
 
-        report = bulk.add(
+        report = enrol.add(
             opened,
             photos,
             encoder,
@@ -160,7 +160,7 @@ def add(
             progress=None if processes.index else progress,
             refused=note,
         )
-        report = bulk.together(processes.gather(report))
+        report = enrol.together(processes.gather(report))
         if processes.index:
             return
         if draw_map and opened.count():
@@ -439,7 +439,7 @@ def renew(
 
 
 def _uri(gallery: str | None) -> str:
-    from daah.retrieval.retriever import DEFAULT_GALLERY
+    from daah.retrieval.loading import DEFAULT_GALLERY
 
     return gallery or str(DEFAULT_GALLERY)
 

@@ -47,12 +47,12 @@ def encode(
     from daah.images import read_image
 
     rgb = read_image(image)  # before seconds of loading the rest
-    from daah import pipeline
     from daah.detection.detector import FaceDetector
+    from daah.models import encoder as models_encoder
 
     encoder = load_model(checkpoint)
     found = FaceDetector().find(rgb)
-    faces = pipeline.encode(encoder, found.faces, attention)
+    faces = models_encoder.encode(encoder, found.faces, attention)
     emit(
         {
             "image": str(image),
@@ -94,7 +94,7 @@ def search(
     from daah.images import read_image
 
     rgb = read_image(image)  # before seconds of loading the rest
-    from daah.retrieval.retriever import load_retriever
+    from daah.retrieval.loading import load_retriever
 
     with Progress() as progress:
         retriever = load_retriever(

@@ -14,175 +14,30 @@ Axes: N = training images, K = hash bits.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from daah.comparison.data import ClosedData
+from daah.comparison.jobs import MAIN_FEATURE, TUNING_BITS, ComparisonSettings, Job, jobs
 from daah.comparison.methods import ABLATION, METHODS
 from daah.comparison.methods.base import Hasher
 from daah.comparison.methods.deep import Budget
 from daah.comparison.methods.features import LBP, Features, Pixels, chi_square, lbp_histograms
 from daah.comparison.methods.softmax_start import SoftmaxTrunk, TrunkFeatures
-from daah.data import face_benchmarks as published
-from daah.data.face_set import FaceSet, load_faces
-from daah.data.sources import orl
-from daah.errors import ConfigError, DataError
-from daah.evaluation.closed_set import ClosedSetScores, score_codes, score_distances, split_faces
+from daah.errors import DataError
+from daah.evaluation.closed_set import split_faces
+from daah.metrics.query_database import ClosedSetScores, score_codes, score_distances
 
-#: The descriptor of the main table's shallow rows; the others are reported beside it.
-MAIN_FEATURE = "LBP"
-FEATURES = ("LBP", "pixels", "trunk")
-#: The length at which several seeds, the ablation and the curves are taken.
-MAIN_BITS = 48
-TUNING_BITS = 24
 #: Seed of the split inside the training images; any fixed number but those of the rows.
 _TUNING_SEED = 1000
-
-
-@dataclass(frozen=True)
-class ComparisonSettings:
-    """What is run. budget: of every deep method; start_epochs: of the common start; seeds: at 48
-    bits, one elsewhere. tuning: share of the budget's epochs that a try gets, 0 for no tuning.
-    """
-
-    methods: tuple[str, ...] = tuple(METHODS)
-    bits: tuple[int, ...] = (12, 24, 36, 48)
-    seeds: int = 3
-    budget: Budget = field(default_factory=Budget)
-    start_epochs: int = 12
-    tuning: float = 0.5
-    features: bool = True
-    ablation: bool = True
-
-    def __post_init__(self) -> None:
-        unknown = sorted(set(self.methods) - set(METHODS))
-        if unknown:
-            raise ConfigError(f"unknown methods {unknown}; there are {sorted(METHODS)}")
-        if not self.bits or min(self.bits) < 1 or self.seeds < 1:
-            raise ConfigError(f"expected code lengths and seeds of at least 1, got {self}")
-
-
-@dataclass(frozen=True, eq=False)
-class ClosedData:
-    """Training images, which are the database, and queries of the same people, 32x32."""
-
-    name: str
-    train: FaceSet
-    query: FaceSet
-
-    def __post_init__(self) -> None:
-        if self.train.people != self.query.people:
-            raise DataError(f"{self.name}: database and queries are of different people")
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """Plain JSON facts, with a digest by which a stopped comparison knows its data."""
-        digest = hashlib.sha256()
-        for part in (self.train, self.query):
-            digest.update(np.ascontiguousarray(part.images))
-            digest.update(np.ascontiguousarray(part.labels))
-        return {
-            "name": self.name,
-            "people": len(self.train.people),
-            "database": len(self.train),
-            "queries": len(self.query),
-            "sha256": digest.hexdigest(),
-        }
-
-
-def closed_data(
-    folders: Sequence[Path], minimum: int = 20, maximum: int = 100, seed: int = 0
-) -> ClosedData:
-    """Prepared trees of aligned faces, resized to 32, split as protocol 2 says."""
-    train, query = split_faces(load_faces(folders, size=32), seed, minimum, maximum)
-    return ClosedData(" + ".join(Path(f).name for f in folders), train, query)
-
-
-def published_data(
-    layout: str, folders: Sequence[Path], progress: published.Progress | None = None
-) -> ClosedData:
-    """FaceScrub, YouTube Faces or 32x32 batches (`daah.data.face_benchmarks`), with the papers' own
-    split.
-
-    layout: "facescrub", "youtube-faces" or "batches"; one folder. Raises ConfigError, DataError.
-    """
-    if len(folders) != 1:
-        raise ConfigError(f"layout {layout}: expected one folder, got {len(folders)}")
-    if layout == "facescrub":
-        return ClosedData("FaceScrub", *published.facescrub(folders[0], progress=progress))
-    if layout == "youtube-faces":
-        return ClosedData("YouTube Faces", *published.youtube_faces(folders[0], progress=progress))
-    if layout == "batches":
-        return ClosedData(Path(folders[0]).name, *published.batch_folder(folders[0]))
-    raise ConfigError(f"layout: expected facescrub, youtube-faces or batches, got {layout!r}")
-
-
-def orl_data() -> ClosedData:
-    """ORL, the square middle of each photo: 40 people, 8 database images and 2 queries each."""
-    images, people, names = [], [], []
-    for photo in orl():
-        top = (photo.rgb.shape[0] - photo.rgb.shape[1]) // 2
-        square = photo.rgb[top : top + photo.rgb.shape[1]]
-        images.append(np.asarray(Image.fromarray(square).resize((32, 32), Image.Resampling.BOX)))
-        people.append(photo.person)
-        names.append(f"orl/{photo.name}")
-    known, labels = np.unique(people, return_inverse=True)
-    faces = FaceSet(np.stack(images), labels.astype(np.int64), tuple(map(str, known)), tuple(names))
-    return ClosedData("ORL", *split_faces(faces, minimum=10))
-
-
-@dataclass(frozen=True)
-class Job:
-    """One piece of work; its name is its file's."""
-
-    stage: str
-    method: str
-    bits: int
-    seed: int
-    variant: str = ""
-
-    @property
-    def name(self) -> str:
-        """Unique, and fit for a file."""
-        text = f"{self.stage} {self.method} {self.bits} {self.seed} {self.variant}".strip()
-        return "-".join(text.split())
-
-
-def jobs(settings: ComparisonSettings) -> list[Job]:
-    """All work in the order in which it is done: a whole table early, its spread later."""
-    main = MAIN_BITS if MAIN_BITS in settings.bits else max(settings.bits)
-    lengths = [main, *sorted(set(settings.bits) - {main}, key=lambda b: abs(b - 24))]
-    listed: list[Job] = []
-    if settings.tuning:
-        for name in settings.methods:
-            tries = METHODS[name].tries
-            if len(tries) > 1:
-                listed += [Job("tune", name, TUNING_BITS, 0, str(i)) for i in range(len(tries))]
-    listed += [Job("row", name, b, 0) for b in lengths for name in settings.methods]
-    if settings.features:
-        shallow = [n for n in settings.methods if METHODS[n].kind == "shallow" and n != "LBP"]
-        others = [f for f in FEATURES if f != MAIN_FEATURE]
-        listed += [
-            Job("feature", n, b, 0, f)
-            for f in others
-            for b in sorted(settings.bits)
-            for n in shallow
-        ]
-    variants = tuple(ABLATION) if settings.ablation and "DDAH" in settings.methods else ()
-    listed += [Job("ablation", "DDAH", main, 0, v) for v in variants]
-    again = range(1, settings.seeds)
-    listed += [Job("row", name, main, seed) for seed in again for name in settings.methods]
-    listed += [Job("ablation", "DDAH", main, seed, v) for seed in again for v in variants]
-    return listed
 
 
 class Comparison:

@@ -34,7 +34,7 @@ from daah.comparison.methods.pairwise import DSH
 from daah.comparison.methods.softmax_start import SoftmaxTrunk
 from daah.data.face_set import FaceSet
 from daah.errors import CheckpointError
-from daah.evaluation.closed_set import score_codes
+from daah.metrics.query_database import score_codes
 from daah.paths import PATHS
 from daah.types import ALIGNED_SIZE
 

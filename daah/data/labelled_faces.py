@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from daah.data import face_set as data
-from daah.data import sources
-from daah.detection.detector import TEMPLATE, FaceDetector, principal_face
+from daah.data import sources, splits
+from daah.detection.alignment import TEMPLATE
+from daah.detection.detector import FaceDetector, principal_face
 from daah.errors import DataError, ImageError
 from daah.images import read_image
 from daah.parallel import Progress, in_order
@@ -134,7 +134,7 @@ def _photos(folder: Path, fold: int | None) -> list[tuple[str, Path]]:
     listed = list(sources.folder(folder))
     if fold is None:
         return listed
-    chosen = [(person, path) for person, path in listed if data.fold(person) == fold]
+    chosen = [(person, path) for person, path in listed if splits.fold(person) == fold]
     if not chosen:
         raise DataError(f"{folder}: none of its people is in fold {fold}")
     return chosen

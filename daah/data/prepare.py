@@ -25,7 +25,8 @@ import numpy as np
 from PIL import Image
 
 from daah.data import sources
-from daah.detection.detector import TEMPLATE, CroppedFaces, FaceDetector, principal_face
+from daah.detection.alignment import TEMPLATE, CroppedFaces
+from daah.detection.detector import FaceDetector, principal_face
 from daah.errors import ConfigError, DataError, ImageError
 from daah.images import read_image
 from daah.parallel import Progress, begin_worker, one_thread

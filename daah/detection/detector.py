@@ -13,40 +13,21 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
-from PIL import Image
 from torch import nn
-from torch.nn.functional import grid_sample
 from torchvision.ops import nms
 
+from daah.detection.alignment import align
+from daah.detection.pyramid import CELL, STRIDE, ReducedPhoto, levels, sheets, smallest_face
 from daah.errors import CheckpointError
 from daah.images import shrink
-from daah.types import ALIGNED_SIZE, Detection, Face
-
-#: Where the five landmarks (left eye, right eye, nose tip, mouth corners as seen in the photo)
-#: belong in the aligned frame. The eyes lie as in dlib's 150x150 chip; nose and mouth come from the
-#: 112x112 template of ArcFace (Deng et al., CVPR 2019), mapped by the eyes.
-TEMPLATE = np.array(
-    [(47.7, 47.1), (100.3, 47.1), (74.2, 77.2), (52.6, 107.9), (96.1, 107.7)], np.float32
-)
-
-#: The template that most published sets of face crops are aligned by, as parts of their side.
-ARCFACE_TEMPLATE = (
-    np.array(
-        [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
-         (70.7299, 92.2041)],
-        np.float32,
-    )
-    / 112
-)  # fmt: skip
+from daah.types import Detection, Face
 
 _WEIGHTS = {
     "pnet.pt": "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f",
@@ -67,34 +48,6 @@ _MOST_OF_LEVEL, _MOST_TO_RNET, _MOST_TO_ONET = 10_000, 2_000, 400
 
 #: Crops that go through R-Net and O-Net at a time; more would only take memory.
 _BATCH = 1_000, 200
-
-_CELL = 12  # P-Net looks at windows of 12x12 pixels
-_STRIDE = 2  # that lie 2 pixels apart
-_FACTOR = 0.709  # from one level of the pyramid to the next, so that areas halve
-
-
-def align(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bring one face into the fixed frame.
-
-    rgb: (H, W, 3) uint8. landmarks: (5, 2), in the order of TEMPLATE, in pixels of rgb; they may
-    lie outside of it. Returns the aligned face (150, 150, 3) uint8, the photo's edge pixels
-    repeated where the frame reaches beyond it, and the matrix (2, 3) float32 photo -> aligned.
-    Raises ValueError when the landmarks are no five distinct finite points.
-    """
-    matrix = _similarity(np.asarray(landmarks, np.float64), TEMPLATE.astype(np.float64))
-    return _warp(rgb, matrix), matrix.astype(np.float32)
-
-
-class CroppedFaces:
-    """Stands in for the detector where every image is a face already, aligned as ArcFace does."""
-
-    def detect(self, rgb: np.ndarray) -> list[Face]:
-        """The whole square image (S, S, 3) uint8 as one face, in our own frame."""
-        height, width = rgb.shape[:2]
-        landmarks = ARCFACE_TEMPLATE * width
-        aligned, matrix = align(rgb, landmarks)
-        box = np.array([0, 0, width, height], np.float32)
-        return [Face(box=box, landmarks=landmarks, score=1.0, aligned=aligned, matrix=matrix)]
 
 
 def principal_face(faces: Sequence[Face], shape: tuple[int, ...]) -> Face | None:
@@ -179,15 +132,15 @@ class FaceDetector:
     @torch.inference_mode()
     def _located(self, rgb: np.ndarray, least: float | None) -> Located:
         height, width = rgb.shape[:2]
-        photo = _Photo(rgb)
-        candidates = self._propose(photo, least or _smallest_face(height, width))
+        photo = ReducedPhoto(rgb)
+        candidates = self._propose(photo, least or smallest_face(height, width))
         found = self._finish(photo, self._refine(photo, candidates))
         return found if len(found.scores) else self._finish(photo, self._filling(rgb))
 
-    def _propose(self, photo: _Photo, smallest: float) -> np.ndarray:
+    def _propose(self, photo: ReducedPhoto, smallest: float) -> np.ndarray:
         """P-Net over the pyramid: square candidate boxes (N, 4) float64."""
         boxes, scores = [], []
-        for tiles in _sheets(_levels(photo.width, photo.height, smallest)):
+        for tiles in sheets(levels(photo.width, photo.height, smallest)):
             sheet = np.zeros(
                 (max(t.y + t.height for t in tiles), max(t.x + t.width for t in tiles), 3), np.uint8
             )
@@ -203,9 +156,9 @@ class FaceDetector:
                     score, best = score.topk(_MOST_OF_LEVEL)
                     rows, columns = rows[best], columns[best]
                 shift = shifts[0][:, *windows][:, rows, columns].T.double()  # (n, 4)
-                corner = torch.stack([columns, rows], 1).double() * _STRIDE
+                corner = torch.stack([columns, rows], 1).double() * STRIDE
                 ratio = torch.tensor([photo.width / t.width, photo.height / t.height]).double()
-                box = torch.cat([corner * ratio, (corner + _CELL) * ratio], 1)
+                box = torch.cat([corner * ratio, (corner + CELL) * ratio], 1)
                 keep = nms(box.float(), score, 0.5)
                 boxes.append(torch.cat([box, shift], 1)[keep])
                 scores.append(score[keep])
@@ -215,7 +168,7 @@ class FaceDetector:
         box = box[nms(box[:, :4].float(), torch.cat(scores), 0.7)].numpy()
         return _squared(_shifted(box[:, :4], box[:, 4:])) if len(box) else np.empty((0, 4))
 
-    def _refine(self, photo: _Photo, boxes: np.ndarray) -> np.ndarray:
+    def _refine(self, photo: ReducedPhoto, boxes: np.ndarray) -> np.ndarray:
         """R-Net on every candidate: the square boxes (N, 4) that are still faces."""
         if not len(boxes):
             return boxes
@@ -232,12 +185,14 @@ class FaceDetector:
         """Candidates (N, 4) that reach beyond the photo, which P-Net's windows never do."""
         small = shrink(rgb, 200)
         border = max(small.shape) // 4
-        padded = _Photo(np.pad(small, ((border, border), (border, border), (0, 0)), mode="edge"))
-        smallest = max(_CELL, min(small.shape[:2]) / 2)
+        padded = ReducedPhoto(
+            np.pad(small, ((border, border), (border, border), (0, 0)), mode="edge")
+        )
+        smallest = max(CELL, min(small.shape[:2]) / 2)
         candidates = self._refine(padded, self._propose(padded, smallest))
         return (candidates - border) * (max(rgb.shape) / max(small.shape))
 
-    def _finish(self, photo: _Photo, boxes: np.ndarray) -> Located:
+    def _finish(self, photo: ReducedPhoto, boxes: np.ndarray) -> Located:
         """O-Net on what is left: the faces, largest first."""
         if not len(boxes):
             empty = (np.empty(shape, np.float32) for shape in ((0, 4), (0, 5, 2), 0))
@@ -262,7 +217,7 @@ class FaceDetector:
             len(order) - len(kept),
         )
 
-    def _landmarks(self, photo: _Photo, squares: np.ndarray) -> np.ndarray:
+    def _landmarks(self, photo: ReducedPhoto, squares: np.ndarray) -> np.ndarray:
         """Landmarks (N, 5, 2) from a second look, at the final boxes and at their mirror images.
 
         Under shifts and zooms of a photo of a pixel or so, landmarks move half as much as those of
@@ -279,69 +234,6 @@ class FaceDetector:
         return squares[:, None, :2] + (straight + mirrored) / 2 * sides
 
 
-class _Photo:
-    """A photo with its halved copies, from which levels and crops are cut without aliasing."""
-
-    def __init__(self, rgb: np.ndarray) -> None:
-        self.height, self.width = rgb.shape[:2]
-        self._copies = [Image.fromarray(rgb)]
-
-    def resized(self, width: int, height: int) -> np.ndarray:
-        """The whole photo as (height, width, 3) uint8, by averaging areas."""
-        copy, scale = self._copy(self.width / width, spare=1.5)
-        box = (0, 0, self.width * scale, self.height * scale)
-        return np.array(copy.resize((width, height), Image.Resampling.BOX, box=box))
-
-    def crops(self, boxes: np.ndarray, side: int) -> np.ndarray:
-        """The square boxes (N, 4) as (N, side, side, 3) uint8; grey beyond the photo's border.
-
-        Grey is the networks' zero. The package squeezes what is inside of the photo into the square
-        instead, which moves the landmarks of a face at the border by a tenth of its width.
-        """
-        out = np.empty((len(boxes), side, side, 3), np.uint8)
-        for crop, box in zip(out, boxes, strict=True):
-            copy, scale = self._copy((box[2] - box[0]) / side, spare=2)
-            box = box * scale
-            if min(box) < 0 or box[2] > copy.width or box[3] > copy.height:
-                x, y = np.floor(box[:2]).astype(int)
-                copy = _padded(copy, x, y, *np.ceil(box[2:]).astype(int))
-                box = box - [x, y, x, y]
-            crop[:] = copy.resize((side, side), Image.Resampling.BOX, box=tuple(box))
-        return out
-
-    def _copy(self, reduction: float, spare: float) -> tuple[Image.Image, float]:
-        """The smallest halved copy with `spare` pixels for each one asked for, and its scale."""
-        halvings = max(0, math.floor(math.log2(reduction / spare)))
-        while len(self._copies) <= halvings:
-            self._copies.append(self._copies[-1].reduce(2))
-        return self._copies[halvings], 0.5**halvings
-
-
-def _padded(image: Image.Image, x0: int, y0: int, x1: int, y1: int) -> Image.Image:
-    """The part of an image from (x0, y0) to (x1, y1), grey where that lies outside of it."""
-    part = Image.new("RGB", (x1 - x0, y1 - y0), (127, 127, 127))
-    left, top = max(x0, 0), max(y0, 0)
-    right, bottom = min(x1, image.width), min(y1, image.height)
-    if left < right and top < bottom:
-        part.paste(image.crop((left, top, right, bottom)), (left - x0, top - y0))
-    return part
-
-
-def _smallest_face(height: int, width: int) -> float:
-    """The largest of MTCNN's own window sizes, 20 / 0.709**k, within a fortieth of the photo."""
-    steps = math.log(max(height, width) / 40 / 20) / math.log(1 / _FACTOR)
-    return 20 / _FACTOR ** max(0, math.floor(steps))
-
-
-def _levels(width: int, height: int, smallest: float) -> list[tuple[int, int]]:
-    """Sizes (width, height) of the pyramid, in which P-Net's windows cover `smallest` and up."""
-    scale, sizes = _CELL / smallest, []
-    while min(width, height) * scale >= _CELL:
-        sizes.append((int(width * scale + 1), int(height * scale + 1)))
-        scale *= _FACTOR
-    return sizes
-
-
 class Located(NamedTuple):
     """Where faces of a photo are, largest first, in its pixels; float32.
 
@@ -353,42 +245,6 @@ class Located(NamedTuple):
     landmarks: np.ndarray
     scores: np.ndarray
     left_out: int
-
-
-@dataclass(frozen=True)
-class _Tile:
-    """A level of the pyramid and where on a sheet it lies."""
-
-    width: int
-    height: int
-    x: int = 0
-    y: int = 0
-
-    def windows(self) -> tuple[slice, slice]:
-        """Rows and columns of P-Net's output that look at this level and nothing else."""
-        rows, columns = ((side - _CELL) // _STRIDE + 1 for side in (self.height, self.width))
-        y, x = self.y // _STRIDE, self.x // _STRIDE
-        return slice(y, y + rows), slice(x, x + columns)
-
-
-def _sheets(sizes: list[tuple[int, int]]) -> list[list[_Tile]]:
-    """The first level (width, height) by itself and all the others side by side on one sheet.
-
-    Two calls of the network instead of ten: on several threads each layer of each call has them
-    wait for one another. Two rows of tiles take a seventh more area than the levels have.
-    """
-    if not sizes:
-        return []
-    (width, height), others = sizes[0], sizes[1:]
-    tiles, x, y, below = [], 0, 0, 0
-    for w, h in others:
-        if x and x + w > 1.25 * width:
-            x, y = 0, below
-        tiles.append(_Tile(w, h, x, y))
-        x += w + w % _STRIDE  # so that windows begin where tiles do
-        below = max(below, y + h + h % _STRIDE)
-    first = [_Tile(width, height)]
-    return [first, tiles] if tiles else [first]
 
 
 def _load(network: nn.Module, name: str) -> nn.Module:
@@ -449,56 +305,3 @@ def _distinct(boxes: np.ndarray, scores: np.ndarray, limit: float) -> np.ndarray
         if np.all(shared <= limit * np.minimum(areas[keep], areas[i])):
             keep.append(int(i))
     return np.array(keep, int)
-
-
-def _similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The (2, 3) similarity transform source -> target (N, 2) with the least squared error.
-
-    With points as complex numbers it is w = a z + b, an ordinary least-squares line; the result is
-    that of Umeyama (PAMI 1991) wherever that one does not mirror.
-    """
-    if source.shape != target.shape or not np.isfinite(source).all():
-        raise ValueError(f"landmarks: expected {target.shape} finite, got {source.shape}")
-    z, w = source @ [1, 1j], target @ [1, 1j]
-    spread = z - z.mean()
-    size = np.vdot(spread, spread).real
-    a = np.vdot(spread, w - w.mean()) / size if size > 1e-12 else 0
-    if abs(a) < 1e-12:
-        raise ValueError("landmarks: the points coincide or have no common direction")
-    b = w.mean() - a * z.mean()
-    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
-
-
-def _warp(rgb: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """rgb seen through `matrix` (2, 3) photo -> frame: (150, 150, 3) uint8.
-
-    What would shrink is first shrunk by averaging, to the scale of the frame; the bicubic sampling
-    after that only turns, moves and enlarges.
-    """
-    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
-    side = ALIGNED_SIZE
-    corners = np.array([(0, 0, 1), (side, 0, 1), (0, side, 1), (side, side, 1)]) @ inverse.T
-    height, width = rgb.shape[:2]
-    scale = min(1.0, math.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    margin = 3 / scale  # what bicubic sampling reaches for
-    x0, y0 = np.clip(np.floor(corners.min(0) - margin), 0, [width - 1, height - 1]).astype(int)
-    x1, y1 = np.clip(np.ceil(corners.max(0) + margin), [x0 + 1, y0 + 1], [width, height]).astype(
-        int
-    )
-    region = rgb[y0:y1, x0:x1]
-    if scale < 1:
-        size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
-        shrunk = Image.fromarray(region).resize(size, Image.Resampling.BICUBIC)
-        region = np.array(shrunk)
-    centres = np.arange(side) + 0.5
-    x, y = np.meshgrid(centres, centres)
-    photo = np.stack([x, y, np.ones_like(x)], -1) @ inverse.T  # (150, 150, 2)
-    grid = (photo - [x0, y0]) / [x1 - x0, y1 - y0] * 2 - 1
-    warped = grid_sample(
-        torch.tensor(region).permute(2, 0, 1)[None].float(),
-        torch.from_numpy(grid)[None].float(),
-        mode="bicubic",
-        padding_mode="border",
-        align_corners=False,
-    )
-    return warped[0].permute(1, 2, 0).round_().clamp_(0, 255).byte().numpy()

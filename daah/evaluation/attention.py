@@ -18,10 +18,11 @@ from skimage.draw import polygon2mask
 
 from daah import codes
 from daah.data.labelled_faces import LabelledFaces, detect_faces
-from daah.detection.detector import FaceDetector, align
+from daah.detection.alignment import align
+from daah.detection.detector import FaceDetector
 from daah.errors import ConfigError
 from daah.evaluation.corruptions import blur
-from daah.evaluation.unseen_people import BATCH, Hasher, count_queries, encode_faces
+from daah.evaluation.encoding import BATCH, Hasher, count_queries, encode_faces
 from daah.images import read_image
 from daah.metrics.leave_one_out import open_set
 from daah.parallel import Progress, in_order

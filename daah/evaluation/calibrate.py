@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from daah import codes
+import numpy as np
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from daah import codes, metrics
 from daah.data.labelled_faces import detect_faces, read_aligned
 from daah.detection.detector import FaceDetector
-from daah.evaluation.unseen_people import count_queries, encode_faces
+from daah.evaluation.encoding import count_queries, encode_faces
 from daah.metrics.leave_one_out import pair_distances
-from daah.models.calibration import Calibration
+from daah.models.calibration import PRIOR, Calibration, LengthCalibration
 from daah.models.encoder import FaceEncoder
 from daah.parallel import Progress
+
+#: No number of pairs that anybody measured supports a surer statement than this.
+_SURE = 1e-4
 
 
 def calibrate(
@@ -36,10 +44,87 @@ def calibrate(
         faces = detect_faces(images_dir, detector, progress, fold)
     count_queries(faces.labels)
     logits = encode_faces(encoder, faces.aligned, progress)
-    return Calibration.fit(
+    return fit_calibration(
         {
             bits: pair_distances(codes.pack(codes.sign(logits[:, :bits])), faces.labels)
             for bits in encoder.lengths
         },
         far,
     )
+
+
+def calibration_error(
+    calibration: Calibration, bits: int, genuine: np.ndarray, impostor: np.ndarray, bins: int = 15
+) -> metrics.Reliability:
+    """Reliability of the stated probabilities on other pairs, both kinds weighing the same.
+
+    genuine, impostor: distances (any,) in bits. Its `error` is the expected calibration error.
+    """
+    said = calibration.probabilities(np.concatenate([genuine, impostor]), bits)
+    same = np.repeat([True, False], [len(genuine), len(impostor)])
+    weight = np.where(same, PRIOR / len(genuine), (1 - PRIOR) / len(impostor))
+    return metrics.reliability_bins(said, same, bins, weight)
+
+
+def fit_calibration(
+    distances: Mapping[int, tuple[np.ndarray, np.ndarray]], far: float = 1e-3
+) -> Calibration:
+    """Fit each code length from its pairs.
+
+    Args:
+        distances: code length to the distances in bits of same-person and different-person pairs.
+        far: false accept rate that every threshold keeps on these pairs.
+
+    Returns:
+        Probability by distance and the threshold, for each length.
+
+    Raises:
+        ValueError: a length has no pairs of one kind, or a distance beyond its bits.
+    """
+    by_bits = {bits: _fit(bits, *pairs, far) for bits, pairs in distances.items()}
+    return Calibration(far, by_bits)
+
+
+def _fit(bits: int, genuine: np.ndarray, impostor: np.ndarray, far: float) -> LengthCalibration:
+    genuine, impostor = np.ravel(genuine), np.ravel(impostor)
+    if not len(genuine) or not len(impostor):
+        raise ValueError(
+            f"calibration at {bits} bits: {len(genuine)} same-person and {len(impostor)} "
+            f"different-person pairs; both kinds are needed"
+        )
+    same = np.bincount(genuine, minlength=bits + 1).astype(np.float64)  # (bits + 1,)
+    other = np.bincount(impostor, minlength=bits + 1).astype(np.float64)
+    if len(same) > bits + 1 or len(other) > bits + 1:
+        raise ValueError(f"calibration at {bits} bits: a distance is larger than {bits}")
+    within = np.cumsum(other) / other.sum()
+    threshold = int(np.searchsorted(within, far * (1 + 1e-12), side="right")) - 1
+    probability = _monotone(same, other * (same.sum() / other.sum()))
+    return LengthCalibration(
+        probability=tuple(float(p) for p in probability),
+        threshold=threshold,
+        far=float(within[threshold]) if threshold >= 0 else 0.0,
+        tar=float(same[: threshold + 1].sum() / same.sum()),
+        genuine=len(genuine),
+        impostor=len(impostor),
+    )
+
+
+def _monotone(same: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Weights of both kinds at each distance (bits + 1,) to a falling probability (bits + 1,).
+
+    Isotonic regression follows the pairs where there are many, but says exactly 0 and 1 beyond
+    them and steps where they are few. One pseudo-pair at every distance, split as a logistic fit
+    says, carries the curve through both.
+    """
+    distance = np.arange(len(same))
+    column = distance[:, None] / (len(same) - 1)
+    logistic = LogisticRegression(C=100.0).fit(
+        np.concatenate([column, column]),
+        np.repeat([1, 0], len(same)),
+        sample_weight=np.concatenate([same, other]),
+    )
+    guess = np.minimum.accumulate(logistic.predict_proba(column)[:, 1])
+    weight = same + other + 1.0
+    isotonic = IsotonicRegression(increasing=False)
+    fitted = isotonic.fit_transform(distance, (same + guess) / weight, sample_weight=weight)
+    return np.minimum.accumulate(np.clip(np.round(fitted, 6), _SURE, 1 - _SURE))

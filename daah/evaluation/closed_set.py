@@ -12,58 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from daah import codes, metrics
-from daah.data.face_set import FaceSet, closed_split, load_faces
+from daah.data.face_set import FaceSet, load_faces
+from daah.data.splits import closed_split
 from daah.errors import ConfigError
+from daah.metrics.query_database import ClosedSetScores, score_codes
 from daah.models.encoder import FaceEncoder
-
-#: Numbers of results at which precision is reported.
-AT = (1, 5, 10, 20, 50)
-
-
-@dataclass(frozen=True, eq=False)
-class ClosedSetScores:
-    """Means over the queries, each the expectation over the orders of ties.
-
-    precision_radius2: among results within two bits, a query that finds none counting as 0.
-    precision_at: by number of results. curve: precision and recall at every distance.
-    """
-
-    map: float
-    precision_radius2: float
-    precision_at: dict[int, float]
-    curve: metrics.PrecisionRecall
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "map": self.map,
-            "rank1": self.precision_at[1],
-            "precision_radius2": self.precision_radius2,
-            "precision_at": {str(k): v for k, v in self.precision_at.items()},
-        }
-
-
-def score_codes(
-    query: np.ndarray, database: np.ndarray, own: np.ndarray, theirs: np.ndarray
-) -> ClosedSetScores:
-    """Rank database logits (N, K) for query logits (Q, K) by the Hamming distance of their signs.
-
-    own (Q,), theirs (N,): who is on each image, in the same numbering.
-    """
-    packed = [codes.pack(codes.sign(logits)) for logits in (query, database)]
-    return score_distances(codes.hamming(*packed), own, theirs)
-
-
-def score_distances(distance: np.ndarray, own: np.ndarray, theirs: np.ndarray) -> ClosedSetScores:
-    """The same for any distance (Q, N); radius 2 has no meaning for floats."""
-    groups = metrics.tie_groups(distance, own[:, None] == theirs[None, :])
-    return ClosedSetScores(
-        float(metrics.average_precision(groups).mean()),
-        float(metrics.precision_within(groups, 2).mean()),
-        {k: float(metrics.precision_at(groups, k).mean()) for k in AT},
-        metrics.precision_recall(groups),
-    )
 
 
 @dataclass(frozen=True)
@@ -100,7 +53,7 @@ def evaluate_closed(
 ) -> ClosedSetReport:
     """Protocol 2 of a checkpoint on prepared trees of aligned faces.
 
-    seed, minimum, maximum: of `daah.data.face_set.closed_split`, the same as in training. Raises
+    seed, minimum, maximum: of `daah.data.splits.closed_split`, the same as in training. Raises
     ConfigError for a length the checkpoint does not have, DataError for data that does not fit.
     """
     lengths = tuple(bits) or encoder.lengths

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from daah.data.face_set import FaceSet, open_split
+from daah.data.face_set import FaceSet
+from daah.data.splits import open_split
 from daah.errors import DataError
 from daah.metrics.leave_one_out import OpenSetScores, open_set, open_set_floats
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from daah import codes, metrics
+from daah.evaluation.calibrate import calibration_error, fit_calibration
 from daah.metrics.leave_one_out import pair_distances, query_scores
-from daah.models.calibration import Calibration, calibration_error
+from daah.models.calibration import Calibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,7 @@ def unknown_people(
     inside = np.isin(labels, half)
     searches = query_scores(packed[inside], labels[inside])
     stranger_nearest = codes.hamming(packed[~inside], packed[inside]).min(1)
-    curve = metrics.identification(searches.nearest, searches.rank1, stranger_nearest)
+    curve = metrics.identification_rates(searches.nearest, searches.rank1, stranger_nearest)
     own = pair_distances(packed[inside], labels[inside])
     return UnknownPeople(
         bits=bits,
@@ -87,6 +88,6 @@ def unknown_people(
         fnir=float(1 - (searches.rank1 * (searches.nearest <= threshold)).mean()),
         reliability=calibration_error(calibration, bits, *pair_distances(packed, labels)),
         held_out=calibration_error(
-            Calibration.fit({bits: own}), bits, *pair_distances(packed[~inside], labels[~inside])
+            fit_calibration({bits: own}), bits, *pair_distances(packed[~inside], labels[~inside])
         ),
     )

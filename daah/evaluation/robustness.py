@@ -14,7 +14,7 @@ from scipy.ndimage import laplace
 from daah import codes, metrics
 from daah.data.labelled_faces import LabelledFaces
 from daah.evaluation.corruptions import LUMA, Damage, blur, cover, grey, resize_face, rotate
-from daah.evaluation.unseen_people import Hasher, encode_faces
+from daah.evaluation.encoding import Hasher, encode_faces
 from daah.metrics.leave_one_out import pair_distances, query_scores
 from daah.parallel import Progress
 from daah.types import ALIGNED_SIZE

@@ -5,10 +5,9 @@ from daah.gallery.building import BuildReport, build, check_source
 from daah.gallery.gallery import Entry, Gallery
 from daah.gallery.manifest import Named, read_list
 from daah.gallery.provenance import ModelName, Provenance
-from daah.gallery.recode import renew
+from daah.gallery.recode import open_variant, renew
 from daah.gallery.session import SessionGallery
 from daah.gallery.transfer import copy, export_jsonl, export_parquet, records
-from daah.gallery.variants import open_variant
 
 __all__ = [
     "BuildReport",

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from daah import codes
+from daah.detection.alignment import aligned_face
 from daah.errors import GalleryError
 from daah.gallery import journal
 from daah.gallery.gallery import Entry, Gallery
 from daah.gallery.thumbnails import Thumbnails
-from daah.models.encoder import FaceEncoder
+from daah.models.encoder import FaceEncoder, encode_many
 from daah.parallel import Progress
-from daah.pipeline import aligned_face, encode_many
 
 _BATCH = 256
 

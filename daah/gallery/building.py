@@ -16,9 +16,8 @@ from daah.errors import ConfigError, DaahError, DataError, GalleryError
 from daah.gallery.gallery import Gallery
 from daah.gallery.names import checked_name, entry_id
 from daah.images import read_image
-from daah.models.encoder import FaceEncoder
+from daah.models.encoder import FaceEncoder, encode_many
 from daah.parallel import Progress, in_order
-from daah.pipeline import encode_many
 from daah.types import Face
 
 #: Photos 1 to 8 of each of ORL's people are enrolled; 9 and 10 stay out, to be searched with.

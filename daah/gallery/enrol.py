@@ -9,30 +9,27 @@ each.
 from __future__ import annotations
 
 import collections
-import csv
 import datetime
 import itertools
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from daah.data.sources import SUFFIXES, folder
+from daah.detection.alignment import aligned_face
 from daah.detection.detector import FaceDetector, principal_face
 from daah.errors import DaahError, DataError
 from daah.gallery.gallery import Gallery
-from daah.gallery.names import checked_name, entry_id
+from daah.gallery.manifest import Listing, Refused, Row
 from daah.images import read_image
-from daah.models.encoder import FaceEncoder
+from daah.models.encoder import FaceEncoder, encode_many
 from daah.parallel import Progress, begin_worker
-from daah.pipeline import aligned_face, encode_many
 
 #: Faces that are written in one transaction at most.
 WRITE_BATCH = 256
@@ -57,24 +54,6 @@ NO_FACE = "no face found"
 
 
 @dataclass(frozen=True)
-class Row:
-    """A photo to enrol. photo: the name that the gallery keeps. id: of the entry, >= 0."""
-
-    person: str
-    photo: str
-    path: Path
-    id: int
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A line of the listing or a photo that was not enrolled, and why."""
-
-    photo: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class BulkReport:
     """What a run did.
 
@@ -90,14 +69,6 @@ class BulkReport:
     examples: tuple[Refused, ...]
     seconds: float
     rate: float
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Photos to enrol: `rows()` starts a fresh pass over them; total: how many there are."""
-
-    rows: Callable[[], Iterator[Row | Refused]]
-    total: int
 
 
 @dataclass(frozen=True)
@@ -139,28 +110,6 @@ def together(reports: Sequence[BulkReport]) -> BulkReport:
         seconds=max(report.seconds for report in reports),
         rate=sum(report.rate for report in reports),
     )
-
-
-def listing(source: Path, person: str | None = None) -> Listing:
-    """What a folder with a folder for each person, or a .csv or .parquet manifest, lists.
-
-    A manifest has the columns person and photo (a path, relative to the manifest), and may have id
-    (an integer >= 0; otherwise person and photo decide the id). person: `source` is a photo, or a
-    folder of photos, of this one person. Raises DataError when there is no such source, or a
-    manifest lacks a column.
-    """
-    source = Path(source)
-    if person is not None:
-        return _of_person(source, person)
-    if source.is_dir():
-        return Listing(lambda: _of_folder(source), sum(1 for _ in folder(source)))
-    if not source.is_file():
-        raise DataError(f"{source}: there is no such folder or manifest")
-    if source.suffix.lower() == ".parquet":
-        return _of_parquet(source)
-    if source.suffix.lower() == ".csv":
-        return _of_csv(source)
-    raise DataError(f"{source}: expected a folder, a .csv or a .parquet manifest")
 
 
 def add(
@@ -385,115 +334,3 @@ def _face(detector: FaceDetector, row: Row) -> np.ndarray | str:
     except DaahError as error:
         return str(error)
     return NO_FACE if face is None else face.aligned
-
-
-# --- listings ------------------------------------------------------------------------------------
-
-
-def _of_person(source: Path, person: str) -> Listing:
-    if source.is_dir():
-        photos = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
-    elif source.is_file():
-        photos = [source]
-    else:
-        raise DataError(f"{source}: there is no such photo or folder")
-    return Listing(
-        lambda: (_row(person, f"{person}/{path.name}", path) for path in photos), len(photos)
-    )
-
-
-def _of_folder(source: Path) -> Iterator[Row | Refused]:
-    for person, path in folder(source):
-        yield _row(person, f"{person}/{path.name}", path)
-
-
-def _of_csv(manifest: Path) -> Listing:
-    def records() -> Iterator[dict[str, str]]:
-        try:
-            with manifest.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.DictReader(file, strict=True)
-                _require_columns(manifest, reader.fieldnames or [])
-                yield from reader
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise _unreadable(manifest, "CSV in UTF-8", error) from error
-
-    total = sum(1 for _ in records())
-    return Listing(lambda: (_manifest_row(manifest, record) for record in records()), total)
-
-
-def _of_parquet(manifest: Path) -> Listing:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise DataError(
-            "A Parquet manifest needs the package pyarrow (pip install pyarrow); or use CSV."
-        ) from None
-    try:
-        with pq.ParquetFile(manifest) as file:
-            _require_columns(manifest, file.schema_arrow.names)
-            total = file.metadata.num_rows
-            columns = [
-                name for name in ("person", "photo", "id") if name in file.schema_arrow.names
-            ]
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(manifest, "Parquet", error) from error
-
-    def rows() -> Iterator[Row | Refused]:
-        try:
-            with pq.ParquetFile(manifest) as file:
-                for batch in file.iter_batches(batch_size=1000, columns=columns):
-                    for record in batch.to_pylist():
-                        yield _manifest_row(manifest, record)
-        except (OSError, pa.ArrowException) as error:
-            raise _unreadable(manifest, "Parquet", error) from error
-
-    return Listing(rows, total)
-
-
-def _unreadable(manifest: Path, kind: str, error: Exception) -> DataError:
-    reason = " ".join(str(error).split())[:200]  # Arrow's takes several lines
-    return DataError(f"{manifest}: cannot be read as {kind} ({reason})")
-
-
-def _require_columns(manifest: Path, names: Iterable[str]) -> None:
-    missing = [name for name in ("person", "photo") if name not in names]
-    if missing:
-        raise DataError(
-            f"{manifest}: expected the columns person, photo and perhaps id; {missing} missing, "
-            f"there are {str(list(names))[:200]}"
-        )
-
-
-def _manifest_row(manifest: Path, record: dict) -> Row | Refused:
-    person, photo = str(record["person"] or ""), str(record["photo"] or "")
-    if not photo.strip():
-        return Refused(photo, "the photo's path is empty")
-    path = Path(photo)
-    inside = not path.is_absolute() and ".." not in path.parts
-    # A path of the host is nobody's business: visitors see the name that the gallery keeps.
-    named = [part for part in path.parts if part not in ("..", path.anchor)]
-    shown = path.as_posix() if inside else "/".join(named[-2:])
-    row = _row(person, shown, manifest.parent / path, photo)
-    given = record.get("id")
-    if given in (None, "") or isinstance(row, Refused):
-        return row
-    try:
-        id_ = int(given)
-        if id_ != given and not isinstance(given, str):  # 1.5 is no id
-            id_ = -1
-    except (ValueError, TypeError, OverflowError):  # a Parquet column may hold anything
-        id_ = -1
-    if not 0 <= id_ < 2**63:
-        return Refused(shown, f"the id {str(given)[:40]!r} is not an integer from 0 to 2^63 - 1")
-    return Row(row.person, row.photo, row.path, id_)
-
-
-def _row(person: str, photo: str, path: Path, identity: str | None = None) -> Row | Refused:
-    """A row whose id person and `identity` (default: photo) decide; Refused for unfit names."""
-    try:
-        person, photo = checked_name("person", person), checked_name("photo", photo)
-        identity = photo if identity is None else identity
-        return Row(person, photo, path, entry_id(person, identity))
-    except (DaahError, UnicodeEncodeError) as error:
-        return Refused(repr(photo), str(error))

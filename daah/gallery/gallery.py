@@ -26,9 +26,8 @@ import numpy as np
 
 from daah import codes
 from daah.errors import GalleryError
-from daah.gallery import journal
-from daah.gallery import location as places
-from daah.gallery import map as projection
+from daah.gallery import journal, location
+from daah.gallery import map as gallery_map
 from daah.gallery import provenance as provenance_file
 from daah.gallery.map import Projection
 from daah.gallery.names import checked_name, entry_id, plain
@@ -80,7 +79,7 @@ class Gallery:
     @classmethod
     def exists(cls, uri: str | Path) -> bool:
         """Whether there is a gallery at `uri`, complete or not, of whatever model."""
-        return (places.gallery_folder(str(uri), None) / provenance_file.FILE).is_file()
+        return (location.gallery_folder(str(uri), None) / provenance_file.FILE).is_file()
 
     @classmethod
     def open(
@@ -117,7 +116,7 @@ class Gallery:
                 made in a folder that holds other files.
         """
         uri = str(uri)
-        home = places.gallery_folder(uri, folder)
+        home = location.gallery_folder(uri, folder)
         known = provenance_file.read(home)
         if known is None:
             if read_only or encoder is None or not create:
@@ -125,9 +124,9 @@ class Gallery:
                     f"There is no gallery {home.name}. Build one with: "
                     "python -m daah gallery build SRC --gallery FOLDER"
                 )
-            places.make_folder(home)
-            known = places.provenance_at(uri, encoder, source, credit)
-            store = places.open_codes(home, known, read_only=False, uri=uri)
+            location.make_folder(home)
+            known = location.provenance_at(uri, encoder, source, credit)
+            store = location.open_codes(home, known, read_only=False, uri=uri)
             provenance_file.write(home, known)
             return cls(store, home, known, read_only)
         if encoder and (known.fingerprint, known.bits) != (encoder.fingerprint, encoder.bits):
@@ -138,7 +137,7 @@ class Gallery:
                 "python -m daah gallery renew --gallery FOLDER"
             )
         provenance_file.check_alignment(home, known)
-        store = places.open_codes(home, known, read_only, uri, progress)
+        store = location.open_codes(home, known, read_only, uri, progress)
         opened = cls(store, home, known, read_only)
         try:
             opened._finish()
@@ -155,9 +154,9 @@ class Gallery:
         """
         (id_,) = self.add_many([(person, photo, encoded)])
         drawn = self.map()
-        if drawn and len(drawn.ids) < projection.LARGEST:
+        if drawn and len(drawn.ids) < gallery_map.LARGEST:
             joined = drawn.joined(np.array([id_], np.int64), _packed([encoded]))
-            projection.save(self.folder / MAP, joined)
+            gallery_map.save(self.folder / MAP, joined)
         return id_
 
     def add_many(
@@ -261,7 +260,7 @@ class Gallery:
 
     def map(self) -> Projection | None:
         """The gallery's map as it was last drawn; None when it never was or is damaged."""
-        drawn = projection.load(self.folder / MAP)
+        drawn = gallery_map.load(self.folder / MAP)
         return drawn if drawn and drawn.fingerprint == self.provenance.fingerprint else None
 
     def draw_map(self) -> Projection:
@@ -270,13 +269,13 @@ class Gallery:
         Takes about two seconds for a few hundred entries, and half a minute for the largest map.
         """
         ids = np.concatenate([np.empty(0, np.int64), *(rows.ids for rows in self.store.scan())])
-        if len(ids) > projection.LARGEST:
-            chosen = np.random.default_rng(0).choice(len(ids), projection.LARGEST, replace=False)
+        if len(ids) > gallery_map.LARGEST:
+            chosen = np.random.default_rng(0).choice(len(ids), gallery_map.LARGEST, replace=False)
             ids = ids[np.sort(chosen)]
         fingerprint = self.store.spec.fingerprint
-        drawn = projection.project(ids, self.store.get(ids).codes, fingerprint)
+        drawn = gallery_map.project(ids, self.store.get(ids).codes, fingerprint)
         if not self.read_only:
-            projection.save(self.folder / MAP, drawn)
+            gallery_map.save(self.folder / MAP, drawn)
         return drawn
 
     def require_complete(self) -> None:
@@ -297,7 +296,7 @@ class Gallery:
     def destroy(self) -> None:
         """Close the gallery and delete it with all that is in it."""
         self.require_writable()
-        if places.is_server(self.provenance.codes):
+        if location.is_server(self.provenance.codes):
             for rows in self.store.scan():
                 self.store.remove(rows.ids)
         self.close()
@@ -324,13 +323,13 @@ class Gallery:
 
     def noted(self, kind: journal.Kind, ids: Sequence[int]) -> AbstractContextManager[None]:
         """Around writing or deleting faces and rows: what a kill leaves is finished later."""
-        if places.is_server(self.provenance.codes):
+        if location.is_server(self.provenance.codes):
             return nullcontext()
         return journal.noted(self.folder, kind, ids)
 
     def _finish(self) -> None:
         """Finish what a killed process began: its additions are undone, its removals completed."""
-        if self.read_only or places.is_server(self.provenance.codes):
+        if self.read_only or location.is_server(self.provenance.codes):
             return
         for note in journal.notes(self.folder):
             ids = np.unique(np.array(note.ids, np.int64))
@@ -347,11 +346,11 @@ class Gallery:
         with self.noted("removing", ids):
             for id_ in ids:
                 self._thumbnails.remove(id_)
-            drawn = projection.load(self.folder / MAP)
+            drawn = gallery_map.load(self.folder / MAP)
             if drawn:
-                projection.save(self.folder / MAP, drawn.without(ids))
+                gallery_map.save(self.folder / MAP, drawn.without(ids))
             removed = self.store.remove(np.array(ids, np.int64))
-            places.drop_variants(self.folder, self.provenance.codes)
+            location.drop_variants(self.folder, self.provenance.codes)
         return removed
 
     def require_writable(self) -> None:

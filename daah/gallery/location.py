@@ -10,7 +10,8 @@ from daah.gallery.names import checked_name
 from daah.gallery.provenance import Model, Provenance
 from daah.parallel import Progress
 from daah.paths import PATHS
-from daah.stores.base import CodeSpec, CodeStore, open_store
+from daah.stores.base import CodeSpec, CodeStore
+from daah.stores.factory import open_store
 from daah.types import ALIGNMENT
 
 #: Galleries from this size on say how far their reading is; smaller ones take a moment.

@@ -8,16 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from daah import codes
+from daah.detection.alignment import aligned_face
 from daah.errors import GalleryError
-from daah.gallery import location as places
+from daah.gallery import location
 from daah.gallery import provenance as provenance_file
-from daah.gallery.gallery import MAP
+from daah.gallery.gallery import MAP, Gallery
+from daah.gallery.location import codes_file
 from daah.gallery.thumbnails import Thumbnails
-from daah.models.encoder import FaceEncoder
+from daah.models.encoder import FaceEncoder, encode_many
 from daah.parallel import Progress
-from daah.pipeline import aligned_face, encode_many
+from daah.stores.base import CodeSpec, CodeStore, Meta
+from daah.stores.factory import open_store
 
 _BATCH = 256
+
+#: Faces from which on encoding them again takes more than minutes.
+MOST_FACES = 50_000
+_VARIANT_BATCH = 64
 
 
 def renew(uri: str | Path, encoder: FaceEncoder, progress: Progress | None = None) -> bool:
@@ -26,28 +33,28 @@ def renew(uri: str | Path, encoder: FaceEncoder, progress: Progress | None = Non
     The old codes serve until the new ones are complete. Raises GalleryError for a gallery that
     is missing, of another alignment, or not in a folder of its own (copy that one instead).
     """
-    home = places.gallery_folder(str(uri), None)
+    home = location.gallery_folder(str(uri), None)
     old = provenance_file.read(home)
     if old is None:
         raise GalleryError(f"There is no gallery {home.name} to encode again.")
     if (old.fingerprint, old.bits) == (encoder.fingerprint, encoder.bits):
         return False
     provenance_file.check_alignment(home, old)
-    if places.is_server(old.codes):
+    if location.is_server(old.codes):
         raise GalleryError(
             f"The gallery {home.name} is on a server; copy it to a new collection instead."
         )
     new = dataclasses.replace(
-        places.provenance_at(str(home), encoder, old.source, old.credit),
+        location.provenance_at(str(home), encoder, old.source, old.credit),
         complete=old.complete,
         photos=old.photos,
         skipped=old.skipped,
     )
     faces = Thumbnails(home / "faces")
     # What a stopped renewal left holds other models' codes or a part: it is worth nothing.
-    places.delete_codes(home, new.codes)
-    before = places.open_codes(home, old, read_only=False)
-    after = places.open_codes(home, new, read_only=False)
+    location.delete_codes(home, new.codes)
+    before = location.open_codes(home, old, read_only=False)
+    after = location.open_codes(home, new, read_only=False)
     try:
         total, done = before.count(), 0
         for rows in before.scan(batch=_BATCH):
@@ -64,5 +71,64 @@ def renew(uri: str | Path, encoder: FaceEncoder, progress: Progress | None = Non
     finally:
         after.close()
         before.close()
-    places.delete_codes(home, old.codes)
+    location.delete_codes(home, old.codes)
     return True
+
+
+def open_variant(
+    gallery: Gallery, encoder: FaceEncoder, progress: Progress | None = None
+) -> Gallery:
+    """The gallery's people as `encoder` codes them, read-only; encodes what is not coded yet.
+
+    Raises GalleryError for a gallery of more than MOST_FACES faces, and when the codes cannot be
+    written beside it or another program writes them at this moment.
+    """
+    total = gallery.count()
+    if total > MOST_FACES:
+        raise GalleryError(
+            f"The gallery {gallery.name} has {total:,} faces; encoding more than {MOST_FACES:,} "
+            f"for {encoder.name} takes too long here. Build one with: python -m daah gallery "
+            "build SRC --gallery FOLDER --checkpoint FILE"
+        )
+    known = dataclasses.replace(
+        gallery.provenance,
+        codes=codes_file(encoder),
+        model=encoder.name,
+        fingerprint=encoder.fingerprint,
+        bits=encoder.bits,
+    )
+    spec = CodeSpec(encoder.bits, encoder.fingerprint, known.alignment)
+    uri = f"sqlite:{gallery.folder / known.codes}"
+    store = open_store(uri, spec)
+    try:
+        _bring_up_to_date(gallery, encoder, store, progress or (lambda done, total, text: None))
+    finally:
+        store.close()
+    return Gallery(open_store(uri, spec, read_only=True), gallery.folder, known, read_only=True)
+
+
+def _bring_up_to_date(
+    gallery: Gallery, encoder: FaceEncoder, store: CodeStore, progress: Progress
+) -> None:
+    coded = _metas(store)
+    wanted = _metas(gallery.store)
+    gone = [id_ for id_ in coded if id_ not in wanted]
+    if gone:
+        store.remove(np.array(gone, np.int64))
+    missing = [id_ for id_, meta in wanted.items() if coded.get(id_) != meta]
+    for start in range(0, len(missing), _VARIANT_BATCH):
+        part = missing[start : start + _VARIANT_BATCH]
+        progress(start, len(missing), wanted[part[0]].person)
+        faces = encode_many(encoder, [aligned_face(gallery.thumbnail(id_)) for id_ in part])
+        packed = codes.pack(np.stack([face.code.bits for face in faces]))
+        store.upsert(np.array(part, np.int64), packed, [wanted[id_] for id_ in part])
+    progress(len(missing), len(missing), "")
+
+
+def _metas(store: CodeStore) -> dict[int, Meta]:
+    """Who each row is, and when the face was added: a replaced face has another time."""
+    return {
+        id_: meta
+        for rows in store.scan()
+        for id_, meta in zip(rows.ids.tolist(), rows.meta, strict=True)
+    }

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from daah import codes
 from daah.errors import DataError, GalleryError
-from daah.gallery import map as projection
+from daah.gallery import map
 from daah.gallery.gallery import MAP, Gallery
 from daah.gallery.thumbnails import Thumbnails
 from daah.parallel import Progress
@@ -55,7 +55,7 @@ def copy(source: Gallery, target: Gallery, progress: Progress | None = None) -> 
     target.flush()
     drawn = source.map()
     if drawn and target.count() == len(drawn.ids):
-        projection.save(target.folder / MAP, drawn)
+        map.save(target.folder / MAP, drawn)
     elif total:
         target.draw_map()
     target.describe(complete=True, photos=target.count(), skipped=held.skipped)

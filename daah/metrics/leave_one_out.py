@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daah import codes, metrics
+from daah import codes
+from daah.metrics import bootstrap, ranking, verification
 
 #: Rows that asymmetric distance re-orders after the Hamming search, as a gallery search does.
 RERANKED = 200
@@ -125,13 +126,13 @@ def query_scores(
         nearest[~valid] = np.inf
         if logits is not None:
             keys = _rerank(keys, valid, codes.asymmetric(logits[chosen], features), shuffle)
-        groups = metrics.tie_groups(keys, person[chosen][:, None] == person, valid)
+        groups = ranking.tie_groups(keys, person[chosen][:, None] == person, valid)
         rows.append(
             np.stack(
                 [
-                    metrics.average_precision(groups),
-                    metrics.rank1(groups),
-                    metrics.precision_at(groups, 10),
+                    ranking.average_precision(groups),
+                    ranking.rank1(groups),
+                    ranking.precision_at(groups, 10),
                     nearest.min(1),
                 ]
             )
@@ -207,11 +208,11 @@ def _scores(
         bits=bits,
         rerank=rerank,
         map=float(scores.average_precision.mean()),
-        map_ci95=metrics.bootstrap_people(
+        map_ci95=bootstrap.bootstrap_people(
             scores.average_precision, labels[scores.query], seed=seed
         ),
         rank1=float(scores.rank1.mean()),
         precision_at_10=float(scores.precision_at_10.mean()),
-        tar_at_far_1e_2=metrics.tar_at_far(genuine, impostor, 1e-2).tar,
-        tar_at_far_1e_3=metrics.tar_at_far(genuine, impostor, 1e-3).tar,
+        tar_at_far_1e_2=verification.tar_at_far(genuine, impostor, 1e-2).tar,
+        tar_at_far_1e_3=verification.tar_at_far(genuine, impostor, 1e-3).tar,
     )

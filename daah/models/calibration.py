@@ -1,4 +1,4 @@
-"""Hamming distance to a probability and to a verdict, fitted on pairs of validation people.
+"""Hamming distance to a probability and to a verdict: the lookup that a checkpoint carries.
 
 There are hundreds of times more pairs of different people than pairs of one person, and which
 proportion a visitor meets is unknown. So the probability is stated for an even prior: before
@@ -15,14 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from daah import metrics
 from daah.errors import CheckpointError, ConfigError
 
 #: Chance of "same person" before looking at the distance, for which probabilities are stated.
 PRIOR = 0.5
-
-#: No number of pairs that anybody measured supports a surer statement than this.
-_SURE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -94,16 +90,6 @@ class Calibration:
             raise ConfigError(f"{bits} bits are not calibrated; calibrated are {self.lengths}")
         return self.by_bits[bits]
 
-    @classmethod
-    def fit(
-        cls, distances: Mapping[int, tuple[np.ndarray, np.ndarray]], far: float = 1e-3
-    ) -> Calibration:
-        """Fit each code length from its pairs: bits -> (same-person, different-person) distances.
-
-        Raises ValueError for a length without pairs of both kinds.
-        """
-        return cls(far, {bits: _fit(bits, *pairs, far) for bits, pairs in distances.items()})
-
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` reads them back."""
         return {
@@ -141,68 +127,6 @@ class Calibration:
             raise CheckpointError(
                 f"The checkpoint's calibration is damaged ({error}). Fetch the checkpoint again."
             ) from error
-
-
-def calibration_error(
-    calibration: Calibration, bits: int, genuine: np.ndarray, impostor: np.ndarray, bins: int = 15
-) -> metrics.Reliability:
-    """Reliability of the stated probabilities on other pairs, both kinds weighing the same.
-
-    genuine, impostor: distances (any,) in bits. Its `error` is the expected calibration error.
-    """
-    said = calibration.probabilities(np.concatenate([genuine, impostor]), bits)
-    same = np.repeat([True, False], [len(genuine), len(impostor)])
-    weight = np.where(same, PRIOR / len(genuine), (1 - PRIOR) / len(impostor))
-    return metrics.reliability(said, same, bins, weight)
-
-
-def _fit(bits: int, genuine: np.ndarray, impostor: np.ndarray, far: float) -> LengthCalibration:
-    genuine, impostor = np.ravel(genuine), np.ravel(impostor)
-    if not len(genuine) or not len(impostor):
-        raise ValueError(
-            f"calibration at {bits} bits: {len(genuine)} same-person and {len(impostor)} "
-            f"different-person pairs; both kinds are needed"
-        )
-    same = np.bincount(genuine, minlength=bits + 1).astype(np.float64)  # (bits + 1,)
-    other = np.bincount(impostor, minlength=bits + 1).astype(np.float64)
-    if len(same) > bits + 1 or len(other) > bits + 1:
-        raise ValueError(f"calibration at {bits} bits: a distance is larger than {bits}")
-    within = np.cumsum(other) / other.sum()
-    threshold = int(np.searchsorted(within, far * (1 + 1e-12), side="right")) - 1
-    probability = _monotone(same, other * (same.sum() / other.sum()))
-    return LengthCalibration(
-        probability=tuple(float(p) for p in probability),
-        threshold=threshold,
-        far=float(within[threshold]) if threshold >= 0 else 0.0,
-        tar=float(same[: threshold + 1].sum() / same.sum()),
-        genuine=len(genuine),
-        impostor=len(impostor),
-    )
-
-
-def _monotone(same: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Weights of both kinds at each distance (bits + 1,) to a falling probability (bits + 1,).
-
-    Isotonic regression follows the pairs where there are many, but says exactly 0 and 1 beyond
-    them and steps where they are few. One pseudo-pair at every distance, split as a logistic fit
-    says, carries the curve through both.
-    """
-    # Loading it takes two seconds, which every search would pay and only a fit needs.
-    from sklearn.isotonic import IsotonicRegression
-    from sklearn.linear_model import LogisticRegression
-
-    distance = np.arange(len(same))
-    column = distance[:, None] / (len(same) - 1)
-    logistic = LogisticRegression(C=100.0).fit(
-        np.concatenate([column, column]),
-        np.repeat([1, 0], len(same)),
-        sample_weight=np.concatenate([same, other]),
-    )
-    guess = np.minimum.accumulate(logistic.predict_proba(column)[:, 1])
-    weight = same + other + 1.0
-    isotonic = IsotonicRegression(increasing=False)
-    fitted = isotonic.fit_transform(distance, (same + guess) / weight, sample_weight=weight)
-    return np.minimum.accumulate(np.clip(np.round(fitted, 6), _SURE, 1 - _SURE))
 
 
 def _keys(values: Mapping[str, Any], expected: set[str]) -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from daah.config import ModelConfig
 from daah.models.hash_network import DemoHashNetwork, PaperHashNetwork
+from daah.models.layers import xavier_
 from daah.models.spatial_network import FaceSpatialNetwork, coarse_mask, enlarged, plain_mask
 
 
@@ -88,7 +89,7 @@ class PaperDDAH(DDAH):
         self.classifier = nn.Linear(bits, classes) if classes else None
         self.register_buffer("pixel_mean", torch.zeros(1, 3, 1, 1))
         self.register_buffer("pixel_std", torch.ones(1, 3, 1, 1))
-        self.apply(_xavier)
+        self.apply(xavier_)
 
     def standardise_by(self, faces: Tensor) -> None:
         """Freeze the mean and spread of training faces (N, 3, H, W) in [0, 255] per channel."""
@@ -124,7 +125,7 @@ class DemoDDAH(DDAH):
         super().__init__()
         self.spatial = FaceSpatialNetwork()
         self.hashing = DemoHashNetwork(bits)
-        self.spatial.apply(_xavier)
+        self.spatial.apply(xavier_)
 
     def normalise(self, x: Tensor) -> Tensor:
         return self.hashing.trunk.normalise(x)
@@ -163,10 +164,3 @@ def build_model(config: ModelConfig, classes: int = 0) -> DDAH:
     if config.recipe == "paper":
         return PaperDDAH(config.bits, classes)
     return DemoDDAH(config.bits)
-
-
-def _xavier(module: nn.Module) -> None:
-    """Xavier-normal weights and zero biases for convolutions and linears, as the paper has them."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        nn.init.xavier_normal_(module.weight)
-        nn.init.zeros_(module.bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,14 +11,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from daah import codes
 from daah.errors import ConfigError
 from daah.models.calibration import Calibration
 from daah.models.checkpoint import Checkpoint, load_checkpoint
 from daah.models.precision import bfloat16_is_fast, bfloat16_is_possible
-from daah.types import ALIGNED_SIZE
+from daah.parallel import in_order
+from daah.types import ALIGNED_SIZE, Code, EncodedFace, Face
 
 #: How the mask is made: the model's own, none (all ones), or one given for each face.
 Attention = Literal["model", "off"] | np.ndarray
+
+#: Faces that one of two threads takes at a time.
+_PART = 16
 
 
 class FaceEncoder:
@@ -119,3 +125,41 @@ def _resize(x: Tensor, size: int) -> Tensor:
     return F.interpolate(
         x, size=(size, size), mode="bilinear", align_corners=False, antialias=size < x.shape[-1]
     )
+
+
+def encode(
+    encoder: FaceEncoder, faces: Sequence[Face], attention: Attention = "model"
+) -> list[EncodedFace]:
+    """Code and mask of each face, one after another: a code does not depend on other faces.
+
+    Raises ConfigError for an unknown attention, ValueError for a painted mask of another shape or
+    outside [0, 1].
+    """
+    given = _attention(attention, len(faces))
+    encoded: list[EncodedFace] = []
+    for i, face in enumerate(faces):
+        look = given if isinstance(given, str) else given[i : i + 1]
+        (logits,), (mask,) = encoder.encode(face.aligned[None], look)
+        encoded.append(EncodedFace(face, Code(codes.sign(logits), logits), mask))
+    return encoded
+
+
+def encode_many(encoder: FaceEncoder, faces: Sequence[Face]) -> list[EncodedFace]:
+    """As `encode`, on two threads: for the many faces of a gallery, not for one visitor's."""
+    parts = [faces[start : start + _PART] for start in range(0, len(faces), _PART)]
+    coded = in_order(lambda part: encode(encoder, part), parts, "Encoding")
+    return [face for part in coded for face in part]
+
+
+def _attention(attention: Attention, count: int) -> str | np.ndarray:
+    """Check an attention and give a painted mask to every face: (N, 150, 150) float32."""
+    if isinstance(attention, str):
+        if attention not in ("model", "off"):
+            raise ConfigError(f"attention: expected 'model', 'off' or a mask, got {attention!r}")
+        return attention
+    mask = np.asarray(attention, np.float32)
+    if mask.ndim not in (2, 3) or mask.shape[-2:] != (ALIGNED_SIZE, ALIGNED_SIZE):
+        raise ValueError(f"painted mask: expected (150, 150), got {mask.shape}")
+    if not np.all((mask >= 0) & (mask <= 1)):  # also refuses NaN
+        raise ValueError("painted mask: expected values in [0, 1]")
+    return np.array(np.broadcast_to(mask, (count, ALIGNED_SIZE, ALIGNED_SIZE)))

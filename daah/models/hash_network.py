@@ -9,20 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from daah.models.layers import min_max
 from daah.models.trunk import EMBEDDING, DlibTrunk
-
-
-def min_max(x: Tensor) -> Tensor:
-    """Scale x (B, ...) to [0, 1] per image; a constant image becomes all ones, not a division by 0.
-
-    All ones, because a map or weight vector without contrast has nothing to suppress.
-    """
-    flat = x.flatten(1)
-    low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
-    spread = high - low
-    constant = spread <= 1e-6
-    scaled = (flat - low) / torch.where(constant, torch.ones_like(spread), spread)
-    return torch.where(constant, torch.ones_like(flat), scaled).view_as(x)
 
 
 class ChannelAttention(nn.Module):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from daah.models.hash_network import min_max
+from daah.models.layers import min_max
 from daah.models.packed_conv import RectifiedConvTranspose2d, pack_convolutions
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from daah.data.face_set import closed_split, load_faces, open_split
+from daah.data.face_set import load_faces
+from daah.data.splits import closed_split, open_split
 from daah.models.checkpoint import load_checkpoint
 from daah.models.trunk_import import load_trunk
 from daah.training.loop import TrainingConfig, TrainingReport, train

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from html import escape
@@ -15,38 +13,29 @@ from typing import Any
 
 import anyio
 import gradio as gr
-import numpy as np
-from gradio import FileData
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 
 from daah.errors import DaahError
 from daah.gallery import SessionGallery
-from daah.paths import PATHS
 from daah.reading import READER, SMALL_READER
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.about.tab import AboutTab
 from daah.ui.compare.tab import CompareTab
+from daah.ui.endpoint import ENDPOINTS, PHOTO_READERS, add_endpoints
 from daah.ui.gallery.tab import GalleryTab
 from daah.ui.live.tab import LiveTab
 from daah.ui.methods.tab import MethodsTab
-from daah.ui.page.events import AT_ONCE, QUICK, part, static
-from daah.ui.page.theme import theme
+from daah.ui.page.components import part, static
+from daah.ui.page.events import QUICK
+from daah.ui.page.theme import TITLE, theme
 from daah.ui.quality.tab import QualityTab
-from daah.ui.search import actions as handlers
 from daah.ui.search.start_example import load_landing
 from daah.ui.search.tab import SearchTab
 from daah.ui.server.failures import FAILED, note
 from daah.ui.server.figures import Figures
-from daah.ui.server.middleware import (
-    NEVER,
-    Gate,
-    Guard,
-    as_offered,
-    full,
-    refuse_addresses,
-    unknown,
-)
+from daah.ui.server.inputs import NEVER, as_offered, refuse_addresses
+from daah.ui.server.middleware import Gate, Guard, full, unknown
 from daah.ui.server.retention import forgetting
 from daah.ui.server.turns import Turns
 from daah.ui.server.user_error import Refusal
@@ -55,10 +44,6 @@ from daah.ui.settings import Settings
 from daah.ui.state.context import Desk, shipped_others
 from daah.ui.state.session import Expires
 
-TITLE = "Face hash search"
-#: The only events that other programs may call by their names: with an upload, with a text.
-ENDPOINTS = ("search", "search_base64")
-_FOLDERS = re.compile(r"(?<![\w:/\\])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:]+[/\\])+")
 PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
 
 
@@ -117,7 +102,7 @@ class App(gr.Blocks):
             raise Refusal(str(problem.message)) from None
         except (TypeError, ValueError, LookupError, AttributeError, RecursionError, OSError):
             raise Refusal(NEVER) from None
-        if read := _READ.get(block_fn.api_name):
+        if read := PHOTO_READERS.get(block_fn.api_name):
             values[0] = await anyio.to_thread.run_sync(read, values[0], limiter=self.limiter)
         return as_offered(block_fn.inputs, values)
 
@@ -261,7 +246,7 @@ def build_app(
             gallery.show, [search.session, own], [gallery.summary, gallery.map], **QUICK
         )
         header.select(lambda: gr.Tabs(selected="about"), None, tabs, **QUICK)
-        _endpoints(desk)
+        add_endpoints(desk)
     demo.queue(
         max_size=settings.queue_size,
         default_concurrency_limit=1,
@@ -273,34 +258,6 @@ def build_app(
 def _emptied(value: Any) -> Any:
     """What is left of the value of a State that other visitors needed the room of."""
     return SessionGallery() if isinstance(value, SessionGallery) else None
-
-
-class Notice(App):
-    """The page while something is missing, instead of an app that would have to guess."""
-
-    def __init__(self, problem: DaahError, settings: Settings) -> None:
-        super().__init__(settings)
-        with self:
-            self.words = gr.HTML(self._html(problem), apply_default_css=False)
-
-    def say(self, problem: DaahError) -> None:
-        """Tell of another problem from now on, to pages that are opened anew."""
-        self.words.value = self._html(problem)
-        self.config = self.get_config_file()
-
-    def _html(self, problem: DaahError) -> str:
-        text = str(problem).replace(f"{PATHS.home}{os.sep}", "")
-        text = _FOLDERS.sub("", text)  # where on the host, nobody need know
-        return (
-            f'<main id="notice" role="alert"><h1>{TITLE}</h1>'
-            f"<h2>This page cannot search at the moment.</h2><p>{escape(text)}</p>"
-            "<p>Nothing is shown instead of a real result.</p></main>"
-        )
-
-
-def build_notice(problem: DaahError, settings: Settings | None = None) -> Notice:
-    """A full page that says what is missing."""
-    return Notice(problem, settings or Settings.from_environment())
 
 
 def _header(settings: Settings) -> str:
@@ -315,66 +272,3 @@ def _header(settings: Settings) -> str:
         f"{settings.keep_words}, never added to the gallery and never used for training."
         "</p></header>"
     )
-
-
-def _endpoints(desk: Desk) -> None:
-    def search(photo: FileData, k: int = 8, bits: int = 128) -> dict[str, Any]:
-        """Find the faces of a photo and their nearest gallery entries.
-
-        photo: a JPEG, PNG or WebP file of at most 10 MiB. k: matches a face, 1 to 100. bits: code
-        length, one of 16, 24, 32, 48, 64, 96, 128.
-
-        Returns {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks": [[x, y], ...],
-        "code": hex, "matches": [{"id", "person", "photo", "distance", "probability",
-        "same_person"}]}], "faces_left_out", "seconds": {"detect", "encode", "search"}}: pixels of
-        the upright photo, faces largest first, matches nearest first. At most 50 faces are
-        searched; faces_left_out says how many smaller ones were found at least. An "id" is a text
-        of digits, because it has more of them than a number of JavaScript holds. Wrong input
-        answers with a sentence.
-        """
-        try:  # what comes in is the photo, read
-            return handlers.search_photo(desk.retriever, photo, k, bits)
-        except DaahError as problem:
-            raise Refusal(str(problem)) from None
-
-    def search_base64(photo: str, k: int = 8, bits: int = 128) -> dict[str, Any]:
-        """Find the faces of a photo, given as base64 text, and their nearest gallery entries.
-
-        Args:
-            photo: Bytes of a JPEG, PNG or WebP file of at most 700 KB as base64 text, with or
-            without "data:image/jpeg;base64," in front. Not an address, and not a path. k: Matches
-            of each face, 1 to 100. bits: Code length, one of 16, 24, 32, 48, 64, 96, 128.
-
-        Returns:
-            As of /search: {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks", "code": hex,
-            "matches": [{"id": text, "person", "photo", "distance", "probability", "same_person"}]}], "faces_left_out", "seconds"}.
-        """  # noqa: E501 (each line is the description of one argument in the tool's schema)
-        return search(photo, k, bits)
-
-    # Of the two an assistant (MCP) is offered the second: Gradio describes the first one's photo as
-    # an address to fetch, and none is fetched here.
-    search._mcp_type = "endpoint"  # type: ignore[attr-defined]
-    for function, name in zip((search, search_base64), _READ, strict=True):
-        gr.api(function, api_name=name, concurrency_id="model", concurrency_limit=AT_ONCE)
-
-
-def _uploaded(photo: Any) -> np.ndarray:
-    """An endpoint's photo that was uploaded. Raises Refusal."""
-    try:
-        return READER.read(Path(photo["path"]))
-    except DaahError as problem:
-        raise Refusal(str(problem)) from None
-    except (KeyError, TypeError):
-        raise Refusal("photo: expected an uploaded file.") from None
-
-
-def _encoded(photo: Any) -> np.ndarray:
-    """An endpoint's photo that came as base64 text. Raises Refusal."""
-    try:
-        return READER.read(handlers.base64_bytes(photo))
-    except DaahError as problem:
-        raise Refusal(str(problem)) from None
-
-
-#: How the photo of each endpoint is read.
-_READ = dict(zip(ENDPOINTS, (_uploaded, _encoded), strict=True))

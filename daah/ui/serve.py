@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from daah.errors import DaahError
 from daah.reading import READER, SMALL_READER
-from daah.ui.app import App, Notice
+from daah.ui.app import App
+from daah.ui.notice import Notice
 
 
 def serve(demo: App, load: Callable[[], App]) -> None:

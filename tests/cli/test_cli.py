@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from daah.cli import app
 from daah.errors import DataError
 from daah.gallery import Gallery, read_list, verify
-from daah.retrieval import retriever as retrieval
+from daah.retrieval import loading
 from tests.doubles.encoder import FakeEncoder
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ COMMANDS = {
 
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint=None: FakeEncoder())
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint=None: FakeEncoder())
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_what_writes_wants_a_gallery_by_name(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The built-in gallery is never changed by a forgotten option."""
-    monkeypatch.setattr(retrieval, "DEFAULT_GALLERY", tmp_path / "orl")
+    monkeypatch.setattr(loading, "DEFAULT_GALLERY", tmp_path / "orl")
     for arguments in (
         ["build", str(tree)],
         ["add", str(tree)],
@@ -345,7 +345,7 @@ def test_calibrate_prints_and_changes_nothing_when_asked(tree: Path, tmp_path: P
 
 def test_renew_needs_only_the_faces(built: str, monkeypatch: pytest.MonkeyPatch) -> None:
     new = FakeEncoder(1)
-    monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint=None: new)
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint=None: new)
     error = _run("gallery", "verify", "--codes", "--gallery", built, code=1).stderr
     assert "gallery renew" in error
     assert _json("gallery", "renew", "--gallery", built)["renewed"] is True

@@ -14,15 +14,19 @@ from typer.testing import CliRunner
 
 from daah import codes
 from daah.cli import app
+from daah.comparison import data as comparison_data
 from daah.comparison import report as comparison_report
-from daah.comparison import run as comparison
+from daah.comparison import run as comparison_run
+from daah.comparison.data import ClosedData
+from daah.comparison.jobs import ComparisonSettings, Job, jobs
 from daah.comparison.methods import ABLATION, METHODS, Method
 from daah.comparison.methods.base import SymmetricHasher
 from daah.comparison.methods.deep import Budget
-from daah.comparison.run import ClosedData, Comparison, ComparisonSettings, Job, compare, jobs
+from daah.comparison.run import Comparison, compare
 from daah.data.face_set import FaceSet, load_faces
 from daah.errors import ConfigError, DataError
-from daah.evaluation.closed_set import AT, evaluate_closed, score_codes
+from daah.evaluation.closed_set import evaluate_closed
+from daah.metrics.query_database import AT, score_codes
 from daah.models.encoder import FaceEncoder
 
 CONTRACT = {"method", "bits", "seed", "map", "precision_radius2", "train_seconds", "encode_ms"}
@@ -31,7 +35,7 @@ CONTRACT = {"method", "bits", "seed", "map", "precision_radius2", "train_seconds
 @pytest.fixture(scope="module")
 def small() -> ClosedData:
     """Twelve people of ORL: quick to learn, hard enough to tell methods apart."""
-    whole = comparison.orl_data()
+    whole = comparison_data.orl_data()
     keep = [i for i, n in enumerate(whole.train.names) if int(n.split("/")[1][1:]) <= 12]
     asked = [i for i, n in enumerate(whole.query.names) if int(n.split("/")[1][1:]) <= 12]
     return ClosedData(
@@ -280,7 +284,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_orl_is_split_without_a_face_on_both_sides() -> None:
-    data = comparison.orl_data()
+    data = comparison_data.orl_data()
     assert not set(data.train.names) & set(data.query.names)
     assert np.bincount(data.train.labels).tolist() == [8] * 40
     assert np.bincount(data.query.labels).tolist() == [2] * 40
@@ -303,7 +307,7 @@ def test_evaluate_closed_scores_a_checkpoint(tmp_path: Path, encoder: FaceEncode
     assert [r["bits"] for r in report["results"]] == [16, 64]
     faces = load_faces([tmp_path])
     logits, _ = encoder.encode(faces.images)
-    split = comparison.split_faces(faces, minimum=5)
+    split = comparison_run.split_faces(faces, minimum=5)
     assert sorted(split[0].names + split[1].names) == sorted(faces.names)
     packed = codes.pack(codes.sign(logits))
     own = faces.labels
@@ -324,8 +328,8 @@ def test_compare_wants_data_or_quick(tmp_path: Path) -> None:
 def test_compare_reads_batches(tmp_path: Path, small: ClosedData) -> None:
     for name, part in (("train", small.train), ("test", small.query)):
         np.savez(tmp_path / f"{name}.npz", images=part.images, labels=part.labels)
-    data = comparison.published_data("batches", [tmp_path])
+    data = comparison_data.published_data("batches", [tmp_path])
     np.testing.assert_array_equal(data.train.images, small.train.images)
     assert isinstance(data.query, FaceSet)
     with pytest.raises(ConfigError, match="one folder"):
-        comparison.published_data("facescrub", [tmp_path, tmp_path])
+        comparison_data.published_data("facescrub", [tmp_path, tmp_path])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from daah import codes
-from daah.comparison import run as comparison
-from daah.comparison import small_models as comparison_models
+from daah.comparison import data as comparison_data
+from daah.comparison import small_models
 from daah.comparison.methods.deep import Budget
 from daah.comparison.methods.features import LBP
 from daah.comparison.small_models import (
@@ -25,17 +25,17 @@ from daah.errors import CheckpointError
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[ComparisonModels, dict, Path]:
     """Models of ORL after one epoch, the same before they were stored, and their file."""
-    data = comparison.orl_data()
+    data = comparison_data.orl_data()
     fitted: dict = {}
     path = tmp_path_factory.mktemp("models") / "16.safetensors"
-    save = comparison_models.save_models
+    save = small_models.save_models
 
     def keep(path: Path, methods: dict, *rest: object) -> None:
         fitted.update(methods)
         save(path, methods, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison_models, "save_models", keep)
+        patch.setattr(small_models, "save_models", keep)
         models = make_models(data.train, data.query, path, 16, Budget(epochs=1), start_epochs=2)
     return models, fitted, path
 
@@ -43,10 +43,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[ComparisonModels, di
 @pytest.mark.parametrize("name", SHIPPED)
 def test_stored_methods_encode_as_fitted(made, name: str) -> None:
     models, fitted, _ = made
-    images = comparison.orl_data().query.images
+    images = comparison_data.orl_data().query.images
     stored = models.encode(images)[name]
     lbp = LBP()
-    lbp.fit(comparison.orl_data().train.images, np.zeros(0))
+    lbp.fit(comparison_data.orl_data().train.images, np.zeros(0))
     x = lbp.transform(images) if fitted[name].inputs == "features" else images
     agree = codes.sign(stored) == codes.sign(fitted[name].encode(x))
     assert agree.mean() > 0.985
@@ -64,7 +64,7 @@ def test_the_card_says_how_good_they_are(made) -> None:
 
 def test_a_gallery_finds_a_face_itself_first(made) -> None:
     models, _, _ = made
-    faces = comparison.orl_data().train.images[:60]
+    faces = comparison_data.orl_data().train.images[:60]
     gallery = models.gallery(faces)
     found = gallery.search(models.encode(faces), k=3)
     assert set(found) == set(SHIPPED)
@@ -95,7 +95,7 @@ def test_the_shipped_file_loads_and_knows_people_it_never_saw() -> None:
     models = load_models()
     assert models.names == SHIPPED
     assert models.bits == 48
-    data = comparison.orl_data()
+    data = comparison_data.orl_data()
     found = models.gallery(data.train.images).search(models.encode(data.query.images), k=1)
     for rows, _ in found.values():
         right = data.train.labels[rows[:, 0]] == data.query.labels
@@ -115,7 +115,7 @@ def test_damage_is_told(made, tmp_path: Path) -> None:
 
 def test_large_files_are_not_written(made, tmp_path: Path, monkeypatch) -> None:
     models, fitted, _ = made
-    monkeypatch.setattr(comparison_models, "MAX_BYTES", 1000)
+    monkeypatch.setattr(small_models, "MAX_BYTES", 1000)
     with pytest.raises(ValueError, match="at most 1000"):
         save_models(tmp_path / "x", fitted, models.lbp, 16, {})
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from daah.data import face_benchmarks as published
+from daah.data import face_benchmarks
 from daah.data.face_benchmarks import Counts
 from daah.errors import DataError
 
@@ -22,9 +22,9 @@ def photo(path: Path, value: int, size: tuple[int, int] = (60, 40)) -> None:
 
 
 def test_the_published_counts_are_kept() -> None:
-    assert Counts(530, 67_177, 2_650) == published.FACESCRUB
-    assert published.FACESCRUB.query == 530 * 5
-    assert published.YOUTUBE_FACES.people == 1_595
+    assert Counts(530, 67_177, 2_650) == face_benchmarks.FACESCRUB
+    assert face_benchmarks.FACESCRUB.query == 530 * 5
+    assert face_benchmarks.YOUTUBE_FACES.people == 1_595
 
 
 @pytest.mark.parametrize("groups", [("actors", "actresses"), ("",)])
@@ -34,7 +34,7 @@ def test_facescrub_layouts(tmp_path: Path, groups: tuple[str, ...]) -> None:
             for i in range(8):
                 photo(tmp_path / group / f"P{g}{p}" / "faces" / f"{i}.png", 10 * p + i)
     people = 3 * len(groups)
-    train, query = published.facescrub(tmp_path, Counts(people, people * 3, people * 5))
+    train, query = face_benchmarks.facescrub(tmp_path, Counts(people, people * 3, people * 5))
     assert train.people == query.people
     assert train.images.shape == (people * 3, 32, 32, 3)
     assert np.bincount(query.labels).tolist() == [5] * people
@@ -44,16 +44,16 @@ def test_facescrub_layouts(tmp_path: Path, groups: tuple[str, ...]) -> None:
             person = part.people[label]
             assert person in name
             assert face[0, 0, 0] == 10 * int(person[-1]) + int(Path(name).stem)
-    again, _ = published.facescrub(tmp_path, None)
+    again, _ = face_benchmarks.facescrub(tmp_path, None)
     assert again.names == train.names
-    assert published.facescrub(tmp_path, None, seed=1)[0].names != train.names
+    assert face_benchmarks.facescrub(tmp_path, None, seed=1)[0].names != train.names
 
 
 def test_a_part_of_facescrub_is_told_with_all_figures(tmp_path: Path) -> None:
     for i in range(6):
         photo(tmp_path / "P" / f"{i}.png", i)
     with pytest.raises(DataError, match=r"1 identities instead of 530.*1 training.*5 test"):
-        published.facescrub(tmp_path)
+        face_benchmarks.facescrub(tmp_path)
 
 
 def test_youtube_faces_takes_the_middle_of_frames_of_all_videos(tmp_path: Path) -> None:
@@ -65,11 +65,11 @@ def test_youtube_faces_takes_the_middle_of_frames_of_all_videos(tmp_path: Path) 
                 path = tmp_path / f"P{p}" / str(video) / f"{i}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(frame).save(path)
-    train, query = published.youtube_faces(tmp_path, Counts(2), train_each=4, query_each=3)
+    train, query = face_benchmarks.youtube_faces(tmp_path, Counts(2), train_each=4, query_each=3)
     assert (len(train), len(query)) == (8, 6)
     assert (train.images == 200).all()
     with pytest.raises(DataError, match="2 identities instead of 1595"):
-        published.youtube_faces(tmp_path, train_each=4, query_each=3)
+        face_benchmarks.youtube_faces(tmp_path, train_each=4, query_each=3)
 
 
 IMAGES = RNG.integers(0, 256, (6, 32, 32, 3), np.uint8)
@@ -94,7 +94,7 @@ def test_batches_of_every_order(tmp_path: Path, stored: np.ndarray, kind: str) -
             np.savez(file, data=stored, label=LABELS)
         else:
             savemat(file, {"data": stored, "label": LABELS})
-    train, query = published.batch_folder(tmp_path, Counts(2, 6, 6))
+    train, query = face_benchmarks.batch_folder(tmp_path, Counts(2, 6, 6))
     np.testing.assert_array_equal(train.images, IMAGES)
     assert train.people == ("7", "9")
     assert query.labels.tolist() == [0, 1, 0, 1, 0, 1]
@@ -105,7 +105,7 @@ def test_several_batches_are_joined(tmp_path: Path) -> None:
     for i in range(3):
         np.savez(tmp_path / f"train_{i}.npz", images=IMAGES, labels=LABELS)
     np.savez(tmp_path / "query.npz", images=IMAGES, labels=LABELS)
-    train, query = published.batch_folder(tmp_path)
+    train, query = face_benchmarks.batch_folder(tmp_path)
     assert (len(train), len(query)) == (18, 6)
 
 
@@ -127,7 +127,7 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
     Trap.opened = False
     for name, text in (("train.pkl", "can run any code"), ("trap.npz", "plain arrays")):
         with pytest.raises(DataError, match=text):
-            published.batches([tmp_path / name], [tmp_path / "good.npz"])
+            face_benchmarks.batches([tmp_path / name], [tmp_path / "good.npz"])
     assert not Trap.opened
 
 
@@ -145,7 +145,7 @@ def test_other_batches_are_refused(tmp_path: Path, arrays: dict, text: str) -> N
     np.savez(tmp_path / "train.npz", **arrays)
     np.savez(tmp_path / "query.npz", images=IMAGES, labels=LABELS)
     with pytest.raises(DataError, match=text):
-        published.batch_folder(tmp_path)
+        face_benchmarks.batch_folder(tmp_path)
 
 
 def test_damaged_and_missing_files_are_told(tmp_path: Path) -> None:
@@ -153,8 +153,8 @@ def test_damaged_and_missing_files_are_told(tmp_path: Path) -> None:
     (tmp_path / "train.mat").write_bytes(b"no matlab" * 40)
     for name in ("train.npz", "train.mat", "absent.npz"):
         with pytest.raises(DataError, match=name):
-            published.batches([tmp_path / name], [tmp_path / name])
+            face_benchmarks.batches([tmp_path / name], [tmp_path / name])
     with pytest.raises(DataError, match="no such folder"):
-        published.facescrub(tmp_path / "absent")
+        face_benchmarks.facescrub(tmp_path / "absent")
     with pytest.raises(DataError, match="no train batches"):
-        published.batches([], [])
+        face_benchmarks.batches([], [])

@@ -7,10 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from daah.data import face_set as data
-from daah.data import labelled_faces as photos
-from daah.data.face_set import Augmentation, FaceSet
+from daah.data import face_set, labelled_faces, splits
+from daah.data.augmentation import Augmentation
+from daah.data.face_set import FaceSet
 from daah.errors import DataError
+from daah.training.recipes import base
 
 #: A few names of every fold, so that splits have something to split.
 NAMES = [f"person_{i:02}" for i in range(40)]
@@ -39,12 +40,12 @@ def fake_set(labels: list[int], names: list[str] | None = None) -> FaceSet:
 def test_a_person_in_two_folders_is_one_by_name(tmp_path: Path) -> None:
     first = tree(tmp_path / "first", {"ada": 2, "bob": 1})
     second = tree(tmp_path / "second", {"bob": 3, "cyd": 1})
-    faces = data.load_faces([first, second])
+    faces = face_set.load_faces([first, second])
     assert faces.people == ("ada", "bob", "cyd")
     assert np.bincount(faces.labels).tolist() == [2, 4, 1]
     assert faces.names[0] == "first/ada/0.png"
     assert faces.images.shape == (7, 150, 150, 3)
-    assert data.load_faces([second], size=32, limit=2).images.shape == (3, 32, 32, 3)
+    assert face_set.load_faces([second], size=32, limit=2).images.shape == (3, 32, 32, 3)
 
 
 def test_both_readers_of_a_prepared_tree_take_the_same_files(tmp_path: Path) -> None:
@@ -57,8 +58,8 @@ def test_both_readers_of_a_prepared_tree_take_the_same_files(tmp_path: Path) -> 
         )
     face.save(root / "bob" / ".thumb.png")
     (root / "bob" / "notes.txt").write_text("not a photo")
-    trained = data.load_faces([root])
-    measured = photos.read_aligned(root)
+    trained = face_set.load_faces([root])
+    measured = labelled_faces.read_aligned(root)
     assert [name.split("/", 1)[1] for name in trained.names] == [
         f"{path.parent.name}/{path.name}" for path in measured.paths
     ]
@@ -68,16 +69,16 @@ def test_both_readers_of_a_prepared_tree_take_the_same_files(tmp_path: Path) -> 
 
 def test_wrong_folders_and_faces_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
-        data.load_faces([tmp_path / "missing"])
+        face_set.load_faces([tmp_path / "missing"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no photos"):
-        data.load_faces([tmp_path / "empty"])
+        face_set.load_faces([tmp_path / "empty"])
     with pytest.raises(DataError, match="expected 150x150"):
-        data.load_faces([tree(tmp_path / "small", {"ada": 1}, size=112)])
+        face_set.load_faces([tree(tmp_path / "small", {"ada": 1}, size=112)])
     (tmp_path / "text" / "ada").mkdir(parents=True)
     (tmp_path / "text" / "ada" / "a.jpg").write_text("no picture")
     with pytest.raises(DataError, match="cannot be read"):
-        data.load_faces([tmp_path / "text"])
+        face_set.load_faces([tmp_path / "text"])
 
 
 def test_subset_drops_unused_identities() -> None:
@@ -87,48 +88,48 @@ def test_subset_drops_unused_identities() -> None:
 
 
 def test_the_fold_of_a_name_is_the_documented_md5_rule() -> None:
-    assert data.fold("Drew_Barrymore") == data.VALIDATION_FOLD  # stated with the data
-    assert {data.fold(name) for name in NAMES} == {0, 1, 2, 3, 4}
+    assert splits.fold("Drew_Barrymore") == splits.VALIDATION_FOLD  # stated with the data
+    assert {splits.fold(name) for name in NAMES} == {0, 1, 2, 3, 4}
 
 
 def test_open_split_shares_nobody_and_never_looks_at_the_hidden_fold() -> None:
     labels = [i for i in range(40) for _ in range(2)]
     names = [f"lfw/{NAMES[label]}/{i}" for i, label in enumerate(labels)]
-    both = next(i for i in range(40) if data.fold(NAMES[i]) == data.VALIDATION_FOLD)
+    both = next(i for i in range(40) if splits.fold(NAMES[i]) == splits.VALIDATION_FOLD)
     labels += [both, both]
     names += [f"more/{NAMES[both]}/x", f"more/{NAMES[both]}/y"]
     faces = fake_set(labels, names)
-    split = data.open_split(faces)
+    split = splits.open_split(faces)
     train, validation = (
         {faces.people[i] for i in faces.labels[part]} for part in (split.train, split.validation)
     )
     assert not train & validation
-    assert {data.fold(p) for p in validation} == {1}
-    assert {data.fold(p) for p in train} == {1, 2, 3, 4}  # 1: whoever stands in the second folder
+    assert {splits.fold(p) for p in validation} == {1}
+    assert {splits.fold(p) for p in train} == {1, 2, 3, 4}  # 1: whoever stands in the second folder
     assert NAMES[both] in train
     assert not any(faces.names[i].startswith(f"lfw/{NAMES[both]}/") for i in split.train)
 
 
 def test_closed_split_follows_protocol_2() -> None:
     faces = fake_set([0] * 19 + [1] * 20 + [2] * 130)
-    split = data.closed_split(faces, seed=0)
+    split = splits.closed_split(faces, seed=0)
     assert not set(split.train) & set(split.query)  # a query is never in the database
     people = faces.labels
     assert np.bincount(people[split.query]).tolist() == [0, 4, 20]
     assert np.bincount(people[split.train]).tolist() == [0, 16, 80]
     used = [i for i in np.r_[split.train, split.query] if people[i] == 2]
     assert max(faces.names[i] for i in used) == sorted(faces.names[39:])[99]
-    again, other = data.closed_split(faces, seed=0), data.closed_split(faces, seed=1)
+    again, other = splits.closed_split(faces, seed=0), splits.closed_split(faces, seed=1)
     np.testing.assert_array_equal(again.query, split.query)
     assert not np.array_equal(other.query, split.query)
     with pytest.raises(DataError, match="nobody has 20"):
-        data.closed_split(fake_set([0, 0, 1]))
+        splits.closed_split(fake_set([0, 0, 1]))
 
 
 def test_batches_cover_everything_once_and_never_hold_one_image() -> None:
-    batches = list(data.shuffled_batches(9, 4, np.random.default_rng(0)))
+    batches = list(base.shuffled_batches(9, 4, np.random.default_rng(0)))
     assert [len(b) for b in batches] == [4, 4]
-    assert sorted(np.concatenate(list(data.shuffled_batches(8, 4, np.random.default_rng(0))))) == (
+    assert sorted(np.concatenate(list(base.shuffled_batches(8, 4, np.random.default_rng(0))))) == (
         list(range(8))
     )
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from daah.data.face_set import fold
 from daah.data.labelled_faces import detect_faces, read_aligned
-from daah.detection.detector import TEMPLATE
+from daah.data.splits import fold
+from daah.detection.alignment import TEMPLATE
 from daah.errors import DataError
 from tests.doubles.faces import FakeDetector, person_face, write_tree
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from daah.data import prepare as preparation
+from daah.data import prepare as prepare_module
 from daah.data.prepare import INDEX, NO_FACE, REPORT, prepare, read_index
-from daah.detection.detector import ARCFACE_TEMPLATE, TEMPLATE, FaceDetector, align
+from daah.detection.alignment import ARCFACE_TEMPLATE, TEMPLATE, align
+from daah.detection.detector import FaceDetector
 from daah.errors import ConfigError, DataError
 from daah.images import read_image
 from daah.parallel import one_thread
@@ -94,9 +95,9 @@ def test_a_second_run_changes_nothing(tree: Path, tmp_path: Path, monkeypatch) -
     faces = tmp_path / "faces"
     prepare(tree, faces, workers=0)
     before = contents(faces)
-    monkeypatch.setattr(preparation, "FaceDetector", None)  # there is nothing left to detect
-    monkeypatch.setattr(preparation, "_prepare_one", None)
-    monkeypatch.setattr(preparation, "_entries", lambda jobs, *_: iter(jobs))
+    monkeypatch.setattr(prepare_module, "FaceDetector", None)  # there is nothing left to detect
+    monkeypatch.setattr(prepare_module, "_prepare_one", None)
+    monkeypatch.setattr(prepare_module, "_entries", lambda jobs, *_: iter(jobs))
     report = prepare(tree, faces, workers=0)
     assert (report.saved, report.kept, len(report.skipped)) == (0, 9, 2)
     after = contents(faces)
@@ -169,7 +170,7 @@ def test_a_killed_run_is_gone_on_with(tmp_path: Path, orl_photos: list) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded(photo.rgb, "PNG"))
     command = [sys.executable, "-c", _RUN, str(root), str(faces)]
-    run = subprocess.run(command, cwd=Path(preparation.__file__).parents[2])
+    run = subprocess.run(command, cwd=Path(prepare_module.__file__).parents[2])
     assert run.returncode == -signal.SIGKILL
     saved = [path for path in faces.rglob("*.jpg") if not path.name.startswith(".")]
     assert 7 <= len(saved) < 30
@@ -235,10 +236,10 @@ def test_impossible_places_and_settings_are_refused(tree: Path, tmp_path: Path) 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
     target = tmp_path / "face.jpg"
-    preparation._replace(target, b"old")
+    prepare_module._replace(target, b"old")
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        preparation._replace(target, b"new")
+        prepare_module._replace(target, b"new")
     assert target.read_bytes() == b"old"
 
 
@@ -250,7 +251,7 @@ def test_a_full_disk_is_a_named_error(tree: Path, tmp_path: Path, monkeypatch) -
     def full(*_) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(preparation, "_prepare_one", full)
+    monkeypatch.setattr(prepare_module, "_prepare_one", full)
     with pytest.raises(DataError, match="No space left"):
         prepare(tree, faces, workers=0)
     assert len(read_index(faces)) == 9

@@ -13,8 +13,10 @@ from PIL import Image
 from skimage import data
 from skimage.transform import SimilarityTransform
 
-from daah.detection import detector as faces
-from daah.detection.detector import DETECTION_SIDE, TEMPLATE, FaceDetector, align, principal_face
+from daah.detection import alignment, pyramid
+from daah.detection import detector as detection_detector
+from daah.detection.alignment import TEMPLATE, align
+from daah.detection.detector import DETECTION_SIDE, FaceDetector, principal_face
 from daah.errors import CheckpointError
 from daah.images import read_image, shrink
 from daah.types import ALIGNED_SIZE, Face
@@ -213,7 +215,7 @@ class TestDetect:
         )
         every = detector.find(photo)
         assert (len(every.faces), every.left_out) == (5, 0)
-        monkeypatch.setattr(faces, "MOST_FACES", 2)
+        monkeypatch.setattr(detection_detector, "MOST_FACES", 2)
         some = detector.find(photo)
         assert (len(some.faces), some.left_out) == (2, 3)
         for kept, face in zip(some.faces, every.faces, strict=False):
@@ -226,13 +228,13 @@ class TestDetect:
     ) -> None:
         """Nor do the networks look at more than a bounded number of pieces."""
         looked: dict[int, int] = {}
-        crops = faces._Photo.crops
+        crops = pyramid.ReducedPhoto.crops
 
-        def counted(photo: faces._Photo, boxes: np.ndarray, side: int) -> np.ndarray:
+        def counted(photo: pyramid.ReducedPhoto, boxes: np.ndarray, side: int) -> np.ndarray:
             looked[side] = looked.get(side, 0) + len(boxes)
             return crops(photo, boxes, side)
 
-        monkeypatch.setattr(faces._Photo, "crops", counted)
+        monkeypatch.setattr(pyramid.ReducedPhoto, "crops", counted)
         width, height = 40, 48
         people = [
             (np.array(Image.fromarray(photo.rgb).resize((width, height))), x, y)
@@ -244,30 +246,30 @@ class TestDetect:
         ]
         assert len(people) > 1300
         found = detector.find(on_canvas(1600, 1600, people))
-        assert len(found.faces) == faces.MOST_FACES
+        assert len(found.faces) == detection_detector.MOST_FACES
         assert found.left_out > 50
-        assert looked[24] <= faces._MOST_TO_RNET
-        assert looked[48] <= faces._MOST_TO_ONET + faces.MOST_FACES
+        assert looked[24] <= detection_detector._MOST_TO_RNET
+        assert looked[48] <= detection_detector._MOST_TO_ONET + detection_detector.MOST_FACES
 
     def test_however_many_candidates_there_are_work_is_bounded(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name, most in (("_MOST_OF_LEVEL", 40), ("_MOST_TO_RNET", 30), ("_MOST_TO_ONET", 20)):
-            monkeypatch.setattr(faces, name, most)
-        monkeypatch.setattr(faces, "_BATCH", (7, 6))
+            monkeypatch.setattr(detection_detector, name, most)
+        monkeypatch.setattr(detection_detector, "_BATCH", (7, 6))
         suppressed, looked = [], []
-        nms, crops = faces.nms, faces._Photo.crops
+        nms, crops = detection_detector.nms, pyramid.ReducedPhoto.crops
 
         def counting(boxes: torch.Tensor, scores: torch.Tensor, limit: float) -> torch.Tensor:
             suppressed.append(len(boxes))
             return nms(boxes, scores, limit)
 
-        def counted(photo: faces._Photo, boxes: np.ndarray, side: int) -> np.ndarray:
+        def counted(photo: pyramid.ReducedPhoto, boxes: np.ndarray, side: int) -> np.ndarray:
             looked.append((side, len(boxes)))
             return crops(photo, boxes, side)
 
-        monkeypatch.setattr(faces, "nms", counting)
-        monkeypatch.setattr(faces._Photo, "crops", counted)
+        monkeypatch.setattr(detection_detector, "nms", counting)
+        monkeypatch.setattr(pyramid.ReducedPhoto, "crops", counted)
         every_window = FaceDetector(thresholds=(0, -1, -1))
         noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
         found = every_window.find(noise)
@@ -311,9 +313,9 @@ class TestDetect:
         assert len(FaceDetector(min_face=70).detect(photo)) == 1
 
     def test_a_large_photo_is_searched_for_faces_of_its_scale(self) -> None:
-        assert faces._smallest_face(480, 640) == 20
-        assert faces._smallest_face(1600, 1200) == pytest.approx(39.8, abs=0.1)
-        assert 50 < faces._smallest_face(3000, 2000) <= 75
+        assert pyramid.smallest_face(480, 640) == 20
+        assert pyramid.smallest_face(1600, 1200) == pytest.approx(39.8, abs=0.1)
+        assert 50 < pyramid.smallest_face(3000, 2000) <= 75
 
     @pytest.mark.parametrize(
         "photo",
@@ -329,7 +331,7 @@ class TestDetect:
             detector.detect(photo)
 
     def test_other_weights_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(faces._WEIGHTS, "rnet.pt", "0" * 64)
+        monkeypatch.setitem(detection_detector._WEIGHTS, "rnet.pt", "0" * 64)
         with pytest.raises(CheckpointError, match=r"rnet\.pt.*2\.5\.3"):
             FaceDetector()
 
@@ -402,7 +404,7 @@ class TestAlign:
         self, moved: SimilarityTransform, noise: list[float]
     ) -> None:
         landmarks = moved(TEMPLATE + np.reshape(noise, (5, 2)))
-        matrix = faces._similarity(landmarks, TEMPLATE.astype(float))
+        matrix = alignment._similarity(landmarks, TEMPLATE.astype(float))
         reference = SimilarityTransform.from_estimate(landmarks, TEMPLATE)
         assert np.allclose(matrix, reference.params[:2], rtol=1e-4, atol=1e-4)
 

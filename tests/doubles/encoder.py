@@ -8,7 +8,8 @@ import numpy as np
 from scipy.ndimage import zoom
 
 from daah.codes import sign
-from daah.detection.detector import TEMPLATE
+from daah.detection.alignment import TEMPLATE
+from daah.evaluation.calibrate import fit_calibration
 from daah.models.calibration import Calibration
 from daah.types import ALIGNED_SIZE, Code, EncodedFace, Face
 
@@ -69,6 +70,6 @@ def encoded(encoder: FakeEncoder, seed: int) -> EncodedFace:
 
 def _calibration(lengths: tuple[int, ...]) -> Calibration:
     rng = np.random.default_rng(0)
-    return Calibration.fit(
+    return fit_calibration(
         {n: (rng.binomial(n, 0.15, 2000), rng.binomial(n, 0.45, 20000)) for n in lengths}
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from daah.detection.detector import TEMPLATE
+from daah.detection.alignment import TEMPLATE
 from daah.types import ALIGNED_SIZE, Face
 
 #: Cells a side of the picture that a fake person is.

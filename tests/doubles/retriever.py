@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import find_objects, label
 
-from daah.detection.detector import TEMPLATE
+from daah.detection.alignment import TEMPLATE
+from daah.evaluation.calibrate import fit_calibration
 from daah.gallery import Gallery
 from daah.models.calibration import Calibration
 from daah.retrieval.retriever import FaceRetriever
@@ -72,7 +73,7 @@ def face(colour: tuple[int, ...], box: np.ndarray | None = None) -> Face:
 @functools.cache
 def _calibration() -> Calibration:
     noise = np.random.default_rng(1)
-    return Calibration.fit(
+    return fit_calibration(
         {n: (noise.binomial(n, 0.08, 500), noise.binomial(n, 0.5, 5000)) for n in LENGTHS}
     )
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from daah.detection.detector import TEMPLATE
+from daah.detection.alignment import TEMPLATE
 from daah.errors import ConfigError
 from daah.evaluation.attention import (
     FRACTIONS,

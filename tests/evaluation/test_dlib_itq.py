@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 import pytest
 
-from daah.data.face_set import fold
+from daah.data.splits import fold
 from daah.errors import DataError
 from daah.evaluation.dlib_itq import itq, peers
 from daah.metrics.leave_one_out import open_set, open_set_floats

@@ -9,6 +9,7 @@ import pytest
 
 from daah import codes
 from daah.errors import ConfigError
+from daah.evaluation.calibrate import fit_calibration
 from daah.evaluation.open_set import unknown_people
 from daah.metrics.leave_one_out import pair_distances
 from daah.models.calibration import Calibration
@@ -23,7 +24,7 @@ def people(count: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def calibrated(logits: np.ndarray, labels: np.ndarray) -> Calibration:
-    return Calibration.fit({32: pair_distances(codes.pack(logits > 0), labels)})
+    return fit_calibration({32: pair_distances(codes.pack(logits > 0), labels)})
 
 
 def test_rates_at_the_threshold_are_those_of_searches_written_out():

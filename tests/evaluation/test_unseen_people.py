@@ -11,7 +11,8 @@ from PIL import Image
 from daah.data.labelled_faces import detect_faces
 from daah.errors import ConfigError, DataError
 from daah.evaluation.attention import evaluate_attention_on
-from daah.evaluation.unseen_people import encode_faces, evaluate, evaluate_faces
+from daah.evaluation.encoding import encode_faces
+from daah.evaluation.unseen_people import evaluate, evaluate_faces
 from daah.metrics.leave_one_out import open_set
 from tests.doubles.faces import FakeDetector, FakeEncoder, write_tree
 

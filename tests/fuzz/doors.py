@@ -31,19 +31,18 @@ from typer.testing import CliRunner
 from daah.config import PAPER
 from daah.errors import CheckpointError, ConfigError, DataError, GalleryError, ImageError
 from daah.formats import MAX_SCANS, contents
-from daah.gallery import Gallery
-from daah.gallery import enrol as bulk
-from daah.gallery import map as projection
+from daah.gallery import Gallery, manifest
+from daah.gallery import map as gallery_map
 from daah.images import MAX_PIXELS, read_image
 from daah.models import checkpoint
 from daah.models.ddah import PaperDDAH
 from daah.models.encoder import load_encoder
-from daah.retrieval import retriever as retrieval
+from daah.retrieval import loading
 from daah.stores.base import CodeSpec, Meta
-from daah.stores.sqlite import SQLiteStore, schema
-from daah.stores.sqlite import code_cache as cache
+from daah.stores.sqlite import SQLiteStore, code_cache, schema
 from daah.types import Detection
-from daah.ui.search import actions as handlers
+from daah.ui.page import photos
+from daah.ui.search import actions as search_actions
 from daah.ui.server.middleware import Gate, Guard
 from daah.ui.settings import PREFIX, Settings
 from tests.doubles.bad_images import corpus, encoded, picture
@@ -373,8 +372,10 @@ def _packed_codes(folder: Path) -> Door:
 
     def check(data: bytes) -> None:
         digest = hashlib.sha256(data).digest()
-        beside.write_bytes(cache.MAGIC + len(data).to_bytes(4, "little") + data + digest + sections)
-        found = cache.read(beside, head, digest)
+        beside.write_bytes(
+            code_cache.MAGIC + len(data).to_bytes(4, "little") + data + digest + sections
+        )
+        found = code_cache.read(beside, head, digest)
         if found is not None:
             assert found[0] <= head.generation
             assert found[1].ids.tolist() == list(range(0, 350, 7))
@@ -426,7 +427,7 @@ def _maps(folder: Path) -> Door:
 
     def check(data: bytes) -> None:
         path.write_bytes(data)
-        drawn = projection.load(path)
+        drawn = gallery_map.load(path)
         assert drawn is None or len(drawn.ids) == len(drawn.xy) == len(drawn.codes)
 
     buffer = io.BytesIO()
@@ -453,10 +454,10 @@ def _manifests(folder: Path) -> Door:
         path = tables if data[:1] == b"P" else sheets
         path.write_bytes(data)
         try:
-            listed = bulk.listing(path)
+            listed = manifest.listing(path)
             assert listed.total >= 0
             for row in listed.rows():
-                if isinstance(row, bulk.Refused):
+                if isinstance(row, manifest.Refused):
                     assert row.reason
                     row.photo.encode()
                 else:
@@ -520,7 +521,7 @@ _LONG = {
 def _arguments(folder: Path) -> Door:
     """A command line with an argument a line; {photo}, {gallery} and so on stand for files."""
     from daah.cli import app
-    from daah.detection import detector as faces
+    from daah.detection import detector
 
     encoder = FakeEncoder()
     home = folder / "cli"
@@ -547,17 +548,17 @@ def _arguments(folder: Path) -> Door:
         if _LONG & set(arguments) and "--help" not in arguments:
             arguments.append("--help")
         before = Path.cwd()
-        replaced = retrieval.load_default_encoder, retrieval.DEFAULT_GALLERY, faces.FaceDetector
-        retrieval.load_default_encoder = lambda checkpoint=None: encoder
-        retrieval.DEFAULT_GALLERY = home / "g"
-        faces.FaceDetector = NoFaces
+        replaced = loading.load_default_encoder, loading.DEFAULT_GALLERY, detector.FaceDetector
+        loading.load_default_encoder = lambda checkpoint=None: encoder
+        loading.DEFAULT_GALLERY = home / "g"
+        detector.FaceDetector = NoFaces
         os.chdir(home)
         try:
             result = CliRunner().invoke(app, arguments)
         finally:
             os.chdir(before)
-            retrieval.load_default_encoder, retrieval.DEFAULT_GALLERY = replaced[:2]
-            faces.FaceDetector = replaced[2]
+            loading.load_default_encoder, loading.DEFAULT_GALLERY = replaced[:2]
+            detector.FaceDetector = replaced[2]
             shutil.rmtree(home / "g")
             shutil.copytree(whole, home / "g")
         unexpected = not isinstance(result.exception, SystemExit | None)
@@ -704,12 +705,12 @@ def _texts() -> Door:
 
     def check(data: bytes) -> None:
         text = data.decode("utf-8", "replace")
-        for read in (handlers.base64_bytes, handlers.painted_mask):
+        for read in (photos.base64_bytes, search_actions.painted_mask):
             try:
                 read(text)
             except ImageError as error:
                 said(error)
-        assert isinstance(handlers.data_uri_bytes(text), bytes)
+        assert isinstance(photos.data_uri_bytes(text), bytes)
 
     photo = base64.b64encode(encoded(picture(), "PNG"))
     return Door(

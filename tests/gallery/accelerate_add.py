@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from daah.cli import app
-from daah.retrieval import retriever as retrieval
+from daah.retrieval import loading
 from tests.doubles.encoder import FakeEncoder
 
 if __name__ == "__main__":
-    retrieval.load_default_encoder = lambda checkpoint=None: FakeEncoder()
+    loading.load_default_encoder = lambda checkpoint=None: FakeEncoder()
     app(["gallery", "add", *sys.argv[1:]])

@@ -17,9 +17,9 @@ from PIL import Image
 
 from benchmarks import bulk as enrolling
 from daah.errors import DataError, GalleryError
-from daah.gallery import Gallery, verify
-from daah.gallery import enrol as bulk
-from daah.gallery.enrol import Refused
+from daah.gallery import Gallery, enrol, verify
+from daah.gallery import manifest as gallery_manifest
+from daah.gallery.manifest import Refused
 from tests.doubles.encoder import FakeEncoder
 
 
@@ -44,8 +44,10 @@ def gallery(tmp_path: Path, fake_encoder: FakeEncoder) -> Iterator[Gallery]:
         yield opened
 
 
-def _add(gallery: Gallery, source: Path, **options) -> bulk.BulkReport:
-    return bulk.add(gallery, bulk.listing(source), FakeEncoder(), **{"workers": 0, **options})
+def _add(gallery: Gallery, source: Path, **options) -> enrol.BulkReport:
+    return enrol.add(
+        gallery, gallery_manifest.listing(source), FakeEncoder(), **{"workers": 0, **options}
+    )
 
 
 def _manifest(path: Path, rows: list[dict[str, object]]) -> Path:
@@ -86,7 +88,7 @@ def test_the_same_call_again_adds_nothing(gallery: Gallery, tree: Path) -> None:
 def test_a_stopped_run_goes_on(
     gallery: Gallery, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "WRITE_BATCH", 2)
+    monkeypatch.setattr(enrol, "WRITE_BATCH", 2)
 
     class Stopped(Exception):
         pass
@@ -151,7 +153,7 @@ def test_a_face_waits_a_second_at_most_and_a_batch_is_never_larger_than_said(
     assert max(written) <= 3
     gallery.remove_many(gallery.people())
     written.clear()
-    monkeypatch.setattr(bulk, "WRITE_BATCH", 4)
+    monkeypatch.setattr(enrol, "WRITE_BATCH", 4)
     _add(gallery, tree, clock=lambda: 0.0)
     assert written == [4, 4, 1]
 
@@ -223,7 +225,7 @@ def test_a_photo_listed_twice_is_enrolled_once(
     thief = {"person": "Eve", "photo": "s2/1.png", "id": 1}
     manifest = _manifest(tree / "twice.csv", [first, first, thief, other, first, thief])
     for batch in (256, 1):
-        monkeypatch.setattr(bulk, "WRITE_BATCH", batch)
+        monkeypatch.setattr(enrol, "WRITE_BATCH", batch)
         report = _add(gallery, manifest)
         assert (report.added, report.present, report.refused) == (2, 2, 2)
         assert {what.reason for what in report.examples} == {"the id 1 belongs to another person"}
@@ -233,37 +235,39 @@ def test_a_photo_listed_twice_is_enrolled_once(
 
 
 def test_reports_of_several_processes_add_up() -> None:
-    one = bulk.BulkReport(3, 1, 1, 1, (Refused("a", "b"),), 10.0, 0.2)
-    two = bulk.BulkReport(4, 4, 0, 0, (), 8.0, 0.5)
-    both = bulk.BulkReport(7, 5, 1, 1, (Refused("a", "b"),), 10.0, 0.7)
-    assert bulk.together([one, two]) == both
+    one = enrol.BulkReport(3, 1, 1, 1, (Refused("a", "b"),), 10.0, 0.2)
+    two = enrol.BulkReport(4, 4, 0, 0, (), 8.0, 0.5)
+    both = enrol.BulkReport(7, 5, 1, 1, (Refused("a", "b"),), 10.0, 0.7)
+    assert enrol.together([one, two]) == both
 
 
 def test_photos_of_one_person_need_no_tree(gallery: Gallery, tree: Path) -> None:
-    report = bulk.add(gallery, bulk.listing(tree / "s3", "Carol"), FakeEncoder(), workers=0)
+    report = enrol.add(
+        gallery, gallery_manifest.listing(tree / "s3", "Carol"), FakeEncoder(), workers=0
+    )
     assert report.added == 3
-    one = bulk.listing(tree / "s2" / "1.png", "Dan")
-    assert bulk.add(gallery, one, FakeEncoder(), workers=0).added == 1
+    one = gallery_manifest.listing(tree / "s2" / "1.png", "Dan")
+    assert enrol.add(gallery, one, FakeEncoder(), workers=0).added == 1
     assert gallery.people() == {"Carol": 3, "Dan": 1}
 
 
 def test_listings_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder or manifest"):
-        bulk.listing(tmp_path / "none")
+        gallery_manifest.listing(tmp_path / "none")
     with pytest.raises(DataError, match="no such photo or folder"):
-        bulk.listing(tmp_path / "none", "Ann")
+        gallery_manifest.listing(tmp_path / "none", "Ann")
     (tmp_path / "m.txt").write_text("x")
     with pytest.raises(DataError, match=r"\.csv or a \.parquet"):
-        bulk.listing(tmp_path / "m.txt")
+        gallery_manifest.listing(tmp_path / "m.txt")
     (tmp_path / "m.csv").write_text("name,file\na,b\n")
     with pytest.raises(DataError, match="'person', 'photo'"):
-        bulk.listing(tmp_path / "m.csv")
+        gallery_manifest.listing(tmp_path / "m.csv")
     (tmp_path / "b.csv").write_bytes(b"person,photo\n\xff\xfe,b\n")
     with pytest.raises(DataError, match="UTF-8"):
-        bulk.listing(tmp_path / "b.csv")
+        gallery_manifest.listing(tmp_path / "b.csv")
     (tmp_path / "m.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(DataError, match="Parquet"):
-        bulk.listing(tmp_path / "m.parquet")
+        gallery_manifest.listing(tmp_path / "m.parquet")
 
 
 def test_a_read_only_gallery_is_refused_at_once(
@@ -280,7 +284,7 @@ def test_a_dying_worker_is_a_named_error(
     gallery: Gallery, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What starts a worker is called with what makes a detector: it kills itself.
-    monkeypatch.setattr(bulk, "_start_worker", signal.raise_signal)
+    monkeypatch.setattr(enrol, "_start_worker", signal.raise_signal)
     with pytest.raises(DataError, match="go on, with fewer --workers"):
         _add(gallery, tree, workers=1, make_detector=signal.SIGKILL)
     assert gallery.count() == 0
@@ -294,13 +298,14 @@ def test_memory_does_not_grow_with_the_number_of_photos(tmp_path: Path) -> None:
         import resource, sys
         from pathlib import Path
         from tests.doubles.encoder import FakeEncoder
-        from daah.gallery import enrol as bulk
+        from daah.gallery import enrol, manifest
         from daah.gallery import Gallery
 
         folder = Path(sys.argv[1])
         with Gallery.open(folder / "g", FakeEncoder()) as gallery:
             for name in ("few.csv", "many.csv"):
-                report = bulk.add(gallery, bulk.listing(folder / name), FakeEncoder(), workers=0)
+                photos = manifest.listing(folder / name)
+                report = enrol.add(gallery, photos, FakeEncoder(), workers=0)
                 print(report.refused, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         """
     )

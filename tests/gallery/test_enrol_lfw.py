@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from daah.cli import app
 from daah.data.sources import Photo
 from daah.gallery import Gallery
-from daah.retrieval import retriever as retrieval
+from daah.retrieval import loading
 from tests.doubles.encoder import FakeEncoder
 
 #: Names as the collection has them; the photos are of ORL's people.
@@ -24,7 +24,7 @@ PEOPLE = {"Aaron_Eckhart": "s1", "AJ_Cook": "s2"}
 
 @pytest.fixture(autouse=True)
 def _model_and_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint=None: FakeEncoder())
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint=None: FakeEncoder())
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "data"))
 
 

@@ -17,8 +17,7 @@ from daah import codes
 from daah import gallery as galleries
 from daah.detection.detector import FaceDetector
 from daah.errors import ConfigError, DataError, GalleryError
-from daah.gallery import Gallery, SessionGallery, build, building, renew
-from daah.gallery import location as places
+from daah.gallery import Gallery, SessionGallery, build, building, location, renew
 from daah.gallery.names import checked_name, entry_id
 from tests.doubles.encoder import FakeEncoder, encoded
 
@@ -400,7 +399,7 @@ def test_reading_a_large_gallery_shows_progress(
 ) -> None:
     told: list[tuple[int, int, str]] = []
     for large, expected in ((12, [(12, 12, "Reading the gallery")]), (13, [])):
-        monkeypatch.setattr(places, "_LARGE", large)
+        monkeypatch.setattr(location, "_LARGE", large)
         told.clear()
         with Gallery.open(
             filled.folder, fake_encoder, read_only=True, progress=lambda *step: told.append(step)

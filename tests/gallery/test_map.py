@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from daah import codes
-from daah.gallery import map as projection
+from daah.gallery import map as gallery_map
 from daah.gallery.map import Projection
 
 
@@ -23,7 +23,7 @@ def _clusters(people: int, photos: int, seed: int = 0) -> tuple[np.ndarray, np.n
 @pytest.fixture(scope="module")
 def drawn() -> tuple[Projection, np.ndarray]:
     packed, labels = _clusters(10, 8)
-    return projection.project(np.arange(len(labels)) * 7, packed, "model"), labels
+    return gallery_map.project(np.arange(len(labels)) * 7, packed, "model"), labels
 
 
 def test_faces_of_one_person_lie_together(drawn: tuple[Projection, np.ndarray]) -> None:
@@ -42,7 +42,7 @@ def test_positions_are_finite_and_inside(drawn: tuple[Projection, np.ndarray]) -
 
 def test_the_same_codes_give_the_same_map(drawn: tuple[Projection, np.ndarray]) -> None:
     on_map = drawn[0]
-    again = projection.project(on_map.ids, on_map.codes, "model")
+    again = gallery_map.project(on_map.ids, on_map.codes, "model")
     assert np.array_equal(on_map.xy, again.xy)
 
 
@@ -62,7 +62,7 @@ def test_a_new_photo_is_placed_among_its_person(drawn: tuple[Projection, np.ndar
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
 def test_small_galleries_have_a_map(count: int) -> None:
     packed = _clusters(1, count)[0]
-    on_map = projection.project(np.arange(count), packed, "model")
+    on_map = gallery_map.project(np.arange(count), packed, "model")
     assert on_map.xy.shape == (count, 2)
     assert np.isfinite(on_map.xy).all()
     query = np.zeros((2, 8), np.uint8)
@@ -70,14 +70,14 @@ def test_small_galleries_have_a_map(count: int) -> None:
 
 
 def test_equal_codes_are_no_trouble() -> None:
-    on_map = projection.project(np.arange(6), np.zeros((6, 8), np.uint8), "model")
+    on_map = gallery_map.project(np.arange(6), np.zeros((6, 8), np.uint8), "model")
     assert np.isfinite(on_map.xy).all()
 
 
 def test_a_large_gallery_joins_its_landmarks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projection, "LANDMARKS", 60)
+    monkeypatch.setattr(gallery_map, "LANDMARKS", 60)
     packed, labels = _clusters(10, 12)
-    on_map = projection.project(np.arange(120), packed, "model")
+    on_map = gallery_map.project(np.arange(120), packed, "model")
     apart = np.linalg.norm(on_map.xy[:, None] - on_map.xy[None], axis=2)
     np.fill_diagonal(apart, np.inf)
     assert on_map.ids.tolist() == list(range(120))
@@ -97,8 +97,8 @@ def test_entries_join_and_leave(drawn: tuple[Projection, np.ndarray]) -> None:
 
 
 def test_a_saved_map_is_read_back(drawn: tuple[Projection, np.ndarray], tmp_path: Path) -> None:
-    projection.save(tmp_path / "map.npz", drawn[0])
-    read = projection.load(tmp_path / "map.npz")
+    gallery_map.save(tmp_path / "map.npz", drawn[0])
+    read = gallery_map.load(tmp_path / "map.npz")
     assert read.fingerprint == "model"
     for name in ("ids", "xy", "codes"):
         assert np.array_equal(getattr(read, name), getattr(drawn[0], name))
@@ -107,9 +107,9 @@ def test_a_saved_map_is_read_back(drawn: tuple[Projection, np.ndarray], tmp_path
 
 def test_what_is_no_map_is_none(drawn: tuple[Projection, np.ndarray], tmp_path: Path) -> None:
     path = tmp_path / "map.npz"
-    assert projection.load(path) is None
-    projection.save(path, drawn[0])
+    assert gallery_map.load(path) is None
+    gallery_map.save(path, drawn[0])
     path.write_bytes(path.read_bytes()[:-100])
-    assert projection.load(path) is None
+    assert gallery_map.load(path) is None
     np.savez(path, ids=np.array([{}], dtype=object))  # a pickle, which must not be read
-    assert projection.load(path) is None
+    assert gallery_map.load(path) is None

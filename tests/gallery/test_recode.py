@@ -9,7 +9,7 @@ import pytest
 
 from daah import codes
 from daah.errors import GalleryError
-from daah.gallery import Gallery, open_variant, variants
+from daah.gallery import Gallery, open_variant, recode
 from tests.doubles.encoder import FakeEncoder, encoded
 
 OTHER = FakeEncoder(seed=5, calibrated=False)
@@ -73,6 +73,6 @@ def test_whoever_is_removed_is_in_no_file_of_the_folder(gallery: Gallery) -> Non
 def test_a_gallery_that_is_too_large_is_refused(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(variants, "MOST_FACES", 5)
+    monkeypatch.setattr(recode, "MOST_FACES", 5)
     with pytest.raises(GalleryError, match="6 faces"):
         open_variant(gallery, OTHER)

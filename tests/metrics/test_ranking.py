@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daah import metrics
-from daah.metrics import tie_groups
+from daah.metrics import bootstrap, identification, ranking, reliability, tie_groups, verification
 
 
 def every_order(distances: np.ndarray, relevant: np.ndarray) -> list[np.ndarray]:
@@ -29,10 +29,12 @@ def plain_average_precision(ranked: np.ndarray) -> float:
 rankings = st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6)
 
 
-def test_doctests_of_the_module_run():
-    result = doctest.testmod(metrics)
-    assert result.attempted >= 12
-    assert result.failed == 0
+def test_doctests_of_the_package_run():
+    modules = (bootstrap, identification, ranking, reliability, verification)
+    results = [doctest.testmod(module) for module in modules]
+    assert all(result.attempted >= 1 for result in results)
+    assert sum(result.attempted for result in results) >= 12
+    assert sum(result.failed for result in results) == 0
 
 
 @given(rankings)
@@ -166,12 +168,12 @@ def test_identification_rates_by_brute_force():
     rng = np.random.default_rng(7)
     nearest, strangers = rng.integers(0, 10, 40), rng.integers(3, 15, 30)
     correct = rng.random(40)
-    curve = metrics.identification(nearest, correct, strangers)
+    curve = metrics.identification_rates(nearest, correct, strangers)
     for t, fpir, fnir in zip(curve.threshold, curve.fpir, curve.fnir, strict=True):
         assert fpir == pytest.approx((strangers <= t).mean())
         assert fnir == pytest.approx(1 - (correct * (nearest <= t)).mean())
     with pytest.raises(ValueError, match="both kinds"):
-        metrics.identification(nearest, correct, np.array([]))
+        metrics.identification_rates(nearest, correct, np.array([]))
 
 
 def test_calibration_error_is_zero_for_truth_and_the_gap_for_a_boast():
@@ -181,11 +183,11 @@ def test_calibration_error_is_zero_for_truth_and_the_gap_for_a_boast():
     assert metrics.expected_calibration_error(probability, outcome) < 0.005
     half = np.repeat([True, False], 100)
     assert metrics.expected_calibration_error(np.full(200, 0.9), half) == pytest.approx(0.4)
-    weighted = metrics.reliability(np.full(200, 0.9), half, weight=np.where(half, 9.0, 1.0))
+    weighted = metrics.reliability_bins(np.full(200, 0.9), half, weight=np.where(half, 9.0, 1.0))
     assert weighted.error == pytest.approx(0.0)
     assert weighted.weight.sum() == pytest.approx(1.0)
     with pytest.raises(ValueError, match="probability"):
-        metrics.reliability(np.array([1.2]), np.array([True]))
+        metrics.reliability_bins(np.array([1.2]), np.array([True]))
 
 
 def test_bootstrap_draws_people_not_photos():

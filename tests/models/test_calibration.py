@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from daah import metrics
 from daah.errors import CheckpointError, ConfigError
-from daah.models.calibration import PRIOR, Calibration, calibration_error
+from daah.evaluation.calibrate import calibration_error, fit_calibration
+from daah.models.calibration import PRIOR, Calibration
 
 BITS = 48
 
@@ -25,7 +26,7 @@ def pairs(seed: int, genuine: int = 3000, impostor: int = 60_000) -> tuple[np.nd
 
 
 def fitted() -> Calibration:
-    return Calibration.fit({BITS: pairs(0)})
+    return fit_calibration({BITS: pairs(0)})
 
 
 def test_probability_falls_with_distance_and_is_never_certain():
@@ -47,7 +48,7 @@ def test_probability_is_the_one_of_the_stated_even_prior():
     # Every distance is equally likely for both, so knowing it leaves the prior as it was, however
     # many more pairs of different people there are.
     rng = np.random.default_rng(2)
-    even = Calibration.fit({8: (rng.integers(0, 9, 4000), rng.integers(0, 9, 400_000))})
+    even = fit_calibration({8: (rng.integers(0, 9, 4000), rng.integers(0, 9, 400_000))})
     assert even.probability(4, 8) == pytest.approx(PRIOR, abs=0.05)
 
 
@@ -63,7 +64,7 @@ def test_threshold_is_the_largest_distance_that_keeps_the_false_accept_rate():
 
 
 def test_a_length_that_cannot_keep_the_rate_accepts_nobody():
-    hopeless = Calibration.fit({4: (np.array([0, 1, 2]), np.array([0, 0, 1, 3]))})
+    hopeless = fit_calibration({4: (np.array([0, 1, 2]), np.array([0, 0, 1, 3]))})
     assert hopeless.threshold(4) == -1
     assert hopeless.by_bits[4].tar == 0.0
 
@@ -74,7 +75,7 @@ def test_a_length_that_cannot_keep_the_rate_accepts_nobody():
 )
 @settings(max_examples=60)
 def test_any_pairs_give_a_falling_uncertain_curve(genuine, impostor):
-    calibration = Calibration.fit({12: (np.array(genuine), np.array(impostor))})
+    calibration = fit_calibration({12: (np.array(genuine), np.array(impostor))})
     said = calibration.probabilities(np.arange(13), 12)
     assert ((said > 0) & (said < 1)).all()
     assert (np.diff(said) <= 0).all()
@@ -82,13 +83,13 @@ def test_any_pairs_give_a_falling_uncertain_curve(genuine, impostor):
 
 def test_the_fit_refuses_pairs_of_one_kind_and_distances_beyond_the_length():
     with pytest.raises(ValueError, match="both kinds"):
-        Calibration.fit({BITS: (np.array([1]), np.array([], int))})
+        fit_calibration({BITS: (np.array([1]), np.array([], int))})
     with pytest.raises(ValueError, match="larger than 8"):
-        Calibration.fit({8: (np.array([1]), np.array([9]))})
+        fit_calibration({8: (np.array([1]), np.array([9]))})
 
 
 def test_plain_json_brings_the_same_calibration_back():
-    calibration = Calibration.fit({BITS: pairs(0), 16: tuple(d // 3 for d in pairs(0))})
+    calibration = fit_calibration({BITS: pairs(0), 16: tuple(d // 3 for d in pairs(0))})
     again = Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())))
     assert again == calibration
     assert again.lengths == (16, BITS)

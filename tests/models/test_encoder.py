@@ -8,7 +8,7 @@ from daah import codes
 from daah.errors import ConfigError
 from daah.models.encoder import FaceEncoder, load_encoder
 from daah.models.precision import bfloat16_is_fast, bfloat16_is_possible
-from daah.retrieval.retriever import DEFAULT_CHECKPOINT
+from daah.retrieval.loading import DEFAULT_CHECKPOINT
 
 
 @pytest.fixture(scope="module")

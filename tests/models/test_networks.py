@@ -12,8 +12,8 @@ from daah.models.hash_network import (
     PaperHashNetwork,
     PaperStages,
     PooledChannelAttention,
-    min_max,
 )
+from daah.models.layers import min_max
 from daah.models.spatial_network import FaceSpatialNetwork, coarse_mask, enlarged, plain_mask
 from daah.models.trunk import DlibTrunk
 

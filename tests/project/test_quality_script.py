@@ -11,9 +11,9 @@ import pytest
 
 from daah import codes
 from daah.data.labelled_faces import detect_faces
+from daah.evaluation.calibrate import fit_calibration
 from daah.evaluation.dlib_itq import peers
 from daah.metrics.leave_one_out import pair_distances
-from daah.models.calibration import Calibration
 from tests.doubles.faces import FakeDetector, FakeEncoder, write_tree
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "quality.py"
@@ -33,7 +33,7 @@ def measured(quality, tmp_path_factory):
     faces = detect_faces(write_tree(tmp_path_factory.mktemp("t"), [3, 2, 1] * 4), FakeDetector())
     encoder = FakeEncoder()
     logits = encoder.encode(faces.aligned)[0]
-    encoder.calibration = Calibration.fit(
+    encoder.calibration = fit_calibration(
         {
             bits: pair_distances(codes.pack(codes.sign(logits[:, :bits])), faces.labels)
             for bits in encoder.lengths

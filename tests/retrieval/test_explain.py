@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from daah.detection.detector import FaceDetector
-from daah.pipeline import encode
+from daah.models.encoder import encode
 from daah.retrieval import explain
 from daah.types import Code, EncodedFace
 from tests.doubles.encoder import FakeEncoder, encoded

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from daah import codes, images, pipeline
-from daah.detection.detector import TEMPLATE, FaceDetector
+from daah import codes, images
+from daah.detection.alignment import TEMPLATE
+from daah.detection.detector import FaceDetector
 from daah.errors import CheckpointError, ConfigError, GalleryError
 from daah.gallery import BuildReport, Gallery, SessionGallery, verify
+from daah.models import encoder as models_encoder
 from daah.models.encoder import FaceEncoder
-from daah.retrieval import retriever as retrieval
+from daah.retrieval import loading
 from daah.retrieval.retriever import FaceRetriever
 from daah.types import Code, EncodedFace
 from tests.doubles.encoder import FakeEncoder, encoded, face
@@ -195,10 +197,10 @@ def test_the_default_gallery_is_built_finished_and_renewed(
 ) -> None:
     few = [photo for photo in orl_photos if photo.person in ("s1", "s2")]
     monkeypatch.setattr("daah.data.sources.orl", lambda: iter(few))
-    monkeypatch.setattr(retrieval, "DEFAULT_GALLERY", tmp_path / "orl")
-    monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint: FakeEncoder(0))
+    monkeypatch.setattr(loading, "DEFAULT_GALLERY", tmp_path / "orl")
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: FakeEncoder(0))
     steps: list[str] = []
-    built = retrieval.load_retriever(progress=lambda share, text: steps.append(text))
+    built = loading.load_retriever(progress=lambda share, text: steps.append(text))
     assert built.gallery.people() == {"s1": 8, "s2": 8}
     assert any(text.startswith("Building the gallery") for text in steps)
     built.gallery.add("Eve", "eve", encoded(built.encoder, 5))
@@ -206,20 +208,18 @@ def test_the_default_gallery_is_built_finished_and_renewed(
     built.gallery.close()
 
     steps.clear()
-    finished = retrieval.load_retriever(progress=lambda share, text: steps.append(text))
+    finished = loading.load_retriever(progress=lambda share, text: steps.append(text))
     assert finished.gallery.provenance.complete
     finished.gallery.close()
 
     steps.clear()
-    again = retrieval.load_retriever(
-        progress=lambda share, text: steps.append(text), read_only=True
-    )
+    again = loading.load_retriever(progress=lambda share, text: steps.append(text), read_only=True)
     assert again.gallery.read_only
     assert not any(text.startswith("Building") for text in steps)
     again.gallery.close()
 
-    monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint: FakeEncoder(1))
-    renewed = retrieval.load_retriever(progress=lambda share, text: steps.append(text))
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: FakeEncoder(1))
+    renewed = loading.load_retriever(progress=lambda share, text: steps.append(text))
     assert "Encoding the gallery again" in steps
     assert renewed.gallery.people() == {"Eve": 1, "s1": 8, "s2": 8}
     assert verify(renewed.gallery, renewed.encoder).ok
@@ -229,22 +229,22 @@ def test_the_default_gallery_is_built_finished_and_renewed(
 def test_a_named_gallery_must_be_there_and_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint: FakeEncoder(0))
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: FakeEncoder(0))
     with pytest.raises(GalleryError, match="no gallery mine"):
-        retrieval.load_retriever(gallery=str(tmp_path / "mine"))
+        loading.load_retriever(gallery=str(tmp_path / "mine"))
     assert not (tmp_path / "mine").exists()
     with Gallery.open(tmp_path / "mine", FakeEncoder(0)) as gallery:
         gallery.describe(complete=False)
     with pytest.raises(GalleryError, match="interrupted"):
-        retrieval.load_retriever(gallery=str(tmp_path / "mine"))
+        loading.load_retriever(gallery=str(tmp_path / "mine"))
 
 
 def test_a_missing_model_is_a_named_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrieval, "DEFAULT_CHECKPOINT", tmp_path / "demo.safetensors")
+    monkeypatch.setattr(loading, "DEFAULT_CHECKPOINT", tmp_path / "demo.safetensors")
     with pytest.raises(CheckpointError, match="missing"):
-        retrieval.load_retriever()
+        loading.load_retriever()
     with pytest.raises(CheckpointError):
-        retrieval.load_retriever(tmp_path / "other.safetensors")
+        loading.load_retriever(tmp_path / "other.safetensors")
 
 
 # --- with the shipped model -----------------------------------------------------------------------
@@ -349,4 +349,4 @@ def test_gallery_codes_are_those_of_their_thumbnails(
 
 def test_encoding_an_empty_list_is_empty(retriever: FaceRetriever) -> None:
     assert retriever.encode([]) == []
-    assert pipeline.encode(retriever.encoder, [], np.ones((150, 150))) == []
+    assert models_encoder.encode(retriever.encoder, [], np.ones((150, 150))) == []

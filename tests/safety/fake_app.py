@@ -14,7 +14,8 @@ import sys
 from daah.errors import DaahError
 from daah.gallery import Gallery
 from daah.retrieval.retriever import FaceRetriever
-from daah.ui.app import App, build_app, build_notice
+from daah.ui.app import App, build_app
+from daah.ui.notice import build_notice
 from daah.ui.serve import leave, serve
 from daah.ui.settings import Settings
 from tests.doubles import retriever as fake_retriever

@@ -43,5 +43,5 @@ def watch(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(watch)
-importlib.import_module("daah.retrieval.retriever").DEFAULT_GALLERY = GALLERY
+importlib.import_module("daah.retrieval.loading").DEFAULT_GALLERY = GALLERY
 runpy.run_path(str(Path(__file__).resolve().parents[2] / "app.py"), run_name="__main__")

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from benchmarks.visitor import Visitor
 from daah.cli import app
 from daah.data.sources import Photo
-from daah.detection import detector as faces
+from daah.detection import detector
 from daah.images import read_image
-from daah.retrieval import retriever as retrieval
+from daah.retrieval import loading
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.app import build_app
 from daah.ui.settings import Settings
@@ -55,8 +55,8 @@ def refusal(case: Upload, sentence: str) -> None:
 
 
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrieval, "load_default_encoder", lambda checkpoint=None: FakeEncoder())
-    monkeypatch.setattr(faces, "FaceDetector", FakeDetector)
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint=None: FakeEncoder())
+    monkeypatch.setattr(detector, "FaceDetector", FakeDetector)
     for case in CORPUS:
         path = tmp_path / case.name
         path.write_bytes(case.data)
@@ -147,10 +147,8 @@ def test_odd_photos_have_the_same_faces_everywhere(
 def test_odd_photos_on_the_command_line(
     odd: list[Scene], tmp_path: Path, retriever: FaceRetriever, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        retrieval, "load_default_encoder", lambda checkpoint=None: retriever.encoder
-    )
-    monkeypatch.setattr(faces, "FaceDetector", lambda: retriever.detector)
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint=None: retriever.encoder)
+    monkeypatch.setattr(detector, "FaceDetector", lambda: retriever.detector)
     for scene in odd:
         (tmp_path / scene.name).write_bytes(scene.data)
         done = CliRunner().invoke(app, ["encode", str(tmp_path / scene.name)])

@@ -19,9 +19,11 @@ from benchmarks.visitor import Visitor
 from daah.errors import DaahError, GalleryError
 from daah.gallery import Gallery
 from daah.models.encoder import FaceEncoder
-from daah.retrieval.retriever import DEFAULT_CHECKPOINT, FaceRetriever, load_retriever
+from daah.retrieval.loading import DEFAULT_CHECKPOINT, load_retriever
+from daah.retrieval.retriever import FaceRetriever
 from daah.stores.base import CodeStore
-from daah.ui.app import App, build_app, build_notice
+from daah.ui.app import App, build_app
+from daah.ui.notice import build_notice
 from daah.ui.serve import serve
 from daah.ui.server import uploads
 from daah.ui.server.failures import FAILED

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from daah import config, formats, images, reading
-from daah.comparison import small_models as comparison_models
-from daah.detection import detector as faces
+from daah.comparison import small_models
+from daah.detection import detector
 from daah.models import checkpoint
 from daah.types import ALIGNED_SIZE
-from daah.ui.server import middleware as guard
+from daah.ui.server import middleware
 from daah.ui.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +51,7 @@ def test_the_limits_of_reading_what_visitors_send() -> None:
 
 
 def test_the_limit_of_faces() -> None:
-    assert f"the {faces.MOST_FACES} largest" in door("the faces of a photo")
+    assert f"the {detector.MOST_FACES} largest" in door("the faces of a photo")
 
 
 def test_the_limits_of_models() -> None:
@@ -59,13 +59,13 @@ def test_the_limits_of_models() -> None:
         f"{checkpoint.MAX_BYTES >> 20} MB, {checkpoint.MAX_TENSORS:,} tensors, codes of "
         f"{config.MOST_BITS:,} bits"
     ) in door("a checkpoint")
-    assert f"{2 * comparison_models.MAX_BYTES >> 20} MB" in door("the shipped baselines")
+    assert f"{2 * small_models.MAX_BYTES >> 20} MB" in door("the shipped baselines")
 
 
 def test_the_limits_of_a_request() -> None:
     limits = door("a request")
     for text in (
-        f"{guard._JSON >> 20} MiB (uploads {DEFAULT.max_upload_mb} MiB)",
+        f"{middleware._JSON >> 20} MiB (uploads {DEFAULT.max_upload_mb} MiB)",
         f"{DEFAULT.queue_size} events waiting, {DEFAULT.max_waiting} of one session",
         f"{DEFAULT.max_sessions} sessions, {DEFAULT.max_session_mb} MB of one and "
         f"{DEFAULT.max_held_mb} MB of all",

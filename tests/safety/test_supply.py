@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from daah.detection import detector as faces
+from daah.detection import detector
 from daah.errors import CheckpointError
 from daah.gallery import BuildReport, Gallery
 from daah.ui.page.examples import FOLDER
@@ -80,19 +80,19 @@ def test_the_program_calls_no_address() -> None:
 def test_the_detectors_weights_are_the_known_ones(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = faces.resources.files("facenet_pytorch") / "data"
+    real = detector.resources.files("facenet_pytorch") / "data"
     (tmp_path / "data").mkdir()
     for weights in real.iterdir():
         if weights.suffix == ".pt" and weights.name in ("pnet.pt", "rnet.pt", "onet.pt"):
             (tmp_path / "data" / weights.name).write_bytes(weights.read_bytes())
-    monkeypatch.setattr(faces.resources, "files", lambda package: tmp_path)
-    faces.FaceDetector()
+    monkeypatch.setattr(detector.resources, "files", lambda package: tmp_path)
+    detector.FaceDetector()
     path = tmp_path / "data" / name
     changed = bytearray(path.read_bytes())
     changed[len(changed) // 2] ^= 1
     path.write_bytes(changed)
     with pytest.raises(CheckpointError, match=name):
-        faces.FaceDetector()
+        detector.FaceDetector()
 
 
 def test_a_whole_visit_reaches_nobody_but_this_computer(

@@ -27,7 +27,7 @@ from benchmarks.visitor import Visitor
 from daah.paths import PATHS
 from daah.ui.app import App
 from daah.ui.server.figures import Figures
-from daah.ui.server.middleware import NEVER
+from daah.ui.server.inputs import NEVER
 from daah.ui.settings import Settings
 from tests.doubles import retriever as fake_retriever
 from tests.doubles.waiting import HANG

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from daah.stores.base import CodeStore, open_store
+from daah.stores.base import CodeStore
+from daah.stores.factory import open_store
 from tests.doubles.milvus_server import MilvusServer
 from tests.grouping import RUNNING
 from tests.stores.reference import NumpyStore

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from daah.stores.base import CodeStore, Meta, open_store
-from daah.stores.sqlite import SQLiteStore
-from daah.stores.sqlite import snapshot as rows
+from daah.stores.base import CodeStore, Meta
+from daah.stores.factory import open_store
+from daah.stores.sqlite import SQLiteStore, snapshot
 from tests.stores import sample
 from tests.stores.reference import NumpyStore
 
@@ -140,7 +140,7 @@ def forked(work: Callable[[], int]) -> int:
 
 def kill_sqlite(folder: str, kills: int, seed: int) -> None:
     """Kill `kills` writers; exits with an error at the first wrong state."""
-    rows.MERGE_ROWS = MERGE_ROWS
+    snapshot.MERGE_ROWS = MERGE_ROWS
     path = Path(folder) / "g.db"
     random_ = random.Random(seed)
     open_ = functools.partial(SQLiteStore, path, sample.spec(BITS), cached_rows=CACHED_ROWS)

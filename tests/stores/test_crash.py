@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from daah.errors import GalleryError
-from daah.stores.base import open_store
+from daah.stores.factory import open_store
 from daah.stores.milvus import store as milvus_stores
 from daah.stores.sqlite import SQLiteStore
 from tests.doubles.waiting import HANG

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daah.stores.base import CodeStore, Filter, open_store
-from daah.stores.sqlite import snapshot as rows
+from daah.stores.base import CodeStore, Filter
+from daah.stores.factory import open_store
+from daah.stores.sqlite import snapshot
 from tests.stores import sample
 from tests.stores.reference import NumpyStore
 
@@ -62,7 +63,7 @@ def differ(store: CodeStore, reopen: Reopen, steps: int, lengths: list[int], see
 @pytest.mark.parametrize("bits", [20, 64, 128])
 @pytest.mark.slow
 def test_sqlite_equals_a_dictionary(tmp_path: Path, bits: int, monkeypatch) -> None:
-    monkeypatch.setattr(rows, "MERGE_ROWS", 40)
+    monkeypatch.setattr(snapshot, "MERGE_ROWS", 40)
     uri = f"sqlite:{tmp_path}/g.db"
 
     def reopen(store: CodeStore) -> CodeStore:

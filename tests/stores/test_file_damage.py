@@ -15,8 +15,7 @@ import pytest
 
 from daah.errors import GalleryError
 from daah.stores.base import Filter
-from daah.stores.sqlite import SQLiteStore, schema
-from daah.stores.sqlite import code_cache as cache
+from daah.stores.sqlite import SQLiteStore, code_cache, schema
 from tests.stores import sample
 
 ROWS = 250
@@ -148,7 +147,7 @@ def crafted(content: bytes, change: Callable[[dict[str, Any], bytearray], object
     facts["sha256"] = [hashlib.sha256(part).hexdigest() for part in (rest[:ids], rest[ids:])]
     header = json.dumps(facts if changed is None else changed).encode()
     length = len(header).to_bytes(4, "little")
-    return cache.MAGIC + length + header + hashlib.sha256(header).digest() + rest
+    return code_cache.MAGIC + length + header + hashlib.sha256(header).digest() + rest
 
 
 def _set(**values: object) -> Callable[[dict[str, Any], bytearray], None]:
@@ -199,7 +198,7 @@ def test_a_crafted_file_of_packed_codes_is_not_believed(
     with sqlite3.connect(path) as connection:
         head = schema.read_head(connection, "g.db")
     size = int.from_bytes(content[8:12], "little")
-    vouched = cache.read(path.with_name("g.db-codes"), head, content[12 + size : 44 + size])
+    vouched = code_cache.read(path.with_name("g.db-codes"), head, content[12 + size : 44 + size])
     assert vouched is None or name == "zeroed codes"
 
 
@@ -208,7 +207,7 @@ def test_the_file_of_packed_codes_that_was_written_is_believed(whole: Path) -> N
         head = schema.read_head(connection, "g.db")
         digest = schema.read_packed(connection)
     assert digest is not None
-    generation, segment = cache.read(whole.with_name("g.db-codes"), head, digest)
+    generation, segment = code_cache.read(whole.with_name("g.db-codes"), head, digest)
     assert (generation, len(segment.ids)) == (head.generation, head.faces)
 
 

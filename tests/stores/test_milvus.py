@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from daah.errors import ConfigError, GalleryError
-from daah.stores.base import CodeStore, Hits, Meta, open_store
+from daah.stores.base import CodeStore, Hits, Meta
+from daah.stores.factory import open_store
 from daah.stores.milvus import MilvusStore
-from daah.stores.milvus import client as wire
+from daah.stores.milvus import client as milvus_client
 from daah.stores.milvus import store as store_module
 from daah.stores.milvus.uri import parse
 from tests.doubles.line import hurry
@@ -50,7 +51,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         slept.append(seconds)
         clock.sleep(seconds)
 
-    monkeypatch.setattr(wire, "time", SimpleNamespace(monotonic=clock, sleep=sleep))
+    monkeypatch.setattr(milvus_client, "time", SimpleNamespace(monotonic=clock, sleep=sleep))
     return slept
 
 

@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 
 from daah.errors import GalleryError
-from daah.stores.base import CodeSpec, Filter, Meta, open_store
-from daah.stores.sqlite import SQLiteStore, knn, schema
-from daah.stores.sqlite import code_cache as cache
-from daah.stores.sqlite import snapshot as rows
+from daah.stores.base import CodeSpec, Filter, Meta
+from daah.stores.factory import open_store
+from daah.stores.sqlite import SQLiteStore, code_cache, knn, schema, snapshot
 from tests.doubles.waiting import HANG
 from tests.stores import sample
 from tests.stores.reference import NumpyStore
@@ -269,7 +268,7 @@ def test_threads_search_while_one_writes(tmp_path: Path) -> None:
 
 def test_many_small_writes_equal_one_large(tmp_path: Path, monkeypatch) -> None:
     """Dead and newer rows are merged every few writes; results never show it."""
-    monkeypatch.setattr(rows, "MERGE_ROWS", 20)
+    monkeypatch.setattr(snapshot, "MERGE_ROWS", 20)
     rng = np.random.default_rng(3)
     oracle = NumpyStore(sample.spec(48))
     with SQLiteStore(tmp_path / "g.db", sample.spec(48)) as store:
@@ -394,7 +393,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypa
 
     with SQLiteStore(tmp_path / "g.db", sample.spec(64), cached_rows=1) as store:
         fill(store, 10)
-        monkeypatch.setattr(cache.os, "fsync", full)
+        monkeypatch.setattr(code_cache.os, "fsync", full)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["g.db", "g.db-acked", "g.db-lock"]
     with SQLiteStore(tmp_path / "g.db", sample.spec(64), read_only=True, cached_rows=1) as store:
         assert store.count() == 10

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 from daah import codes
-from daah.data.face_set import fold
+from daah.data.splits import fold
 from daah.errors import CheckpointError, ConfigError, DataError
 from daah.models.checkpoint import load_checkpoint
 from daah.models.encoder import load_encoder

@@ -17,7 +17,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from daah.errors import CheckpointError
-from daah.ui.app import App, build_app, build_notice
+from daah.ui.app import App, build_app
+from daah.ui.notice import build_notice
 from daah.ui.page.events import AT_ONCE
 from daah.ui.page.examples import FOLDER
 from daah.ui.settings import Settings

@@ -13,11 +13,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, Tool
 from PIL import Image
 
+from tests.doubles.retriever import PEOPLE, photo
 from tests.doubles.waiting import awaited
 
 pytestmark = pytest.mark.slow
-
-from tests.doubles.retriever import PEOPLE, photo
 
 
 def encoded(*colours: str) -> str:

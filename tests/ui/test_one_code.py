@@ -17,14 +17,14 @@ from daah import codes
 from daah.cli import app as command_line
 from daah.data.labelled_faces import detect_faces
 from daah.data.prepare import prepare
-from daah.detection import detector as faces
-from daah.gallery import Gallery, build
-from daah.gallery import enrol as bulk
+from daah.detection import detector
+from daah.gallery import Gallery, build, enrol, manifest
 from daah.images import read_image
-from daah.retrieval import retriever as retrieval
+from daah.retrieval import loading
 from daah.retrieval.retriever import FaceRetriever
-from daah.ui.gallery import actions as collection
-from daah.ui.search import actions as handlers
+from daah.ui.gallery import actions as gallery_actions
+from daah.ui.search import actions as search_actions
+from daah.ui.search import result_json
 from daah.ui.state.session import MODEL, SHOWN_SIDE, Options
 
 SIDE = 2000
@@ -55,11 +55,11 @@ def test_one_face_has_one_code(
     assert not np.array_equal(small, wanted.face.aligned)  # the doors could have disagreed
 
     bits = retriever.bits
-    session = handlers.search(retriever, rgb, Options(bits, 1, 20))
+    session = search_actions.search(retriever, rgb, Options(bits, 1, 20))
     (face,) = session.encoded[MODEL]
     assert codes.to_hex(codes.pack(face.code.bits)) == code
     assert max(session.photo.shape) == SHOWN_SIDE  # the photo itself is not kept
-    document = handlers.document(handlers.look(retriever, session, Options(bits, 1, 20)))
+    document = result_json.document(search_actions.look(retriever, session, Options(bits, 1, 20)))
     (described,) = document["faces"]
     assert described["box"] == [round(float(v), 1) for v in wanted.face.box]
 
@@ -73,22 +73,20 @@ def test_one_face_has_one_code(
     saved = base64.b64decode(drawn.partition(";base64,")[2].partition('"')[0])
     assert [face["code"] for face in json.loads(saved)["faces"]] == [code]
 
-    monkeypatch.setattr(
-        retrieval, "load_default_encoder", lambda checkpoint=None: retriever.encoder
-    )
-    monkeypatch.setattr(faces, "FaceDetector", lambda: retriever.detector)
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint=None: retriever.encoder)
+    monkeypatch.setattr(detector, "FaceDetector", lambda: retriever.detector)
     done = CliRunner().invoke(command_line, ["encode", str(path)])
     assert [face["code"] for face in json.loads(done.stdout)["faces"]] == [code]
 
-    own = collection._main_face(retriever, rgb)
+    own = gallery_actions._main_face(retriever, rgb)
     assert codes.to_hex(codes.pack(own.code.bits)) == code
 
     for name in ("added", "built"):
         with Gallery.open(tmp_path / name, retriever.encoder) as gallery:
             if name == "added":
-                bulk.add(
+                enrol.add(
                     gallery,
-                    bulk.listing(tree),
+                    manifest.listing(tree),
                     retriever.encoder,
                     workers=0,
                     make_detector=lambda: retriever.detector,

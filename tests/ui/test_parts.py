@@ -27,17 +27,17 @@ from daah.gallery import SessionGallery
 from daah.models.encoder import FaceEncoder
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.app import build_app
-from daah.ui.gallery import actions as collection
-from daah.ui.gallery import html as render_gallery
+from daah.ui.gallery import actions as gallery_actions
+from daah.ui.gallery import html as gallery_html
 from daah.ui.live.frames import Live
 from daah.ui.page.components import Photo
 from daah.ui.page.examples import EXAMPLES, PAIRS
-from daah.ui.quality import html as render_quality
-from daah.ui.quality import reports as quality
-from daah.ui.search import actions as handlers
-from daah.ui.search import start_example as landing
-from daah.ui.search.html import data_uri
-from daah.ui.server import middleware as guard
+from daah.ui.page.html import data_uri
+from daah.ui.quality import html as quality_html
+from daah.ui.quality import reports
+from daah.ui.search import actions as search_actions
+from daah.ui.search import start_example
+from daah.ui.server import inputs, middleware
 from daah.ui.server.retention import Forgetter
 from daah.ui.server.visits import Visit
 from daah.ui.settings import Settings
@@ -145,32 +145,32 @@ def test_a_frame_does_not_wait_behind_a_search(fake: FaceRetriever) -> None:
 
 def test_the_map_has_a_point_for_each_photo_and_the_visitors_face(fake: FaceRetriever) -> None:
     desk = Desk(fake, LOCAL)
-    drawn = collection.draw_map(desk, fake_retriever.encoded(RED))
+    drawn = gallery_actions.draw_map(desk, fake_retriever.encoded(RED))
     assert len(drawn.ids) == 6
     assert sorted(set(drawn.people)) == ["blue", "green", "red"]
     assert drawn.query is not None
     x, y = drawn.xy[2]
-    assert collection.nearest_point(drawn, float(x), float(1 - y)) in drawn.ids.tolist()
-    html = render_gallery.map_picture(drawn, "red")
+    assert gallery_actions.nearest_point(drawn, float(x), float(1 - y)) in drawn.ids.tolist()
+    html = gallery_html.map_picture(drawn, "red")
     assert html.count("<circle") == 6
     assert html.count('class="chosen"') == 2
     assert "this face, as searched for" in html
 
 
 def test_a_point_of_the_picture_is_a_point_of_the_map() -> None:
-    place = render_gallery._place(np.array([[0.25, 0.75]], np.float32))[0] / render_gallery.SIDE
-    assert render_gallery.unplace(*place) == pytest.approx((0.25, 0.25), abs=1e-3)
+    place = gallery_html._place(np.array([[0.25, 0.75]], np.float32))[0] / gallery_html.SIDE
+    assert gallery_html.unplace(*place) == pytest.approx((0.25, 0.25), abs=1e-3)
 
 
 def test_people_are_found_by_name_and_the_visitors_own_come_first(fake: FaceRetriever) -> None:
     own = SessionGallery().add("Redmond", "x/1", fake_retriever.encoded(BLUE))
-    found, total = collection.find_people(fake.gallery, own, "RED", 10)
+    found, total = gallery_actions.find_people(fake.gallery, own, "RED", 10)
     assert [(p.name, p.own) for p in found] == [("Redmond", True), ("red", False)]
     assert total == 2
-    found, total = collection.find_people(fake.gallery, own, "", 2)
+    found, total = gallery_actions.find_people(fake.gallery, own, "", 2)
     assert (len(found), total) == (2, 4)
-    assert "2 more" in render_gallery.people(found, total, lambda _: photo(), "")
-    assert "Nobody named" in render_gallery.people([], 0, lambda _: photo(), "zoe")
+    assert "2 more" in gallery_html.people(found, total, lambda _: photo(), "")
+    assert "Nobody named" in gallery_html.people([], 0, lambda _: photo(), "zoe")
 
 
 def test_another_gallery_is_not_described_as_the_built_in_one(fake: FaceRetriever) -> None:
@@ -184,7 +184,7 @@ def test_another_gallery_is_not_described_as_the_built_in_one(fake: FaceRetrieve
 
 def test_people_are_sorted_as_people_count() -> None:
     names = ["s10", "s2", "Zoe", "s1", "7up", "٣", "", "anna", "s" + "9" * 5000]
-    ordered = sorted(names, key=collection._counted)
+    ordered = sorted(names, key=gallery_actions._counted)
     assert ordered[:3] == ["", "7up", "anna"]
     assert [name for name in ordered if name in ("s1", "s2", "s10")] == ["s1", "s2", "s10"]
     assert set(ordered) == set(names)
@@ -192,38 +192,38 @@ def test_people_are_sorted_as_people_count() -> None:
 
 def test_a_photo_opens_with_others_of_the_person(fake: FaceRetriever) -> None:
     entry = next(fake.gallery.entries("green"))
-    photos = collection.photos_of(fake.gallery, SessionGallery(), entry.id)
+    photos = gallery_actions.photos_of(fake.gallery, SessionGallery(), entry.id)
     assert photos[0].id == entry.id
     assert {p.person for p in photos} == {"green"}
     assert len(photos) == 2
     with pytest.raises(GalleryError):
-        collection.photos_of(fake.gallery, SessionGallery(), -5)
+        gallery_actions.photos_of(fake.gallery, SessionGallery(), -5)
 
 
 def test_additions_of_a_visit_leave_the_gallery_as_it_is(fake: FaceRetriever) -> None:
-    own = collection.add_for_visit(fake, SessionGallery(), "Ann", photo((RED, 200)))
-    own = collection.add_for_visit(fake, own, "Ann", photo((BLUE, 200)))
+    own = gallery_actions.add_for_visit(fake, SessionGallery(), "Ann", photo((RED, 200)))
+    own = gallery_actions.add_for_visit(fake, own, "Ann", photo((BLUE, 200)))
     assert own.people() == {"Ann": 2}
     assert fake.gallery.count() == 6
     with pytest.raises(ImageError):
-        collection.add_for_visit(fake, own, "Ann", None)
+        gallery_actions.add_for_visit(fake, own, "Ann", None)
     with pytest.raises(ImageError, match="No face"):
-        collection.add_for_visit(fake, own, "Ann", photo())
+        gallery_actions.add_for_visit(fake, own, "Ann", photo())
     with pytest.raises(ConfigError):
-        collection.add_for_visit(fake, own, "  ", photo((RED, 200)))
+        gallery_actions.add_for_visit(fake, own, "  ", photo((RED, 200)))
 
 
 def test_a_local_run_adds_removes_imports_and_chooses(fake: FaceRetriever, tmp_path: Path) -> None:
     desk = Desk(fake, LOCAL)
     files = [saved(tmp_path / "a.png", photo((RED, 200))), saved(tmp_path / "b.png", photo())]
-    added, skipped = collection.add_person(desk, "Ann", files, lambda *_: None)
+    added, skipped = gallery_actions.add_person(desk, "Ann", files, lambda *_: None)
     assert (added, [name for name, _ in skipped]) == (1, ["b.png"])
-    assert "b.png" in render_gallery.outcome(added, skipped)
-    collection.redraw(desk)
-    assert len(collection.draw_map(desk).ids) == 7
-    assert collection.remove_person(desk, "Ann") == 1
+    assert "b.png" in gallery_html.outcome(added, skipped)
+    gallery_actions.redraw(desk)
+    assert len(gallery_actions.draw_map(desk).ids) == 7
+    assert gallery_actions.remove_person(desk, "Ann") == 1
     with pytest.raises(GalleryError):
-        collection.remove_person(desk, "Ann")
+        gallery_actions.remove_person(desk, "Ann")
 
     saved(tmp_path / "tree" / "Bob" / "1.png", photo((GREEN, 200)))
     saved(tmp_path / "tree" / "Cid" / "1.png", photo((BLUE, 200)))
@@ -236,24 +236,24 @@ def test_a_local_run_adds_removes_imports_and_chooses(fake: FaceRetriever, tmp_p
     desk.choose(str(tmp_path / "mine"), create=True)
     assert desk.retriever is not fake
     told: list[str] = []
-    report = collection.import_folder(
+    report = gallery_actions.import_folder(
         desk, str(tmp_path / "tree"), lambda _, text: told.append(text)
     )
     assert report == (2, 0, [])
     assert told[-1].startswith("2 of 2: ")
     assert desk.retriever.gallery.people() == {"Bob": 1, "Cid": 1}
     with pytest.raises(DataError):
-        collection.import_folder(desk, str(tmp_path / "nowhere"), lambda *_: None)
+        gallery_actions.import_folder(desk, str(tmp_path / "nowhere"), lambda *_: None)
     desk.retriever.gallery.close()
 
 
 def test_a_public_host_refuses_every_change(fake: FaceRetriever, tmp_path: Path) -> None:
     desk = Desk(fake, Settings())
     for change in (
-        lambda: collection.add_person(desk, "Ann", ["x"], lambda *_: None),
-        lambda: collection.remove_person(desk, "red"),
-        lambda: collection.import_folder(desk, str(tmp_path), lambda *_: None),
-        lambda: collection.redraw(desk),
+        lambda: gallery_actions.add_person(desk, "Ann", ["x"], lambda *_: None),
+        lambda: gallery_actions.remove_person(desk, "red"),
+        lambda: gallery_actions.import_folder(desk, str(tmp_path), lambda *_: None),
+        lambda: gallery_actions.redraw(desk),
         lambda: desk.choose(str(tmp_path / "other")),
     ):
         with pytest.raises(GalleryError, match="read-only"):
@@ -281,19 +281,19 @@ def test_a_landing_is_read_back_without_the_network(
 ) -> None:
     picture = tmp_path / "example.png"
     saved(picture, photo((RED, 300)))
-    monkeypatch.setattr(landing, "EXAMPLE", SimpleNamespace(read=lambda: photo((RED, 300))))
+    monkeypatch.setattr(start_example, "EXAMPLE", SimpleNamespace(read=lambda: photo((RED, 300))))
     file = tmp_path / "landing.npz"
-    landing.save_landing(fake, file)
+    start_example.save_landing(fake, file)
     before = fake.encoder.calls
-    session = landing.load_landing(fake, file)
-    view = handlers.look(fake, handlers.choose_bit(fake, session, Options(64, 4, 9), 5),
+    session = start_example.load_landing(fake, file)
+    view = search_actions.look(fake, search_actions.choose_bit(fake, session, Options(64, 4, 9), 5),
                          Options(64, 4, 9))  # fmt: skip
     assert fake.encoder.calls == before
     assert view.matches[0][0].person == "red"
     assert session.example
     assert not session.expired(0)
     fake.encoder.fingerprint = "e" * 64
-    again = landing.load_landing(fake, file)
+    again = start_example.load_landing(fake, file)
     assert fake.encoder.calls > before
     assert np.array_equal(again.encoded[MODEL][0].code.bits, session.encoded[MODEL][0].code.bits)
 
@@ -336,11 +336,11 @@ def test_an_unreadable_photo_is_a_sentence_without_a_path(tmp_path: Path, conten
 )
 def test_a_photo_by_address_or_without_a_mark_is_refused(value: Any) -> None:
     with pytest.raises(gr.Error, match="uploads only"):
-        guard.refuse_addresses(value)
+        inputs.refuse_addresses(value)
 
 
 def test_an_upload_passes() -> None:
-    guard.refuse_addresses([{"path": "/tmp/x", "meta": {"_type": "gradio.FileData"}}, 3, "text"])
+    inputs.refuse_addresses([{"path": "/tmp/x", "meta": {"_type": "gradio.FileData"}}, 3, "text"])
 
 
 def test_the_server_fetches_no_address_and_takes_no_large_body() -> None:
@@ -348,7 +348,7 @@ def test_the_server_fetches_no_address_and_takes_no_large_body() -> None:
         return PlainTextResponse("reached")
 
     routes = [Route("/{path:path}", answer, methods=["GET", "POST"])]
-    client = TestClient(guard.Guard(Starlette(routes=routes), 1000))
+    client = TestClient(middleware.Guard(Starlette(routes=routes), 1000))
     assert client.get("/gradio_api/file=/tmp/x").text == "reached"
     for path in ("file=http://10.0.0.1/", "file=HTTPS://example.org", "proxy=https://a.hf.space/"):
         assert client.get(f"/gradio_api/{path}").status_code == 403
@@ -432,8 +432,7 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
     saved(tmp_path / "old-roc.png", photo())
     saved(tmp_path / "compare-map.png", photo())
     html = "".join(
-        render_quality.section(section, str)
-        for section in quality.sections([fake.encoder], tmp_path)
+        quality_html.section(section, str) for section in reports.sections([fake.encoder], tmp_path)
     )
     for shown in (
         "0.777 (0.100 to 0.900)",
@@ -457,12 +456,12 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
 
 def test_without_any_report_every_question_says_so(fake: FaceRetriever, tmp_path: Path) -> None:
     fake.encoder.calibration = None
-    found = quality.sections([fake.encoder], tmp_path / "nothing")
-    assert all("Not measured yet" in render_quality.section(section, str) for section in found)
-    assert ("Name", "fake") in quality.about_checkpoint(fake.encoder).rows
+    found = reports.sections([fake.encoder], tmp_path / "nothing")
+    assert all("Not measured yet" in quality_html.section(section, str) for section in found)
+    assert ("Name", "fake") in reports.about_checkpoint(fake.encoder).rows
 
 
 def test_the_shipped_landing_is_of_the_shipped_checkpoint(encoder: FaceEncoder) -> None:
-    with np.load(landing.FILE, allow_pickle=False) as held:
+    with np.load(start_example.FILE, allow_pickle=False) as held:
         made_by = str(held["fingerprint"])
     assert made_by == encoder.fingerprint, "run: python -m scripts.make_examples"

@@ -16,12 +16,12 @@ from PIL import Image
 from benchmarks.visitor import Visitor
 from daah.reading import READER
 from daah.retrieval.retriever import FaceRetriever
-from daah.ui import app as layout
+from daah.ui import app, endpoint
 from daah.ui.app import App, build_app
 from daah.ui.live.frames import FRAME_SIDE, Live
 from daah.ui.page import components
 from daah.ui.page.events import AT_ONCE
-from daah.ui.search.html import data_uri
+from daah.ui.page.html import data_uri
 from daah.ui.settings import Settings
 from tests.doubles.retriever import PEOPLE, photo
 from tests.doubles.waiting import HANG
@@ -52,7 +52,8 @@ class Slow:
 def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     reader = Slow()
     monkeypatch.setattr(components, "READER", reader)
-    monkeypatch.setattr(layout, "READER", reader)
+    monkeypatch.setattr(app, "READER", reader)
+    monkeypatch.setattr(endpoint, "READER", reader)
     # The one that is begun with the server.
     monkeypatch.setattr(reader, "start", lambda: None, raising=False)
     return reader

@@ -18,7 +18,7 @@ from daah.data.sources import Photo
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.app import build_app
 from daah.ui.live.frames import Live
-from daah.ui.search.html import data_uri
+from daah.ui.page.html import data_uri
 from daah.ui.settings import Settings
 from daah.ui.state.context import Desk
 from tests.doubles import retriever as fake_retriever

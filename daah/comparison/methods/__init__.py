@@ -12,7 +12,8 @@ from typing import Any
 from daah.comparison.methods.adsh import ADSH
 from daah.comparison.methods.base import Hasher
 from daah.comparison.methods.classification import DDH, DDQH
-from daah.comparison.methods.dsah import DDAH, DSaH
+from daah.comparison.methods.ddah import DDAH
+from daah.comparison.methods.dsah import DSaH
 from daah.comparison.methods.dsdh import DSDH
 from daah.comparison.methods.itq import ITQ, PCASigns
 from daah.comparison.methods.kernel import KSH, SDH

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from daah.comparison.methods.base import SymmetricHasher
-from daah.data.face_set import Augmentation, to_tensor
+from daah.data.augmentation import Augmentation
+from daah.data.face_set import to_tensor
 from daah.models.hash_network import PaperStages
 from daah.models.precision import bfloat16_is_fast
 
@@ -30,7 +31,7 @@ class Budget:
 
     epochs: passes over the training images. people x each: images of a batch, so that losses on
     pairs find pairs; methods on single images take the same batches. augment: strength of
-    `daah.data.face_set.Augmentation`. bfloat16: autocast, where the processor is fast at it.
+    `daah.data.augmentation.Augmentation`. bfloat16: autocast, where the processor is fast at it.
     """
 
     epochs: int = 10

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from daah.comparison.methods.deep import FEATURES, Budget, DeepHasher, HashNet, same_person, xavier
 from daah.comparison.methods.pairwise import distance_to_signs, pair_cross_entropy
-from daah.data.face_set import Augmentation, FaceSet
 from daah.models.spatial_network import FaceSpatialNetwork, plain_mask
-from daah.training.recipes.paper import PaperRecipe, PaperSettings
 
 
 class DSaH(DeepHasher):
@@ -90,64 +84,3 @@ def saliency_loss(attended: Tensor, plain: Tensor, same: Tensor, margin: float) 
     return (near * F.relu(margin - gain)).sum() / near.sum().clamp(min=1) + (
         (far * F.relu(margin + gain)).sum() / far.sum().clamp(min=1)
     )
-
-
-class DDAH(DeepHasher):
-    """DDAH as published, by `daah.training.recipes.paper.PaperRecipe`, in the common loop and
-    budget.
-
-    Source: Xiong, Li, Gu, Gu and Wang, "Discriminative deep attention-aware hashing for face
-    image retrieval", PRICAI 2019. switches: fields of `PaperSettings`, for the ablation.
-    Deviation: the common schedule and batches stand in for halving every 100 of 1000 epochs.
-    """
-
-    def __init__(
-        self,
-        bits: int,
-        seed: int = 0,
-        budget: Budget | None = None,
-        *,
-        lr: float = 1e-3,
-        **switches: Any,
-    ) -> None:
-        super().__init__(bits, seed, budget, lr=lr)
-        self.settings = PaperSettings(bits=bits, lr=lr, augment=self.budget.augment, **switches)
-
-    def build(self, classes: int) -> nn.Module:
-        labels = self.train_labels.numpy()
-        faces = FaceSet(
-            self.train_images,
-            labels,
-            tuple(str(i) for i in range(classes)),
-            tuple(str(i) for i in range(len(labels))),
-        )
-        self.recipe = PaperRecipe(faces, faces, self.settings, torch.device("cpu"), self.seed)
-        return self.recipe.model
-
-    def stages_module(self) -> nn.Module:
-        return self.network.hashing.stages
-
-    def standardise(self, faces: Tensor) -> None:
-        """The recipe has done it."""
-
-    def parameter_groups(self) -> list[dict]:
-        return self.recipe.parameter_groups()
-
-    def train_batch(self, indices: np.ndarray, augment: Augmentation, progress: float) -> None:
-        self.recipe.augment = _in_float32(augment)
-        with self.autocast():
-            self.recipe.gradients(indices, progress)
-
-    def forward(self, faces: Tensor) -> Tensor:
-        mask = None if self.settings.spatial_attention else torch.ones_like(faces[:, :1])
-        return self.network(faces, mask).logits
-
-
-def _in_float32(augment: Augmentation) -> Callable[[Tensor], Tensor]:
-    """Augmentation of pixels stays outside of the network's bfloat16."""
-
-    def run(faces: Tensor) -> Tensor:
-        with torch.autocast("cpu", enabled=False):
-            return augment(faces)
-
-    return run

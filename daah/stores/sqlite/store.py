@@ -21,8 +21,7 @@ from daah.codes import nbytes
 from daah.errors import GalleryError
 from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta, Progress
 from daah.stores.ranking import asymmetric_each, order
-from daah.stores.sqlite import code_cache as cache
-from daah.stores.sqlite import schema
+from daah.stores.sqlite import code_cache, schema
 from daah.stores.sqlite.schema import DAMAGED, Head
 from daah.stores.sqlite.snapshot import Labels, Rows, Segment, compact, padded
 from daah.stores.validation import ids_argument, query_argument, rows_argument
@@ -364,7 +363,7 @@ class SQLiteStore:
     def _load(self, connection: sqlite3.Connection, head: Head, progress: Progress | None) -> Rows:
         if head.faces >= self._cached_rows:
             digest = schema.read_packed(connection)
-            cached = cache.read(self._beside("codes"), head, digest) if digest else None
+            cached = code_cache.read(self._beside("codes"), head, digest) if digest else None
             if cached is not None:
                 rows = Rows.of(cached[0], self.spec.bits, cached[1])
                 caught = self._caught_up(connection, rows, head)
@@ -612,7 +611,7 @@ class SQLiteStore:
     def _forget_cache(self) -> None:
         """Codes that are about to be removed or replaced must not live on beside the gallery."""
         try:
-            cache.drop(self._beside("codes"))
+            code_cache.drop(self._beside("codes"))
         except OSError as error:
             raise GalleryError(
                 f"{self._name}-codes holds a copy of removed codes and cannot be deleted "
@@ -626,7 +625,7 @@ class SQLiteStore:
             return
         # A disk too full for the copy loses nothing: the next opening reads the gallery itself.
         with contextlib.suppress(OSError, sqlite3.Error):
-            digest = cache.write(self._beside("codes"), head, self._rows.compacted().base)
+            digest = code_cache.write(self._beside("codes"), head, self._rows.compacted().base)
             schema.write_packed(connection, digest)
 
     # --- what was acknowledged ------------------------------------------------------------------

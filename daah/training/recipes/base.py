@@ -69,3 +69,14 @@ def encode_images(
         parts.append(model(faces, mask).logits.float().cpu())
     model.train(was_training)
     return torch.cat(parts)
+
+
+def shuffled_batches(
+    count: int, batch: int, generator: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Every index once, shuffled, in batches; batch norm cannot take a last batch of one."""
+    order = generator.permutation(count)
+    for start in range(0, count, batch):
+        part = order[start : start + batch]
+        if len(part) > 1:
+            yield part

@@ -28,7 +28,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from daah.config import ModelConfig
-from daah.data.face_set import Augmentation, FaceSet, shuffled_batches, to_tensor
+from daah.data.augmentation import Augmentation
+from daah.data.face_set import FaceSet, to_tensor
 from daah.errors import ConfigError
 from daah.metrics.leave_one_out import open_set
 from daah.models.checkpoint import Checkpoint
@@ -36,7 +37,7 @@ from daah.models.ddah import DDAH, DemoDDAH
 from daah.models.precision import autocast
 from daah.models.trunk import DlibTrunk
 from daah.training.losses import complement_loss, distillation_loss, face_spatial_loss
-from daah.training.recipes.base import encode_images
+from daah.training.recipes.base import encode_images, shuffled_batches
 from daah.training.recipes.hash_layer import HashLayerFit
 
 

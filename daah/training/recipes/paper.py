@@ -12,10 +12,11 @@ from torch import Tensor
 
 from daah import codes, metrics
 from daah.config import ModelConfig
-from daah.data.face_set import Augmentation, FaceSet, shuffled_batches, to_tensor
+from daah.data.augmentation import Augmentation
+from daah.data.face_set import FaceSet, to_tensor
 from daah.models.ddah import DDAH, PaperDDAH
 from daah.training.losses import branch_loss, face_spatial_loss
-from daah.training.recipes.base import encode_images
+from daah.training.recipes.base import encode_images, shuffled_batches
 
 
 @dataclass(frozen=True)

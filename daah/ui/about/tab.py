@@ -9,9 +9,9 @@ from string import Template
 import gradio as gr
 
 from daah.paths import PATHS
-from daah.retrieval.retriever import DEFAULT_CHECKPOINT
-from daah.ui.page.events import part, static
-from daah.ui.quality import reports as quality
+from daah.retrieval.loading import DEFAULT_CHECKPOINT
+from daah.ui.page.components import part, static
+from daah.ui.quality import reports
 from daah.ui.quality.html import table
 from daah.ui.state.context import Desk
 
@@ -44,7 +44,7 @@ class AboutTab:
         with gr.Accordion("Model card", open=False, elem_id="card"):
             if card := _card(DOCS / "MODEL_CARD.md"):
                 gr.Markdown(card)
-            part("checkpoint", table(quality.about_checkpoint(desk.retriever.encoder)))
+            part("checkpoint", table(reports.about_checkpoint(desk.retriever.encoder)))
         for name in (desk.retriever.encoder.name, *desk.others):
             if card := _card(DEFAULT_CHECKPOINT.parent / f"{Path(name).name}.md"):
                 with gr.Accordion(f"Checkpoint {name}", open=False, elem_id=f"card-{name}"):

@@ -9,7 +9,7 @@ import numpy as np
 from daah.retrieval import explain
 from daah.retrieval.retriever import Comparison
 from daah.types import EncodedFace
-from daah.ui.search.html import (
+from daah.ui.page.html import (
     colour_key,
     data_uri,
     heading,

@@ -9,13 +9,12 @@ import gradio as gr
 import numpy as np
 
 from daah.errors import DaahError
-from daah.ui.compare import html as render_pair
-from daah.ui.page.components import Photo
-from daah.ui.page.events import MODEL, QUICK, part
+from daah.ui.compare import actions, html
+from daah.ui.page import html as page_html
+from daah.ui.page.components import Photo, part
+from daah.ui.page.events import MODEL, QUICK
 from daah.ui.page.examples import PAIRS
-from daah.ui.search import actions as handlers
-from daah.ui.search import html as render
-from daah.ui.server.middleware import whole
+from daah.ui.server.inputs import whole
 from daah.ui.state.context import Desk
 from daah.ui.state.session import Pair
 
@@ -32,12 +31,12 @@ class CompareTab:
         with gr.Row():
             self.first = self._photo("First photo", "first")
             self.second = self._photo("Second photo", "second")
-        self.examples = part("pairs", render.pairs(PAIRS))
+        self.examples = part("pairs", page_html.pairs(PAIRS))
         lengths = desk.retriever.lengths
         self.length = gr.Radio(
             list(lengths), value=lengths[-1], label="Code length", elem_id="compare-bits"
         )
-        self.verdict = part("verdict", render.say(render_pair.WAITING), live=True)
+        self.verdict = part("verdict", page_html.say(html.WAITING), live=True)
         self.numbers = part("numbers")
         self.faces = part("pair-heatmaps")
         self.bits = part("pair-bits")
@@ -89,17 +88,17 @@ class CompareTab:
         length: int = 0,
     ) -> dict[Any, Any]:
         if first is None or second is None:
-            return self._clear(render.say(render_pair.WAITING))
+            return self._clear(page_html.say(html.WAITING))
         try:
-            pair = handlers.pair(
+            pair = actions.pair(
                 self.desk.retriever, first, second, lambda done, text: progress(done, desc=text)
             )
         except DaahError as problem:
-            return self._clear(render.say(str(problem), "bad"))
+            return self._clear(page_html.say(str(problem), "bad"))
         return self._drawn(pair, length)
 
     def _cleared(self, photo: Photo) -> dict[Any, Any]:
-        return {photo: None, **self._clear(render.say(render_pair.WAITING))}
+        return {photo: None, **self._clear(page_html.say(html.WAITING))}
 
     def _example(
         self,
@@ -123,28 +122,28 @@ class CompareTab:
     def _regions(self, pair: Pair | None, length: int) -> dict[Any, Any]:
         if pair is None or not self._here(pair):
             return self._expired()
-        return self._drawn(handlers.with_regions(self.desk.retriever, pair), length)
+        return self._drawn(actions.with_regions(self.desk.retriever, pair), length)
 
     def _failed(self) -> dict[Any, Any]:
         text = "One of the photos gave no result; the message says why. Choose another one."
-        return self._clear(render.say(text, "bad"))
+        return self._clear(page_html.say(text, "bad"))
 
     def _drawn(self, pair: Pair, length: int) -> dict[Any, Any]:
         found = self.desk.retriever.compare(*pair.faces, length)
         return {
             self.pair: pair,
-            self.verdict: render_pair.verdict(found),
-            self.numbers: render_pair.numbers(pair, found),
-            self.faces: render_pair.faces(pair, STRENGTH),
-            self.bits: render_pair.bits(pair, length, STRENGTH),
+            self.verdict: html.verdict(found),
+            self.numbers: html.numbers(pair, found),
+            self.faces: html.faces(pair, STRENGTH),
+            self.bits: html.bits(pair, length, STRENGTH),
         }
 
     def _here(self, pair: Pair) -> bool:
         return not pair.expired(self.desk.settings.keep_seconds)
 
     def _expired(self) -> dict[Any, Any]:
-        text = render.EXPIRED.format(after=self.desk.settings.keep_words)
-        return self._clear(render.say(text, "bad"))
+        text = page_html.EXPIRED.format(after=self.desk.settings.keep_words)
+        return self._clear(page_html.say(text, "bad"))
 
     def _clear(self, sentence: str) -> dict[Any, Any]:
         empty = dict.fromkeys((self.numbers, self.faces, self.bits), "")

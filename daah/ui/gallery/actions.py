@@ -14,8 +14,7 @@ import numpy as np
 from daah import codes
 from daah.detection.detector import principal_face
 from daah.errors import GalleryError, ImageError
-from daah.gallery import Entry, Gallery, SessionGallery
-from daah.gallery import enrol as bulk
+from daah.gallery import Entry, Gallery, SessionGallery, enrol, manifest
 from daah.gallery.session import MOST_ENTRIES
 from daah.reading import READER
 from daah.retrieval.retriever import FaceRetriever
@@ -178,9 +177,9 @@ def import_folder(desk: Desk, folder: str, progress: Progress) -> tuple[int, int
     if not folder.strip():
         raise GalleryError("Name a folder that holds one folder of photos for each person.")
     now = desk.retriever
-    report = bulk.add(
+    report = enrol.add(
         now.gallery,
-        bulk.listing(Path(folder.strip()).expanduser()),
+        manifest.listing(Path(folder.strip()).expanduser()),
         now.encoder,
         workers=0,  # worker processes would start this server once more each
         make_detector=lambda: now.detector,

@@ -9,7 +9,7 @@ import numpy as np
 
 from daah.gallery import Entry, Gallery, SessionGallery
 from daah.ui.gallery.actions import Map, Person
-from daah.ui.search.html import data_uri, heading, plural
+from daah.ui.page.html import data_uri, heading, plural
 
 Thumbnail = Callable[[int], np.ndarray]
 

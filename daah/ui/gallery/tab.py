@@ -9,11 +9,10 @@ import numpy as np
 
 from daah.errors import DaahError, GalleryError
 from daah.gallery import SessionGallery
-from daah.ui.gallery import actions as collection
-from daah.ui.gallery import html as render_gallery
-from daah.ui.page.components import Photo
-from daah.ui.page.events import MODEL, QUICK, part
-from daah.ui.search import html as render
+from daah.ui.gallery import actions, html
+from daah.ui.page import html as page_html
+from daah.ui.page.components import Photo, part
+from daah.ui.page.events import MODEL, QUICK
 from daah.ui.search.tab import SearchTab
 from daah.ui.server.user_error import Refusal
 from daah.ui.state.context import SHIPPED, Desk
@@ -32,9 +31,7 @@ class GalleryTab:
         self.desk, self.own, self.search, self.tabs = desk, own, search, tabs
         public = desk.settings.public
         nobody = SessionGallery()
-        self.summary = part(
-            "summary", render_gallery.summary(desk.retriever.gallery, nobody, public)
-        )
+        self.summary = part("summary", html.summary(desk.retriever.gallery, nobody, public))
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
                 self.map = part("map")
@@ -153,7 +150,7 @@ class GalleryTab:
         """Draw the tab as it is turned to."""
         try:
             return {
-                self.summary: render_gallery.summary(
+                self.summary: html.summary(
                     self.desk.serving(_model(session)).gallery, own, self.desk.settings.public
                 ),
                 self.map: self._map(session, None),
@@ -165,16 +162,16 @@ class GalleryTab:
         query = None
         if session is not None and session.encoded[ON]:
             query = session.encoded[ON][session.face]
-        drawn = collection.draw_map(self.desk, query, _model(session))
-        return render_gallery.map_picture(drawn, chosen)
+        drawn = actions.draw_map(self.desk, query, _model(session))
+        return html.map_picture(drawn, chosen)
 
     def _people(self, text: str, own: SessionGallery) -> str:
-        found, total = collection.find_people(
+        found, total = actions.find_people(
             self.desk.retriever.gallery, own, text, self.desk.settings.people_per_page
         )
-        return render_gallery.people(found, total, self._thumbnail(own), text)
+        return html.people(found, total, self._thumbnail(own), text)
 
-    def _thumbnail(self, own: SessionGallery) -> render_gallery.Thumbnail:
+    def _thumbnail(self, own: SessionGallery) -> html.Thumbnail:
         return lambda id: self.desk.retriever.thumbnail(id, own)
 
     def _find(self, text: str, own: SessionGallery) -> str:
@@ -186,10 +183,8 @@ class GalleryTab:
         data = event._data
         try:
             if data.get("do") == "map":
-                x, y = render_gallery.unplace(float(data["x"]), float(data["y"]))
-                id = collection.nearest_point(
-                    collection.draw_map(self.desk, model=_model(session)), x, y
-                )
+                x, y = html.unplace(float(data["x"]), float(data["y"]))
+                id = actions.nearest_point(actions.draw_map(self.desk, model=_model(session)), x, y)
                 if id is None:
                     return {self.entry: ""}
             else:
@@ -197,9 +192,9 @@ class GalleryTab:
             if data.get("do") == "search":
                 turn = {self.tabs: gr.Tabs(selected="search")}
                 return {**turn, **self.search.entry(id, own, *controls)}
-            photos = collection.photos_of(self.desk.retriever.gallery, own, id)
+            photos = actions.photos_of(self.desk.retriever.gallery, own, id)
             return {
-                self.entry: render_gallery.entry(photos, self._thumbnail(own)),
+                self.entry: html.entry(photos, self._thumbnail(own)),
                 self.map: self._map(session, photos[0].person),
             }
         except DaahError as problem:
@@ -212,15 +207,15 @@ class GalleryTab:
     ) -> dict[Any, Any]:
         try:
             most = self.desk.settings.max_additions
-            own = collection.add_for_visit(self.desk.retriever, own, person, photo, most)
+            own = actions.add_for_visit(self.desk.retriever, own, person, photo, most)
         except DaahError as problem:
-            return {self.own_done: render.say(str(problem), "bad")}
+            return {self.own_done: page_html.say(str(problem), "bad")}
         words = f"{person.strip()} is added for this visit. Search to find them."
         return {
             **self._mine(own, text),
             self.own_photo: None,
             self.own_name: "",
-            self.own_done: render.say(words, "good"),
+            self.own_done: page_html.say(words, "good"),
         }
 
     def _remove_own(self, event: gr.EventData, own: SessionGallery, text: str) -> dict[Any, Any]:
@@ -228,15 +223,15 @@ class GalleryTab:
         try:
             own = own.remove(person)
         except DaahError as problem:
-            return {self.own_done: render.say(str(problem), "bad")}
-        return {**self._mine(own, text), self.own_done: render.say(f"{person} is removed.")}
+            return {self.own_done: page_html.say(str(problem), "bad")}
+        return {**self._mine(own, text), self.own_done: page_html.say(f"{person} is removed.")}
 
     def _mine(self, own: SessionGallery, text: str) -> dict[Any, Any]:
         gallery = self.desk.retriever.gallery
         return {
             self.own: own,
-            self.own_people: render_gallery.additions(own),
-            self.summary: render_gallery.summary(gallery, own, self.desk.settings.public),
+            self.own_people: html.additions(own),
+            self.summary: html.summary(gallery, own, self.desk.settings.public),
             self.people: self._people(text, own),
         }
 
@@ -251,18 +246,18 @@ class GalleryTab:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> dict[Any, Any]:
         def work() -> str:
-            added, skipped = collection.add_person(
+            added, skipped = actions.add_person(
                 self.desk, person, files or [], lambda done, text: progress(done, desc=text)
             )
-            return render_gallery.outcome(added, skipped)
+            return html.outcome(added, skipped)
 
         return {**self._changed(work, session, own), self.files: None}
 
     def _remove(self, person: str, session: Session | None, own: SessionGallery) -> dict[Any, Any]:
         def work() -> str:
-            count = collection.remove_person(self.desk, person)
-            return render.say(
-                f"{person.strip()} is removed, with {render.plural(count, 'photo')}.", "good"
+            count = actions.remove_person(self.desk, person)
+            return page_html.say(
+                f"{person.strip()} is removed, with {page_html.plural(count, 'photo')}.", "good"
             )
 
         return self._changed(work, session, own)
@@ -275,10 +270,10 @@ class GalleryTab:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> dict[Any, Any]:
         def work() -> str:
-            added, present, skipped = collection.import_folder(
+            added, present, skipped = actions.import_folder(
                 self.desk, folder, lambda done, text: progress(done, desc=text)
             )
-            return render_gallery.outcome(added, skipped, present)
+            return html.outcome(added, skipped, present)
 
         return self._changed(work, session, own)
 
@@ -287,8 +282,9 @@ class GalleryTab:
     ) -> dict[Any, Any]:
         def work() -> str:
             gallery = self.desk.choose(uri, create)
-            return render.say(
-                f"Searching {gallery.name} from now on: {render.plural(gallery.count(), 'photo')}.",
+            return page_html.say(
+                f"Searching {gallery.name} from now on: "
+                f"{page_html.plural(gallery.count(), 'photo')}.",
                 "good",
             )
 
@@ -300,9 +296,9 @@ class GalleryTab:
         try:
             words = work()
             if redraw:
-                collection.redraw(self.desk)
+                actions.redraw(self.desk)
         except (DaahError, GalleryError) as problem:
-            return {self.done: render.say(str(problem), "bad")}
+            return {self.done: page_html.say(str(problem), "bad")}
         return {
             self.done: words,
             self.entry: "",

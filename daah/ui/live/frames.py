@@ -17,7 +17,7 @@ from daah.images import shrink
 from daah.reading import SMALL_READER
 from daah.retrieval import explain
 from daah.types import EncodedFace
-from daah.ui.search.actions import data_uri_bytes
+from daah.ui.page.photos import data_uri_bytes
 from daah.ui.state.context import Desk
 
 #: Longest side of a frame, as the page sends it; what is larger is reduced.

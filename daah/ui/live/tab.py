@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from daah.ui.live.frames import Live
-from daah.ui.page.events import static
+from daah.ui.page.components import static
 from daah.ui.server.visits import current
 from daah.ui.state.context import Desk
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from daah.types import Match
 from daah.ui.methods.actions import Lineup, Row
-from daah.ui.search.html import data_uri, heading, plural, say
+from daah.ui.page.html import data_uri, heading, plural, say
 
 WAITING = "Choose a face on the Search tab, or add a photo here."
 

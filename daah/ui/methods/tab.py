@@ -11,17 +11,16 @@ import numpy as np
 
 from daah.errors import DaahError
 from daah.gallery import SessionGallery
-from daah.ui.methods import actions as methods
-from daah.ui.methods import html as render_methods
+from daah.ui.methods import actions, html
 from daah.ui.methods.actions import Lineup
-from daah.ui.page.components import Photo
-from daah.ui.page.events import AT_ONCE, QUICK, part
+from daah.ui.page import html as page_html
+from daah.ui.page.components import Photo, part
+from daah.ui.page.events import AT_ONCE, QUICK
 from daah.ui.page.examples import EXAMPLES
-from daah.ui.quality import html as render_quality
-from daah.ui.quality import reports as quality
-from daah.ui.search import html as render
+from daah.ui.quality import html as quality_html
+from daah.ui.quality import reports
 from daah.ui.search.tab import SearchTab
-from daah.ui.server.middleware import whole
+from daah.ui.server.inputs import whole
 from daah.ui.state.context import Desk
 from daah.ui.state.session import MODEL as ON
 from daah.ui.state.session import Session
@@ -59,9 +58,9 @@ class MethodsTab:
                     alt_text="The photo you gave",
                     placeholder="Drop a photo here, or tap to choose one",
                 )
-                self.examples = part("methods-examples", render.examples(_OFFERED))
+                self.examples = part("methods-examples", page_html.examples(_OFFERED))
             with gr.Column(scale=2, min_width=320):
-                words = render.say(render_methods.WAITING)
+                words = page_html.say(html.WAITING)
                 self.sentence = part("methods-sentence", words, live=True)
                 self.rows = part("methods")
         self.measured = part("methods-measured")
@@ -90,10 +89,10 @@ class MethodsTab:
         shown.failure(self._failed, None, result, **QUICK)
 
     def _measured(self) -> str:
-        now = tuple(quality.state())
+        now = tuple(reports.state())
         if self._made[0] != now:
-            found = quality.comparison()
-            self._made = now, render_quality.comparison(found, self.desk.figures.address)
+            found = reports.comparison()
+            self._made = now, quality_html.comparison(found, self.desk.figures.address)
         return self._made[1]
 
     def _searched(
@@ -111,7 +110,7 @@ class MethodsTab:
         mine = own or SessionGallery()
         return self._drawn(
             lambda report: replace(
-                methods.line_up(self.desk, face, 1, mine, report), born=session.born
+                actions.line_up(self.desk, face, 1, mine, report), born=session.born
             ),
             progress,
             asked,
@@ -125,15 +124,15 @@ class MethodsTab:
         own: SessionGallery | None = None,
     ) -> dict[Any, Any]:
         if photo is None:
-            return {self.lineup: None, **self._words(render_methods.WAITING)}
+            return {self.lineup: None, **self._words(html.WAITING)}
         return self._drawn(
-            lambda report: methods.line_up_photo(self.desk, photo, own or SessionGallery(), report),
+            lambda report: actions.line_up_photo(self.desk, photo, own or SessionGallery(), report),
             progress,
             self._asked(session),
         )
 
     def _cleared(self) -> dict[Any, Any]:
-        return {self.photo: None, self.lineup: None, **self._words(render_methods.WAITING)}
+        return {self.photo: None, self.lineup: None, **self._words(html.WAITING)}
 
     def _example(
         self,
@@ -153,7 +152,7 @@ class MethodsTab:
 
     def _drawn(
         self,
-        work: Callable[[methods.Progress], Lineup],
+        work: Callable[[actions.Progress], Lineup],
         progress: gr.Progress,
         asked: tuple[float, int] | None,
     ) -> dict[Any, Any]:
@@ -163,8 +162,8 @@ class MethodsTab:
             return {self.lineup: None, **self._words(str(problem), "bad")}
         return {
             self.lineup: lineup,
-            self.sentence: render_methods.sentence(lineup),
-            self.rows: render_methods.rows(lineup),
+            self.sentence: html.sentence(lineup),
+            self.rows: html.rows(lineup),
         }
 
     def _failed(self) -> dict[Any, Any]:
@@ -172,4 +171,4 @@ class MethodsTab:
         return {self.lineup: None, **self._words(text, "bad")}
 
     def _words(self, text: str, tone: str = "") -> dict[Any, Any]:
-        return {self.sentence: render.say(text, tone), self.rows: ""}
+        return {self.sentence: page_html.say(text, tone), self.rows: ""}

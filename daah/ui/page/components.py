@@ -7,7 +7,9 @@ original, and turns whatever goes wrong into a sentence.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -16,6 +18,8 @@ from gradio.data_classes import ImageData
 from daah.errors import ImageError
 from daah.reading import READER
 from daah.ui.server.user_error import Refusal
+
+_UI = Path(__file__).parents[1]
 
 
 class Photo(gr.Image):
@@ -38,3 +42,29 @@ class Photo(gr.Image):
     def get_component_class_id(cls) -> str:
         """The base's, under which the page asks for the component's code."""
         return gr.Image.get_component_class_id()
+
+
+@cache
+def static(name: str) -> str:
+    """The text of a file in the `static` folder of a part of the page: `live/live.js`."""
+    folder, _, file = name.partition("/")
+    return (_UI / folder / "static" / file).read_text(encoding="utf-8")
+
+
+def part(
+    elem_id: str, value: str = "", live: bool = False, script: str = "page/panel.js", **more: Any
+) -> gr.HTML:
+    """A piece of the page drawn by `render`; its buttons arrive as `select` events.
+
+    live: screen readers announce what changes in it. script: the file in `static` that it runs.
+    """
+    template = '<div role="status" aria-live="polite">${value}</div>' if live else "${value}"
+    return gr.HTML(
+        value,
+        elem_id=elem_id,
+        elem_classes="part",
+        html_template=template,
+        js_on_load=static(script),
+        apply_default_css=False,
+        **more,
+    )

@@ -21,6 +21,8 @@ ACCENT = colors.Color(
     name="accent",
 )
 
+TITLE = "Face hash search"
+
 
 def theme() -> gr.themes.Base:
     """The page's theme. Fonts are those of the visitor's device: none is fetched."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from daah.ui.page.html import heading
 from daah.ui.quality.reports import Picture, Section
 from daah.ui.quality.tables import Table
-from daah.ui.search.html import heading
 
 #: Rows from which on a table is looked up rather than read: a picture above it says the same.
 LONG = 14

@@ -6,8 +6,9 @@ import gradio as gr
 
 from daah.errors import CheckpointError
 from daah.models.encoder import FaceEncoder
-from daah.ui.page.events import QUICK, part
-from daah.ui.quality import reports as quality
+from daah.ui.page.components import part
+from daah.ui.page.events import QUICK
+from daah.ui.quality import reports
 from daah.ui.quality.html import section
 from daah.ui.state.context import SHIPPED, Desk
 
@@ -35,9 +36,9 @@ class QualityTab:
 
     def _drawn(self) -> str:
         encoders = self._encoders()
-        now = (*(encoder.fingerprint for encoder in encoders), *quality.state())
+        now = (*(encoder.fingerprint for encoder in encoders), *reports.state())
         if self._made[0] != now:
-            found = quality.sections(encoders)
+            found = reports.sections(encoders)
             address = self.desk.figures.address
             self._made = now, self._intro + "".join(section(one, address) for one in found)
         return self._made[1]

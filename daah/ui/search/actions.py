@@ -6,58 +6,28 @@ two visitors can never meet. What a visitor did wrong comes as a DaahError with 
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from daah import codes
-from daah.errors import ConfigError, ImageError
+from daah.errors import ImageError
 from daah.gallery import SessionGallery
-from daah.pipeline import aligned_face
 from daah.reading import SMALL_READER
 from daah.retrieval import explain
 from daah.retrieval.retriever import FaceRetriever
 from daah.types import ALIGNED_SIZE, EncodedFace, Face, Match
-from daah.ui.state.session import MODEL, OFF, PAINTED, Options, Pair, Session
+from daah.ui.page.photos import data_uri_bytes
+from daah.ui.search.view import Detail, View
+from daah.ui.state.session import MODEL, OFF, PAINTED, Options, Session
 
 Progress = Callable[[float, str], None]
 
 #: Cells on a side of the per-bit view.
 GRID = 10
-#: Matches of one face that the endpoint gives at most.
-MOST_MATCHES = 100
+
 #: Under this width, in pixels of the photo, a face is searched with a warning.
 SMALL_FACE = 40
-
-
-@dataclass(frozen=True, eq=False)
-class Detail:
-    """The chosen match and its gallery face, encoded."""
-
-    match: Match
-    encoded: EncodedFace
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """Everything the Search tab draws. matches: per face; thumbnails: of the chosen face's."""
-
-    session: Session
-    options: Options
-    faces: tuple[EncodedFace, ...]
-    matches: tuple[tuple[Match, ...], ...]
-    thumbnails: Mapping[int, np.ndarray]
-    gallery: int
-    detail: Detail | None
-
-    @property
-    def chosen(self) -> EncodedFace:
-        """The chosen face."""
-        return self.faces[self.session.face]
 
 
 def search(
@@ -100,15 +70,6 @@ def with_model(retriever: FaceRetriever, session: Session, model: str, attention
     return with_attention(retriever, session, attention)
 
 
-def recode(retriever: FaceRetriever, own: SessionGallery) -> SessionGallery:
-    """A visitor's additions as this retriever's model encodes them."""
-    made = SessionGallery()
-    for entry in own.entries():
-        (encoded,) = retriever.encode([aligned_face(own.thumbnail(entry.id))])
-        made = made.add(entry.person, entry.photo, encoded, most=len(own))
-    return made
-
-
 def paint(retriever: FaceRetriever, session: Session, mask: np.ndarray | None) -> Session:
     """Encode the chosen face under a mask (150, 150) float32 in [0, 1]; None takes it back."""
     painted = {i: face for i, face in session.painted.items() if i != session.face}
@@ -131,32 +92,6 @@ def painted_mask(picture: str) -> np.ndarray | None:
         raise ImageError("The painting has another size than the face; undo it and paint again.")
     mask = rgb[..., 0].astype(np.float32) / 255
     return mask if mask.any() else None
-
-
-def data_uri_bytes(uri: str) -> bytes:
-    """What a `data:image/...;base64,` URI holds; nothing at all for any other text."""
-    head, _, body = str(uri).partition(";base64,")
-    try:
-        return base64.b64decode(body if head.startswith("data:image/") else "", validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def base64_bytes(text: str) -> bytes:
-    """What base64 text holds, with or without the head of a data URI. Raises ImageError."""
-    head, mark, body = str(text).partition(";base64,")
-    if mark and not head.startswith("data:"):
-        body = ""
-    try:
-        data = base64.b64decode("".join((body if mark else head).split()), validate=True)
-    except (binascii.Error, ValueError):
-        data = b""
-    if not data:
-        raise ImageError(
-            "photo: expected the bytes of a JPEG, PNG or WebP file as base64 text. Addresses and "
-            "paths are not read."
-        )
-    return data
 
 
 def search_entry(
@@ -271,82 +206,3 @@ def _scaled(face: Face, scale: float) -> Face:
     matrix[:, :2] /= np.float32(scale)
     scale = np.float32(scale)
     return replace(face, box=face.box * scale, landmarks=face.landmarks * scale, matrix=matrix)
-
-
-def pair(
-    retriever: FaceRetriever, first: np.ndarray, second: np.ndarray, progress: Progress
-) -> Pair:
-    """Find and encode the largest face of each photo. Raises ImageError when there is none."""
-    chosen, counts = [], []
-    for i, (photo, name) in enumerate(((first, "first"), (second, "second"))):
-        progress(0.4 * i, "Finding faces")
-        found = retriever.detector.find(photo)
-        if not found.faces:
-            raise ImageError(f"No face found in the {name} photo. Try a larger, front-facing face.")
-        chosen.append(found.faces[0])
-        counts.append(len(found.faces) + found.left_out)
-    progress(0.8, "Encoding")
-    one, two = retriever.encode(chosen)
-    return Pair((one, two), (counts[0], counts[1]))
-
-
-def with_regions(retriever: FaceRetriever, pair: Pair) -> Pair:
-    """The pair with what decides the bits of each face; computed once."""
-    if pair.regions is not None:
-        return pair
-    one, two = (explain.bit_regions(retriever.encoder, face, GRID) for face in pair.faces)
-    return replace(pair, regions=(one, two))
-
-
-def document(view: View) -> dict[str, Any]:
-    """The result as plain JSON values, the same shape as the `/search` endpoint returns."""
-    return {
-        "faces": [
-            describe(encoded, matches, view.options.bits)
-            for encoded, matches in zip(view.faces, view.matches, strict=True)
-        ],
-        "faces_left_out": view.session.left_out,
-        "bits": view.options.bits,
-        "attention": view.options.attention,
-        "seconds": {step: round(s, 4) for step, s in view.session.seconds.items()},
-    }
-
-
-def describe(encoded: EncodedFace, matches: tuple[Match, ...], bits: int) -> dict[str, Any]:
-    """One face with its matches as plain JSON values, in pixels of the upright photo.
-
-    Ids are texts: they have 63 bits, and a JavaScript number holds 53.
-    """
-    face = encoded.face
-    packed = codes.prefix(codes.pack(encoded.code.bits), bits)
-    return {
-        "box": [round(float(v), 1) for v in face.box],
-        "score": round(float(face.score), 4),
-        "landmarks": [[round(float(v), 1) for v in point] for point in face.landmarks],
-        "code": codes.to_hex(packed),
-        "matches": [
-            {
-                "id": str(m.id),
-                "person": m.person,
-                "photo": m.photo,
-                "distance": m.distance,
-                "probability": m.probability,
-                "same_person": m.same_person,
-            }
-            for m in matches
-        ],
-    }
-
-
-def search_photo(retriever: FaceRetriever, photo: np.ndarray, k: int, bits: int) -> dict[str, Any]:
-    """The `/search` endpoint on a photo (H, W, 3) uint8, upright. Raises ConfigError."""
-    if not isinstance(k, int) or not 1 <= k <= MOST_MATCHES:
-        raise ConfigError(f"k: expected 1 to {MOST_MATCHES} matches, got {k}.")
-    if not isinstance(bits, int):
-        raise ConfigError(f"bits: expected a whole number, got {bits}.")
-    result = retriever.search(photo, k=k, bits=bits)
-    return {
-        "faces": [describe(found.encoded, found.matches, bits) for found in result.faces],
-        "faces_left_out": result.left_out,
-        "seconds": {step: round(s, 4) for step, s in result.seconds.items()},
-    }

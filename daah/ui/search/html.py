@@ -7,49 +7,33 @@ be shown. Whatever a name or a file says is escaped.
 from __future__ import annotations
 
 import base64
-import io
 import json
-from collections.abc import Sequence
 from html import escape
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from daah import codes
 from daah.retrieval import explain
 from daah.types import ALIGNED_SIZE, Match
-from daah.ui.page.examples import Example, Pairing
-from daah.ui.search import actions as handlers
-from daah.ui.search.actions import View
+from daah.ui.page.html import (
+    colour_key,
+    data_uri,
+    heading,
+    percent,
+    plural,
+    say,
+    slider,
+    two_codes,
+    undecided,
+    verdict_words,
+)
+from daah.ui.search import actions, result_json
+from daah.ui.search.view import View
 from daah.ui.state.session import MODEL, OFF, PAINTED
 
 NO_FACE = "No face found. Try a larger, front-facing face."
-EXPIRED = (
-    "This result is not kept any longer: results are deleted after {after}, and the oldest of them "
-    "earlier when the server needs the room. Add the photo again."
-)
+
 WAITING = "Add a photo, or choose an example."
-
-
-def data_uri(rgb: np.ndarray, quality: int = 85) -> str:
-    """Pixels (H, W, 3) uint8 as a JPEG inside a data URI."""
-    buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, "JPEG", quality=quality)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """`3 faces`, `1 face`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def percent(probability: float) -> str:
-    """A probability in words that never claim certainty."""
-    if probability > 0.99:
-        return "over 99%"
-    if probability < 0.01:
-        return "under 1%"
-    return f"{probability:.0%}"
 
 
 def sentence(view: View) -> str:
@@ -76,7 +60,7 @@ def sentence(view: View) -> str:
             "The nearest are shown for reference."
         )
     width = faces[index].face.width
-    if width < handlers.SMALL_FACE:
+    if width < actions.SMALL_FACE:
         parts.append(f"This face is only {width:.0f} pixels wide, so it may be unreliable.")
     if options.attention == OFF:
         parts.append("Attention is off.")
@@ -99,29 +83,6 @@ def _verdict(match: Match) -> str:
     return verdict_words(bool(match.same_person), match.probability)
 
 
-def verdict_words(within: bool, probability: float) -> str:
-    """A pair within the limit or over it, in words.
-
-    The limit is set where strangers hardly ever pass, so one person may well be over it: then
-    neither answer is given.
-    """
-    if within:
-        return "likely the same person"
-    return (
-        "over the limit, yet undecided" if _undecided(probability) else "probably different people"
-    )
-
-
-def _undecided(probability: float | None) -> bool:
-    """Whether a pair over the limit is more likely one person than two."""
-    return probability is not None and probability >= 0.5
-
-
-def say(text: str, tone: str = "") -> str:
-    """A sentence for the live region; tone: "", "good", "far" or "bad" (shown as a mark too)."""
-    return f'<p class="say {tone}">{escape(text)}</p>'
-
-
 def verdict(view: View) -> str:
     """`sentence` with the tone that goes with it."""
     if not view.faces:
@@ -130,43 +91,9 @@ def verdict(view: View) -> str:
     return say(sentence(view), "good" if matches and matches[0].same_person else "far")
 
 
-def examples(offered: Sequence[Example]) -> str:
-    """One labelled button for every example."""
-    made = [
-        f'<button type="button" class="example" data-do="example" data-index="{i}">'
-        f'<img alt="{escape(e.alt)}" src="{data_uri(square(e.read()))}">'
-        f"<span>{escape(e.label)}</span></button>"
-        for i, e in enumerate(offered)
-    ]
-    return (
-        '<p class="hint">Or try an example:</p>'
-        f'<div class="examples" role="group" aria-label="Examples">{"".join(made)}</div>'
-    )
-
-
-def pairs(offered: Sequence[Pairing]) -> str:
-    """One labelled button for every pair of examples."""
-    made = []
-    for i, pairing in enumerate(offered):
-        shown = "".join(f'<img alt="" src="{data_uri(square(rgb))}">' for rgb in pairing.read())
-        made.append(
-            f'<button type="button" class="example two" data-do="pair" data-index="{i}">'
-            f"{shown}<span>{escape(pairing.label)}</span></button>"
-        )
-    return (
-        '<p class="hint">Or try a pair:</p>'
-        f'<div class="examples pairs" role="group" aria-label="Pairs">{"".join(made)}</div>'
-    )
-
-
-def square(rgb: np.ndarray, side: int = 120) -> np.ndarray:
-    """A small square from the middle of a picture (H, W, 3) uint8."""
-    return np.array(ImageOps.fit(Image.fromarray(rgb), (side, side), centering=(0.5, 0.4)))
-
-
 def boxes(view: View) -> str:
     """The photo with a numbered box on every face."""
-    photo, faces = handlers.shown_photo(view.session, view.faces)
+    photo, faces = actions.shown_photo(view.session, view.faces)
     height, width = photo.shape[:2]
     drawn = []
     for i, encoded in enumerate(faces):
@@ -216,7 +143,7 @@ def chips(view: View) -> str:
 def heatmap(view: View) -> str:
     """Where the model looks: on the photo, and on the aligned face with a slider."""
     encoded, options = view.chosen, view.options
-    photo, faces = handlers.shown_photo(view.session, view.faces)
+    photo, faces = actions.shown_photo(view.session, view.faces)
     shown = explain.overlay_photo(photo, faces, options.strength)
     height, width = photo.shape[:2]
     number = view.session.face + 1
@@ -282,28 +209,6 @@ def paint(view: View) -> str:
         'aria-pressed="false">Eraser</button>'
         '<button type="button" class="small" data-tool="undo">Undo</button>'
         '<button type="button" class="small" data-tool="clear">Clear</button></div></div>'
-    )
-
-
-def slider(aligned: np.ndarray, mask: np.ndarray, strength: float, name: str) -> str:
-    """A face and its heatmap on top of each other with a native range input between them."""
-    heat = explain.overlay(aligned, mask, strength)
-    return (
-        '<div class="compare" style="--cut:50%">'
-        f'<img alt="Aligned {escape(name)}" src="{data_uri(aligned, 92)}">'
-        f'<img class="over" alt="Heatmap of attention on aligned {escape(name)}" '
-        f'src="{data_uri(heat, 92)}"><i aria-hidden="true"></i>'
-        '<input type="range" min="0" max="100" value="50" data-cut '
-        f'aria-label="Share of the heatmap shown on {escape(name)}"></div>'
-    )
-
-
-def colour_key() -> str:
-    """The scale of the heatmap."""
-    strip = data_uri(explain.colour_key(256, 8), 95)
-    return (
-        f'<div class="key"><span>dimmed</span><img alt="" src="{strip}">'
-        "<span>counts fully</span></div>"
     )
 
 
@@ -389,7 +294,7 @@ def matches(view: View) -> str:
     calibrated = all(m.probability is not None for m in found)
     within = "Likely the same person" if calibrated else "Within the limit"
     beyond = "Probably different people" if calibrated else "Over the limit"
-    unsure = [m for m in far if _undecided(m.probability)]
+    unsure = [m for m in far if undecided(m.probability)]
     far = far[len(unsure) :]  # nearest first, and less likely with every bit
     if near:
         out.append(f'<h3 class="line good">{within}: up to {limit}</h3>')
@@ -471,33 +376,9 @@ def _pair_words(m: Match, threshold: int) -> str:
     )
 
 
-def two_codes(a: np.ndarray, b: np.ndarray) -> str:
-    """Codes a and b (bits,) bool as a drawing: a above, b below, differences between."""
-    n = len(a)
-    rects = []
-    for row, code_bits in ((0, a), (14, b)):
-        rects += [
-            f'<rect class="one" x="{i}" y="{row}" width=".8" height="8"/>'
-            for i in np.flatnonzero(code_bits)
-        ]
-        rects += [
-            f'<rect class="zero" x="{i}" y="{row}" width=".8" height="8"/>'
-            for i in np.flatnonzero(~code_bits)
-        ]
-    rects += [
-        f'<rect class="diff" x="{i}" y="9" width=".8" height="4"/>' for i in np.flatnonzero(a != b)
-    ]
-    differ = int((a != b).sum())
-    return (
-        f'<svg class="codes" viewBox="0 0 {n} 22" preserveAspectRatio="none" role="img" '
-        f'aria-label="Both codes, one above the other; {differ} of {n} bits differ">'
-        f"{''.join(rects)}</svg>"
-    )
-
-
 def download(view: View) -> str:
     """A link that saves the result as JSON, and the time each step took."""
-    text = json.dumps(handlers.document(view), indent=1).encode()
+    text = json.dumps(result_json.document(view), indent=1).encode()
     uri = "data:application/json;base64," + base64.b64encode(text).decode("ascii")
     steps = ", ".join(f"{step} {1000 * s:.0f} ms" for step, s in view.session.seconds.items())
     took = f'<span class="hint">{escape(steps)}</span>' if steps else ""
@@ -505,8 +386,3 @@ def download(view: View) -> str:
         f'<div class="save"><a class="small" download="face-hash-search.json" href="{uri}">'
         f"Download the result as JSON</a>{took}</div>"
     )
-
-
-def heading(text: str, id: str) -> str:
-    """A section heading."""
-    return f'<h2 id="{id}">{escape(text)}</h2>'

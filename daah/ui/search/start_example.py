@@ -14,7 +14,7 @@ import numpy as np
 from daah.retrieval.retriever import FaceRetriever
 from daah.types import Code, EncodedFace, Face
 from daah.ui.page.examples import EXAMPLES
-from daah.ui.search import actions as handlers
+from daah.ui.search import actions
 from daah.ui.state.session import MODEL, Options, Session
 
 FILE = Path(__file__).parent / "static" / "start_example.npz"
@@ -29,14 +29,14 @@ def load_landing(retriever: FaceRetriever, path: Path = FILE) -> Session:
     if stored is not None:
         return stored
     bits = retriever.bits
-    return _lasting(handlers.search(retriever, EXAMPLE.read(), Options(bits, 1, 0)))
+    return _lasting(actions.search(retriever, EXAMPLE.read(), Options(bits, 1, 0)))
 
 
 def save_landing(retriever: FaceRetriever, path: Path = FILE) -> None:
     """Encode the example and write its file, with the per-bit view of its first face."""
     options = Options(retriever.bits, 1, 0)
-    session = handlers.search(retriever, EXAMPLE.read(), options)
-    session = handlers.choose_bit(retriever, session, options, 0)
+    session = actions.search(retriever, EXAMPLE.read(), options)
+    session = actions.choose_bit(retriever, session, options, 0)
     faces = session.encoded[MODEL]
     np.savez_compressed(
         path,

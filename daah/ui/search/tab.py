@@ -12,13 +12,14 @@ import numpy as np
 from daah.errors import DaahError
 from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever
-from daah.ui.page.components import Photo
-from daah.ui.page.events import MODEL, QUICK, part
+from daah.ui.page import html as page_html
+from daah.ui.page.components import Photo, part
+from daah.ui.page.events import MODEL, QUICK
 from daah.ui.page.examples import EXAMPLES
-from daah.ui.search import actions as handlers
-from daah.ui.search import html as render
-from daah.ui.search.actions import View
-from daah.ui.server.middleware import share, whole
+from daah.ui.search import actions
+from daah.ui.search import html as search_html
+from daah.ui.search.view import View
+from daah.ui.server.inputs import share, whole
 from daah.ui.server.user_error import Refusal
 from daah.ui.state.context import SHIPPED, Desk
 from daah.ui.state.session import MODEL as ON
@@ -45,22 +46,22 @@ class Parts:
 
 
 _DRAWN: dict[str, Callable[[View], str]] = {
-    "sentence": render.verdict,
-    "boxes": render.boxes,
-    "chips": render.chips,
-    "heatmap": render.heatmap,
-    "paint": render.paint,
-    "code": render.code,
-    "matches": render.matches,
-    "match": render.detail,
-    "download": render.download,
+    "sentence": search_html.verdict,
+    "boxes": search_html.boxes,
+    "chips": search_html.chips,
+    "heatmap": search_html.heatmap,
+    "paint": search_html.paint,
+    "code": search_html.code,
+    "matches": search_html.matches,
+    "match": search_html.detail,
+    "download": search_html.download,
 }
 
 
 def draw(view: View, names: Collection[str] = ()) -> dict[str, str]:
     """The parts of a result with these names (default: all), as HTML."""
     if not view.faces:
-        return {**blank(render.verdict(view)), "boxes": render.boxes(view)}
+        return {**blank(search_html.verdict(view)), "boxes": search_html.boxes(view)}
     return {name: _DRAWN[name](view) for name in names or _DRAWN}
 
 
@@ -130,7 +131,7 @@ class SearchTab:
             alt_text="The photo you gave",
             placeholder="Drop a photo here, or tap to choose one",
         )
-        self.examples = part("examples", render.examples(EXAMPLES))
+        self.examples = part("examples", page_html.examples(EXAMPLES))
         start = self.options_at_start()
         with gr.Accordion("Options", open=False, elem_id="options"):
             self.bits = gr.Slider(
@@ -180,9 +181,9 @@ class SearchTab:
             )
 
     def _outputs(self) -> None:
-        start = blank(render.say(render.WAITING))
+        start = blank(page_html.say(search_html.WAITING))
         if self.landing is not None:
-            start = draw(handlers.look(self.retriever, self.landing, self.options_at_start()))
+            start = draw(actions.look(self.retriever, self.landing, self.options_at_start()))
         pieces = {"sentence": part("sentence", start["sentence"], live=True)}
         for name in ("boxes", "chips", "heatmap"):
             pieces[name] = part(name, start[name])
@@ -251,10 +252,10 @@ class SearchTab:
         *controls: Any,
     ) -> dict[Any, Any]:
         if photo is None:
-            return self._clear(render.say(render.WAITING))
+            return self._clear(page_html.say(search_html.WAITING))
         options = Options(*controls)
         return self._fresh(
-            lambda: handlers.search(
+            lambda: actions.search(
                 self.desk.serving(options.model),
                 photo,
                 options,
@@ -266,7 +267,7 @@ class SearchTab:
         )
 
     def _cleared(self) -> dict[Any, Any]:
-        return {self.photo: None, **self._clear(render.say(render.WAITING))}
+        return {self.photo: None, **self._clear(page_html.say(search_html.WAITING))}
 
     def _example(
         self,
@@ -296,7 +297,7 @@ class SearchTab:
         """A new search with the face of a gallery entry."""
         options = Options(*controls)
         drawn = self._fresh(
-            lambda: handlers.search_entry(
+            lambda: actions.search_entry(
                 self.desk.serving(options.model),
                 id,
                 options,
@@ -314,7 +315,7 @@ class SearchTab:
             return self._expired()
         options = Options(*controls)
         return self._fresh(
-            lambda: handlers.with_attention(
+            lambda: actions.with_attention(
                 self.desk.serving(session.model), session, options.attention
             ),
             options,
@@ -350,7 +351,7 @@ class SearchTab:
         return {
             **changed,
             **self._fresh(
-                lambda: handlers.with_model(retriever, session, model, options.attention),
+                lambda: actions.with_model(retriever, session, model, options.attention),
                 options,
                 own,
             ),
@@ -358,7 +359,7 @@ class SearchTab:
 
     def _failed(self) -> dict[Any, Any]:
         text = "That photo gave no result; the message says why. Try again, or choose another one."
-        return {self.photo: None, **self._clear(render.say(text, "bad"))}
+        return {self.photo: None, **self._clear(page_html.say(text, "bad"))}
 
     def _face(
         self,
@@ -370,12 +371,12 @@ class SearchTab:
         if not self._here(session):
             return self._expired()
         if event._data.get("do") == "face" and "x" in event._data:
-            index = handlers.face_at(session, share(event, "x"), share(event, "y"))
+            index = actions.face_at(session, share(event, "x"), share(event, "y"))
         else:
             index = whole(event, "index")
         if index is None or index == session.face:
             return {self.session: session}
-        return self._drawn(handlers.choose_face(session, index), Options(*controls), own)
+        return self._drawn(actions.choose_face(session, index), Options(*controls), own)
 
     def _match(
         self,
@@ -386,7 +387,7 @@ class SearchTab:
     ) -> dict[Any, Any]:
         if not self._here(session):
             return self._expired()
-        session = handlers.choose_match(session, whole(event, "id"))
+        session = actions.choose_match(session, whole(event, "id"))
         return self._drawn(session, Options(*controls), own, "code", "matches", "match")
 
     def _bit(
@@ -400,7 +401,7 @@ class SearchTab:
             return self._expired()
         options = Options(*controls)
         bit = whole(event, "index")
-        session = handlers.choose_bit(self._serving(session.model), session, options, bit)
+        session = actions.choose_bit(self._serving(session.model), session, options, bit)
         return self._drawn(session, options, own, "code")
 
     def _length(
@@ -414,7 +415,7 @@ class SearchTab:
     ) -> dict[Any, Any]:
         *_, model = controls
         retriever = self._serving(model)
-        bits = handlers.snap(retriever.lengths, before, int(wanted))
+        bits = actions.snap(retriever.lengths, before, int(wanted))
         limit = _threshold(retriever, bits)
         changed = {self.position: int(wanted), self.length: bits}
         if bits != length:
@@ -459,8 +460,8 @@ class SearchTab:
             return {self.session: session}
         painting = str(event._data.get("mask") or "")
         drawn = self._fresh(
-            lambda: handlers.paint(
-                self.desk.serving(session.model), session, handlers.painted_mask(painting)
+            lambda: actions.paint(
+                self.desk.serving(session.model), session, actions.painted_mask(painting)
             ),
             options,
             own,
@@ -492,7 +493,7 @@ class SearchTab:
     ) -> dict[Any, Any]:
         """The session, and the parts with these names (default: all) drawn from it."""
         mine = self.desk.additions(own, session.model)
-        drawn = draw(handlers.look(self._serving(session.model), session, options, mine), names)
+        drawn = draw(actions.look(self._serving(session.model), session, options, mine), names)
         return {self.session: session, **{vars(self.parts)[n]: html for n, html in drawn.items()}}
 
     def _clear(self, sentence: str) -> dict[Any, Any]:
@@ -501,8 +502,8 @@ class SearchTab:
         return {self.session: None, **drawn}
 
     def _expired(self) -> dict[Any, Any]:
-        text = render.EXPIRED.format(after=self.settings.keep_words)
-        return self._clear(render.say(text, "bad"))
+        text = page_html.EXPIRED.format(after=self.settings.keep_words)
+        return self._clear(page_html.say(text, "bad"))
 
 
 def _threshold(retriever: FaceRetriever, bits: int) -> int:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +22,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daah.ui.server import uploads
 from daah.ui.server.failures import FAILED, note
-from daah.ui.server.user_error import Refusal
 
 #: Parts of a path that ask the server to fetch from elsewhere.
 _REFUSED = ("/file=http:", "/file=https:", "/proxy=")
@@ -51,9 +48,6 @@ _NO_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 
 #: Methods that change nothing. What a browser asks before a request of another site is none.
 _READS = ("GET", "HEAD")
-
-#: Said to a request that no page of this app sends.
-NEVER = "The page sent something that it never offers; load it again."
 
 
 class Gate:
@@ -223,57 +217,6 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def refuse_addresses(inputs: Any) -> None:
-    """Raise Refusal when a value of an event names a file by address or without Gradio's mark.
-
-    Gradio checks that a marked file was uploaded; it would download one given by address.
-    """
-    if isinstance(inputs, dict):
-        if isinstance(inputs.get("path"), str):
-            marked = (inputs.get("meta") or {}).get("_type") == "gradio.FileData"
-            if not marked or "://" in inputs["path"]:
-                raise Refusal("Photos are taken as uploads only, not by address.")
-        values: Any = inputs.values()
-    elif isinstance(inputs, list | tuple):
-        values = inputs
-    else:
-        return
-    for value in values:
-        refuse_addresses(value)
-
-
-def as_offered(blocks: Sequence[Any], values: Sequence[Any]) -> list[Any]:
-    """The values of an event's inputs as the page's sliders and text boxes give them.
-
-    Gradio checks only the ends of a slider. Raises Refusal for a slider's value that is no number.
-    """
-    checked = list(values)
-    for i, (block, value) in enumerate(zip(blocks, values, strict=True)):
-        if isinstance(block, gr.Textbox):
-            checked[i] = value or ""
-        elif isinstance(block, gr.Slider):
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                raise Refusal(NEVER)
-            checked[i] = round(value) if float(block.step).is_integer() else float(value)
-    return checked
-
-
-def whole(event: gr.EventData, name: str) -> int:
-    """A whole number that the page sent along; ids have more digits than a JavaScript number."""
-    try:
-        return int(str(event._data[name]))
-    except (KeyError, TypeError, ValueError):
-        raise Refusal(NEVER) from None
-
-
-def share(event: gr.EventData, name: str) -> float:
-    """A share of a picture's side that the page sent along."""
-    try:
-        return float(event._data[name])
-    except (KeyError, TypeError, ValueError):
-        raise Refusal(NEVER) from None
 
 
 def full(_request: Any, error: Exception) -> PlainTextResponse:

@@ -14,14 +14,14 @@ from weakref import WeakKeyDictionary
 
 from daah.comparison.side_by_side import SideBySide
 from daah.comparison.small_models import DEFAULT, ComparisonModels, load_models
+from daah.detection.alignment import aligned_face
 from daah.errors import CheckpointError, GalleryError
 from daah.gallery import Gallery, SessionGallery, open_variant
 from daah.gallery.map import Projection
 from daah.models.encoder import FaceEncoder, load_encoder
 from daah.paths import PATHS
-from daah.retrieval import retriever as retrieval
+from daah.retrieval import loading
 from daah.retrieval.retriever import FaceRetriever
-from daah.ui.search import actions as handlers
 from daah.ui.server.figures import Figures
 from daah.ui.settings import Settings
 
@@ -139,7 +139,7 @@ class Desk:
             return own
         held = self._recoded.setdefault(own, {})
         if model not in held:
-            held[model] = handlers.recode(self.serving(model), own)
+            held[model] = recode(self.serving(model), own)
         return held[model]
 
     def forget_projection(self) -> None:
@@ -204,9 +204,18 @@ class Desk:
 
 def shipped_others(retriever: FaceRetriever) -> dict[str, Path]:
     """Shipped checkpoints other than the one at hand, by name."""
-    folder = retrieval.DEFAULT_CHECKPOINT.parent
+    folder = loading.DEFAULT_CHECKPOINT.parent
     return {
         path.stem: path
         for path in sorted(folder.glob("*.safetensors"))
         if path.stem != retriever.encoder.name
     }
+
+
+def recode(retriever: FaceRetriever, own: SessionGallery) -> SessionGallery:
+    """A visitor's additions as this retriever's model encodes them."""
+    made = SessionGallery()
+    for entry in own.entries():
+        (encoded,) = retriever.encode([aligned_face(own.thumbnail(entry.id))])
+        made = made.add(entry.person, entry.photo, encoded, most=len(own))
+    return made

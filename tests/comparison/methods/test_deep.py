@@ -11,8 +11,9 @@ from daah import codes
 from daah.comparison.methods import METHODS
 from daah.comparison.methods.adsh import ADSH, database_codes
 from daah.comparison.methods.classification import DDH, DDQH, DivideAndEncode
+from daah.comparison.methods.ddah import DDAH
 from daah.comparison.methods.deep import Budget, Trunk, people_batches
-from daah.comparison.methods.dsah import DDAH, DSaH, saliency_loss
+from daah.comparison.methods.dsah import DSaH, saliency_loss
 from daah.comparison.methods.dsdh import DSDH
 from daah.comparison.methods.pairwise import (
     DHN,
@@ -25,7 +26,7 @@ from daah.comparison.methods.pairwise import (
     pair_cross_entropy,
 )
 from daah.comparison.methods.softmax_start import SoftmaxTrunk, TrunkFeatures
-from daah.evaluation.closed_set import score_codes
+from daah.metrics.query_database import score_codes
 
 DEEP = (DSH, DHN, MultiLabelDSH, DSDH, DDH, DDQH, ADSH, DSaH, DDAH)
 LOGITS = torch.tensor([[1.0, -1.0], [0.5, 2.0], [-1.0, 1.0]])

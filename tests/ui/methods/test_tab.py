@@ -15,14 +15,14 @@ from daah.errors import CheckpointError, ImageError
 from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.app import App, build_app
-from daah.ui.methods import actions as methods
-from daah.ui.methods import html as render_methods
+from daah.ui.methods import actions as methods_actions
+from daah.ui.methods import html as methods_html
 from daah.ui.methods.actions import Lineup
-from daah.ui.quality import html as render_quality
-from daah.ui.quality import reports as quality
+from daah.ui.quality import html as quality_html
+from daah.ui.quality import reports
 from daah.ui.settings import Settings
 from daah.ui.state.context import Desk
-from tests.doubles import encoder as fakes
+from tests.doubles import encoder as fake_encoder
 from tests.doubles import retriever as fake_retriever
 from tests.doubles.retriever import PEOPLE, photo
 from tests.doubles.waiting import eventually
@@ -41,7 +41,9 @@ def desk(fake: FaceRetriever) -> Desk:
 @pytest.fixture
 def lineup(desk: Desk) -> Lineup:
     """A red face beside a smaller blue one."""
-    return methods.line_up_photo(desk, photo((BLUE, 80), (RED, 300)), NOBODY, lambda *_: None)
+    return methods_actions.line_up_photo(
+        desk, photo((BLUE, 80), (RED, 300)), NOBODY, lambda *_: None
+    )
 
 
 def test_every_method_answers_for_the_largest_face(lineup: Lineup) -> None:
@@ -51,7 +53,7 @@ def test_every_method_answers_for_the_largest_face(lineup: Lineup) -> None:
     assert lineup.rows[0].result.matches[0].person == "red"
     for row in lineup.rows:
         assert len(row.result.bits) == 48
-        assert len(row.result.matches) == methods.MATCHES
+        assert len(row.result.matches) == methods_actions.MATCHES
         distances = [m.distance for m in row.result.matches]
         assert distances == sorted(distances)
     assert {m.id for row in lineup.rows for m in row.result.matches} == set(lineup.thumbnails)
@@ -60,7 +62,7 @@ def test_every_method_answers_for_the_largest_face(lineup: Lineup) -> None:
 def test_the_figures_beside_the_methods_are_those_of_their_card(lineup: Lineup) -> None:
     card = load_models().card
     assert lineup.people == card["people"]
-    html = render_methods.rows(lineup)
+    html = methods_html.rows(lineup)
     for name in SHIPPED:
         assert f"mAP {card['map'][name]:.3f} among people it knows" in html
     assert html.count("<section") == 6
@@ -71,11 +73,11 @@ def test_the_sentence_says_how_far_they_agree(lineup: Lineup) -> None:
     person, count = lineup.favourite
     firsts = [row.result.matches[0].person for row in lineup.rows]
     assert firsts.count(person) == count == max(firsts.count(name) for name in firsts)
-    said = render_methods.sentence(lineup)
+    said = methods_html.sentence(lineup)
     assert "6 methods at 48 bits" in said
     assert f"put {person} first" in said
     assert "The photo has 2 faces" in said
-    assert f"of {person}, whom most methods put first" in render_methods.rows(lineup)
+    assert f"of {person}, whom most methods put first" in methods_html.rows(lineup)
 
 
 def test_the_gallery_is_encoded_once_and_again_when_it_changed(desk: Desk) -> None:
@@ -85,22 +87,22 @@ def test_the_gallery_is_encoded_once_and_again_when_it_changed(desk: Desk) -> No
     def note(_: float, text: str) -> None:
         told.append(text)
 
-    methods.line_up_photo(desk, picture, NOBODY, note)
+    methods_actions.line_up_photo(desk, picture, NOBODY, note)
     assert "Encoding the gallery by 5 methods: 6 of 6 faces" in told
     told.clear()
-    methods.line_up_photo(desk, picture, NOBODY, note)
+    methods_actions.line_up_photo(desk, picture, NOBODY, note)
     assert told == ["Finding faces"]
     desk.retriever.gallery.remove("red")
-    again = methods.line_up_photo(desk, picture, NOBODY, note)
+    again = methods_actions.line_up_photo(desk, picture, NOBODY, note)
     assert again.total == 4
     assert all(m.person != "red" for row in again.rows for m in row.result.matches)
 
 
 def test_a_visitors_additions_are_found_by_every_method(desk: Desk) -> None:
-    me = fakes.face(3)  # with texture: squares of one colour are all alike to most methods
+    me = fake_encoder.face(3)  # with texture: squares of one colour are all alike to most methods
     own = NOBODY.add("me", "me/1", desk.retriever.encode([me])[0])
-    found = methods.line_up(desk, me, 1, own, lambda *_: None)
-    assert render_methods.rows(found).count("me · yours") == 6
+    found = methods_actions.line_up(desk, me, 1, own, lambda *_: None)
+    assert methods_html.rows(found).count("me · yours") == 6
     for row in found.rows:
         assert "me" in [m.person for m in row.result.matches if m.distance == 0]
 
@@ -109,29 +111,31 @@ def test_no_face_an_empty_gallery_and_a_missing_file_are_told(
     desk: Desk, fake: FaceRetriever, tmp_path
 ) -> None:
     with pytest.raises(ImageError, match="No face found"):
-        methods.line_up_photo(desk, photo(), NOBODY, lambda *_: None)
+        methods_actions.line_up_photo(desk, photo(), NOBODY, lambda *_: None)
     for person in PEOPLE:
         fake.gallery.remove(person)
-    empty = methods.line_up_photo(desk, photo((RED, 300)), NOBODY, lambda *_: None)
+    empty = methods_actions.line_up_photo(desk, photo((RED, 300)), NOBODY, lambda *_: None)
     assert empty.favourite is None
-    assert "nobody to compare with" in render_methods.sentence(empty)
-    assert "<li" not in render_methods.rows(empty)
+    assert "nobody to compare with" in methods_html.sentence(empty)
+    assert "<li" not in methods_html.rows(empty)
     broken = Desk(fake, Settings(), baselines=tmp_path / "absent.safetensors")
     with pytest.raises(CheckpointError, match=r"absent\.safetensors is missing"):
-        methods.line_up_photo(broken, photo((RED, 300)), NOBODY, lambda *_: None)
+        methods_actions.line_up_photo(broken, photo((RED, 300)), NOBODY, lambda *_: None)
 
 
 def test_names_are_escaped(desk: Desk) -> None:
     own = NOBODY.add("<b>me</b>", "<i>", fake_retriever.encoded(RED))
-    html = render_methods.rows(methods.line_up_photo(desk, photo((RED, 300)), own, lambda *_: None))
+    html = methods_html.rows(
+        methods_actions.line_up_photo(desk, photo((RED, 300)), own, lambda *_: None)
+    )
     assert "<b>me</b>" not in html
     assert "<i>" not in html
 
 
 def test_the_committed_comparison_is_shown_whole() -> None:
-    found = quality.comparison()
-    html = render_quality.comparison(found, str)
-    text = (quality.RESULTS / "compare.md").read_text(encoding="utf-8")
+    found = reports.comparison()
+    html = quality_html.comparison(found, str)
+    text = (reports.RESULTS / "compare.md").read_text(encoding="utf-8")
     figures = [cell.strip() for line in text.splitlines() if line.startswith("| ")
                for cell in line.strip("|").split("|")]  # fmt: skip
     assert len(figures) > 200
@@ -142,14 +146,14 @@ def test_the_committed_comparison_is_shown_whole() -> None:
 
 
 def test_without_a_comparison_the_tab_says_so(tmp_path) -> None:
-    html = render_quality.comparison(quality.comparison(tmp_path), str)
+    html = quality_html.comparison(reports.comparison(tmp_path), str)
     assert "Not measured yet" in html
     assert "python -m daah compare" in html
 
 
 def test_a_gallery_too_large_to_encode_says_which_part_was_searched(lineup: Lineup) -> None:
     part = replace(lineup, searched=5000, total=123456)
-    assert "5,000 of 123,456 gallery faces" in render_methods.rows(part)
+    assert "5,000 of 123,456 gallery faces" in methods_html.rows(part)
     assert np.array_equal(part.face.aligned, lineup.face.aligned)
 
 

@@ -13,11 +13,11 @@ from PIL import Image
 from benchmarks import quality as script
 from daah import codes
 from daah.data.labelled_faces import LabelledFaces, detect_faces
+from daah.evaluation.calibrate import fit_calibration
 from daah.evaluation.unseen_people import evaluate_faces
 from daah.metrics.leave_one_out import pair_distances
-from daah.models.calibration import Calibration
-from daah.ui.quality import html as render_quality
-from daah.ui.quality import reports as quality
+from daah.ui.quality import html as quality_html
+from daah.ui.quality import reports as quality_reports
 from daah.ui.quality.reports import RESULTS
 from tests.doubles.faces import FakeDetector, FakeEncoder, write_tree
 
@@ -34,7 +34,7 @@ def encoder(faces: LabelledFaces) -> FakeEncoder:
     made = FakeEncoder((64,))
     logits = made.encode(faces.aligned)[0]
     packed = codes.pack(codes.sign(logits))
-    made.calibration = Calibration.fit({64: pair_distances(packed, faces.labels)})
+    made.calibration = fit_calibration({64: pair_distances(packed, faces.labels)})
     made.card = {"training": {}, "metrics": {}}
     return made
 
@@ -66,12 +66,12 @@ def results(
 def drawn(encoders: list, folder: Path) -> str:
     """The whole tab."""
     return "".join(
-        render_quality.section(section, str) for section in quality.sections(encoders, folder)
+        quality_html.section(section, str) for section in quality_reports.sections(encoders, folder)
     )
 
 
 def test_every_report_and_every_figure_is_there(encoder: FakeEncoder, results: Path) -> None:
-    found = quality.sections([encoder], results)
+    found = quality_reports.sections([encoder], results)
     sources = {table.source for section in found for table in section.tables}
     assert {path.name for path in results.glob("*.json")} <= sources
     shown = [picture.path for section in found for picture in section.pictures]
@@ -84,19 +84,19 @@ def test_every_report_and_every_figure_is_there(encoder: FakeEncoder, results: P
     for missing in ("Accuracy", "The limit", "People who", "Can the heatmap", "Small,", "Speed"):
         section = next(s for s in found if s.title.startswith(missing))
         assert section.tables, missing
-        assert "Not measured" not in render_quality.section(section, str)
+        assert "Not measured" not in quality_html.section(section, str)
 
 
 @pytest.mark.slow
 def test_every_figure_says_at_which_code_length(encoder: FakeEncoder, results: Path) -> None:
     """In its table or its caption, and as the commands that measure it have it."""
-    assert quality.FIGURE_BITS == script.BITS
-    for section in quality.sections([encoder], results):
+    assert quality_reports.FIGURE_BITS == script.BITS
+    for section in quality_reports.sections([encoder], results):
         for table in section.tables:
             text = " ".join((*table.columns, table.note, table.title))
             measured = "mAP" in text or "TAR" in text or "Limit" in text
             assert not measured or "bits" in text.lower(), table
-    captions = [p.alt for s in quality.sections([encoder], results) for p in s.pictures]
+    captions = [p.alt for s in quality_reports.sections([encoder], results) for p in s.pictures]
     of_one = [caption for caption in captions if caption.startswith(("Distances", "Accuracy at"))]
     assert of_one
     assert all(f"{script.BITS} bits" in caption for caption in of_one)
@@ -105,7 +105,7 @@ def test_every_figure_says_at_which_code_length(encoder: FakeEncoder, results: P
 def test_both_masks_stand_side_by_side_where_the_heatmap_is_judged(
     encoder: FakeEncoder, results: Path
 ) -> None:
-    section = next(s for s in quality.sections([encoder], results) if "heatmap" in s.title)
+    section = next(s for s in quality_reports.sections([encoder], results) if "heatmap" in s.title)
     assert section.pictures[0].path.name == "masks.png"
     assert "the paper" in section.pictures[0].alt
     assert "the demo" in section.pictures[0].alt
@@ -136,12 +136,12 @@ def test_a_report_of_another_served_model_says_whose_it_is(
 def test_the_committed_results_are_shown(encoder: FakeEncoder) -> None:
     """Whatever is committed: no file is left out, unless it is of a checkpoint not shipped here."""
     shipped = [stand_in(path) for path in RESULTS.glob("*.json")]
-    found = quality.sections([encoder, *[one for one in shipped if one]], RESULTS)
+    found = quality_reports.sections([encoder, *[one for one in shipped if one]], RESULTS)
     sources = {table.source for section in found for table in section.tables}
     reports = {path.name for path in RESULTS.glob("*.json")} - {"compare.json"}
     assert reports <= sources
     assert "compare.md" in sources
-    html = "".join(render_quality.section(section, str) for section in found)
+    html = "".join(quality_html.section(section, str) for section in found)
     ids = re.findall(r'<h2 id="([^"]+)"', html)
     assert len(ids) == len(set(ids)) >= 7
 
@@ -162,4 +162,4 @@ def test_a_damaged_or_strange_report_is_passed_over(encoder: FakeEncoder, tmp_pa
     html = drawn([encoder], tmp_path)
     assert "none" in html
     assert html.count("<section") == 8
-    assert quality.comparison(tmp_path).tables == ()
+    assert quality_reports.comparison(tmp_path).tables == ()

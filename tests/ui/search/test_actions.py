@@ -14,9 +14,12 @@ from daah import codes
 from daah.errors import ConfigError, GalleryError, ImageError
 from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever
-from daah.ui.search import actions as handlers
-from daah.ui.search import html as render
-from daah.ui.search.html import data_uri
+from daah.ui import endpoint
+from daah.ui.compare import actions as compare_actions
+from daah.ui.page.html import data_uri
+from daah.ui.search import actions as search_actions
+from daah.ui.search import html as search_html
+from daah.ui.search import result_json
 from daah.ui.state.session import MODEL, OFF, PAINTED, SHOWN_SIDE, Options, Session
 from tests.doubles import retriever as fake_retriever
 from tests.doubles.retriever import PEOPLE, photo
@@ -28,13 +31,13 @@ OPTIONS = Options(bits=64, count=6, threshold=12)
 @pytest.fixture
 def session(fake: FaceRetriever) -> Session:
     """A photo with a green face of 80 pixels and a red one of 300."""
-    return handlers.search(fake, photo((GREEN, 80), (RED, 300)), OPTIONS)
+    return search_actions.search(fake, photo((GREEN, 80), (RED, 300)), OPTIONS)
 
 
 def test_a_search_orders_faces_by_size_and_matches_by_distance(
     fake: FaceRetriever, session: Session
 ) -> None:
-    view = handlers.look(fake, session, OPTIONS)
+    view = search_actions.look(fake, session, OPTIONS)
     assert [face.face.width for face in view.faces] == [300, 80]
     assert [matches[0].person for matches in view.matches] == ["red", "green"]
     distances = [match.distance for match in view.matches[0]]
@@ -44,7 +47,7 @@ def test_a_search_orders_faces_by_size_and_matches_by_distance(
 
 def test_progress_is_told_in_the_words_of_the_screen(fake: FaceRetriever) -> None:
     told: list[str] = []
-    handlers.search(fake, photo((RED, 100)), OPTIONS, None, lambda _, text: told.append(text))
+    search_actions.search(fake, photo((RED, 100)), OPTIONS, None, lambda _, text: told.append(text))
     assert told[:3] == ["Finding faces", "Encoding", "Searching 6 codes"]
 
 
@@ -53,15 +56,15 @@ def test_other_lengths_limits_and_counts_encode_nothing(
 ) -> None:
     before = fake.encoder.calls
     for bits in fake.lengths:
-        view = handlers.look(fake, session, replace(OPTIONS, bits=bits, count=4, threshold=3))
+        view = search_actions.look(fake, session, replace(OPTIONS, bits=bits, count=4, threshold=3))
         assert {match.bits for match in view.matches[0]} == {bits}
         assert len(view.matches[0]) == 4
     assert fake.encoder.calls == before
 
 
 def test_a_photo_without_a_face_gives_a_session_without_faces(fake: FaceRetriever) -> None:
-    session = handlers.search(fake, photo(), replace(OPTIONS, attention=OFF))
-    view = handlers.look(fake, session, replace(OPTIONS, attention=OFF))
+    session = search_actions.search(fake, photo(), replace(OPTIONS, attention=OFF))
+    view = search_actions.look(fake, session, replace(OPTIONS, attention=OFF))
     assert view.faces == ()
     assert view.matches == ()
 
@@ -69,9 +72,9 @@ def test_a_photo_without_a_face_gives_a_session_without_faces(fake: FaceRetrieve
 def test_attention_off_is_encoded_once_and_changes_the_mask(
     fake: FaceRetriever, session: Session
 ) -> None:
-    off = handlers.with_attention(fake, session, OFF)
+    off = search_actions.with_attention(fake, session, OFF)
     before = fake.encoder.calls
-    again = handlers.with_attention(fake, off, OFF)
+    again = search_actions.with_attention(fake, off, OFF)
     assert fake.encoder.calls == before
     assert (again.faces(OFF)[0].mask == 1).all()
     assert again.faces(MODEL)[0].mask.min() < 0.2
@@ -82,15 +85,15 @@ def test_a_painted_mask_replaces_the_models_and_undo_brings_it_back(
 ) -> None:
     white = np.zeros((150, 150, 3), np.uint8)
     white[40:60, 40:60] = 255
-    mask = handlers.painted_mask(data_uri(white, 100))
+    mask = search_actions.painted_mask(data_uri(white, 100))
     assert mask is not None
     assert mask[50, 50] == pytest.approx(1)
     assert mask[100, 100] == pytest.approx(0, abs=0.02)
-    painted = handlers.paint(fake, session, mask)
+    painted = search_actions.paint(fake, session, mask)
     own, theirs = session.faces(MODEL)[0], painted.faces(PAINTED)[0]
     assert not np.array_equal(own.code.bits, theirs.code.bits)
     assert painted.faces(PAINTED)[1] is session.faces(MODEL)[1]
-    undone = handlers.paint(fake, painted, handlers.painted_mask(""))
+    undone = search_actions.paint(fake, painted, search_actions.painted_mask(""))
     assert undone.faces(PAINTED)[0] is own
 
 
@@ -100,7 +103,7 @@ def test_a_painted_mask_replaces_the_models_and_undo_brings_it_back(
 )
 def test_a_painting_that_is_none_is_refused(picture: str) -> None:
     with pytest.raises(ImageError):
-        handlers.painted_mask(picture)
+        search_actions.painted_mask(picture)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,7 @@ def test_a_painting_that_is_none_is_refused(picture: str) -> None:
     [(128, 120, 96), (96, 104, 128), (64, 72, 96), (64, 56, 48), (48, 64, 64), (16, 8, 16)],
 )
 def test_the_length_slider_moves_to_the_next_code(before: int, wanted: int, meant: int) -> None:
-    assert handlers.snap(fake_retriever.LENGTHS, before, wanted) == meant
+    assert search_actions.snap(fake_retriever.LENGTHS, before, wanted) == meant
 
 
 def test_a_tap_means_the_smallest_face_under_it(fake: FaceRetriever, session: Session) -> None:
@@ -116,40 +119,40 @@ def test_a_tap_means_the_smallest_face_under_it(fake: FaceRetriever, session: Se
     inside = replace(small.face, box=np.array([450, 50, 490, 90], np.float32))
     session = replace(session, encoded={MODEL: (large, replace(small, face=inside))})
     height, width = session.photo.shape[:2]
-    assert handlers.face_at(session, 460 / width, 60 / height) == 1
-    assert handlers.face_at(session, 600 / width, 200 / height) == 0
-    assert handlers.face_at(session, 0.99, 0.99) is None
+    assert search_actions.face_at(session, 460 / width, 60 / height) == 1
+    assert search_actions.face_at(session, 600 / width, 200 / height) == 0
+    assert search_actions.face_at(session, 0.99, 0.99) is None
 
 
 def test_choosing_a_match_twice_hides_it_and_another_face_lets_it_go(
     fake: FaceRetriever, session: Session
 ) -> None:
-    best = handlers.look(fake, session, OPTIONS).matches[0][0]
-    chosen = handlers.choose_match(session, best.id)
-    detail = handlers.look(fake, chosen, OPTIONS).detail
+    best = search_actions.look(fake, session, OPTIONS).matches[0][0]
+    chosen = search_actions.choose_match(session, best.id)
+    detail = search_actions.look(fake, chosen, OPTIONS).detail
     assert detail is not None
     assert detail.match.id == best.id
     own, other = chosen.faces(MODEL)[0].code.bits[:64], detail.encoded.code.bits[:64]
     assert (own != other).sum() == best.distance
-    assert handlers.choose_match(chosen, best.id).match is None
-    assert handlers.choose_face(chosen, 1).match is None
-    assert handlers.choose_face(chosen, 7) is chosen
+    assert search_actions.choose_match(chosen, best.id).match is None
+    assert search_actions.choose_face(chosen, 1).match is None
+    assert search_actions.choose_face(chosen, 7) is chosen
 
 
 def test_what_decides_a_bit_is_computed_once_a_face(fake: FaceRetriever, session: Session) -> None:
-    one = handlers.choose_bit(fake, session, OPTIONS, 3)
+    one = search_actions.choose_bit(fake, session, OPTIONS, 3)
     before = fake.encoder.calls
-    two = handlers.choose_bit(fake, one, OPTIONS, 4)
+    two = search_actions.choose_bit(fake, one, OPTIONS, 4)
     assert fake.encoder.calls == before
     assert two.bit == 4
-    assert two.regions[(MODEL, 0)].shape == (128, handlers.GRID, handlers.GRID)
-    assert handlers.choose_bit(fake, two, OPTIONS, 4).bit is None
-    assert handlers.choose_bit(fake, two, OPTIONS, 500).bit is None
+    assert two.regions[(MODEL, 0)].shape == (128, search_actions.GRID, search_actions.GRID)
+    assert search_actions.choose_bit(fake, two, OPTIONS, 4).bit is None
+    assert search_actions.choose_bit(fake, two, OPTIONS, 500).bit is None
 
 
 def test_a_gallery_face_can_be_searched_with(fake: FaceRetriever, session: Session) -> None:
     blue = next(fake.gallery.entries("blue"))
-    view = handlers.look(fake, handlers.search_entry(fake, blue.id, OPTIONS), OPTIONS)
+    view = search_actions.look(fake, search_actions.search_entry(fake, blue.id, OPTIONS), OPTIONS)
     assert view.matches[0][0].person == "blue"
     assert view.matches[0][0].distance == 0
 
@@ -158,19 +161,21 @@ def test_a_visitors_own_faces_are_searched_beside_the_gallery(
     fake: FaceRetriever, session: Session
 ) -> None:
     own = SessionGallery().add("mine", "mine/1", session.encoded[MODEL][0])
-    view = handlers.look(fake, session, OPTIONS, own)
+    view = search_actions.look(fake, session, OPTIONS, own)
     assert "mine" in [match.person for match in view.matches[0] if match.distance == 0]
     assert view.gallery == 7
     mine = next(match for match in view.matches[0] if match.person == "mine")
-    detail = handlers.look(fake, handlers.choose_match(session, mine.id), OPTIONS, own).detail
+    detail = search_actions.look(
+        fake, search_actions.choose_match(session, mine.id), OPTIONS, own
+    ).detail
     assert detail is not None
     with pytest.raises(GalleryError):
         fake.recall(mine.id, SessionGallery())
 
 
 def test_a_large_photo_is_drawn_smaller_with_its_faces_in_place(fake: FaceRetriever) -> None:
-    session = handlers.search(fake, photo((RED, 900), size=1500), OPTIONS)
-    shown, faces = handlers.shown_photo(session, session.faces(MODEL))
+    session = search_actions.search(fake, photo((RED, 900), size=1500), OPTIONS)
+    shown, faces = search_actions.shown_photo(session, session.faces(MODEL))
     assert max(shown.shape) == SHOWN_SIDE
     x0, y0, x1, y1 = (int(v) for v in faces[0].face.box)
     assert (np.abs(shown[y0 + 4 : y1 - 4, x0 + 4 : x1 - 4].astype(int) - RED).max()) < 12
@@ -179,7 +184,7 @@ def test_a_large_photo_is_drawn_smaller_with_its_faces_in_place(fake: FaceRetrie
 
 
 def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, session: Session) -> None:
-    made = handlers.document(handlers.look(fake, session, OPTIONS))
+    made = result_json.document(search_actions.look(fake, session, OPTIONS))
     assert set(made) == {"faces", "faces_left_out", "bits", "attention", "seconds"}
     assert made["faces_left_out"] == 0
     first = made["faces"][0]
@@ -189,17 +194,19 @@ def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, sessio
     assert set(first["matches"][0]) == {
         "id", "person", "photo", "distance", "probability", "same_person",
     }  # fmt: skip
-    assert first["matches"][0]["id"] == str(handlers.look(fake, session, OPTIONS).matches[0][0].id)
+    assert first["matches"][0]["id"] == str(
+        search_actions.look(fake, session, OPTIONS).matches[0][0].id
+    )
 
 
 def test_of_very_many_faces_the_sentence_and_the_document_say_so(
     fake: FaceRetriever, session: Session
 ) -> None:
-    view = handlers.look(fake, replace(session, left_out=1270), OPTIONS)
+    view = search_actions.look(fake, replace(session, left_out=1270), OPTIONS)
     count = len(view.faces)
     words = f"{count + 1270} faces or more found; the {count} largest are searched. Face 1: "
-    assert render.sentence(view).startswith(words)
-    assert handlers.document(view)["faces_left_out"] == 1270
+    assert search_html.sentence(view).startswith(words)
+    assert result_json.document(view)["faces_left_out"] == 1270
 
 
 def test_a_retriever_that_is_let_go_takes_the_faces_that_it_encoded_along(
@@ -217,13 +224,13 @@ def test_a_retriever_that_is_let_go_takes_the_faces_that_it_encoded_along(
 
 
 def test_the_endpoint_answers_and_names_what_is_wrong(fake: FaceRetriever) -> None:
-    made = handlers.search_photo(fake, photo((RED, 300)), 3, 128)
+    made = endpoint.search_photo(fake, photo((RED, 300)), 3, 128)
     assert len(made["faces"][0]["matches"]) == 3
     assert set(made["seconds"]) == {"detect", "encode", "search"}
     with pytest.raises(ConfigError, match="1 to 100"):
-        handlers.search_photo(fake, photo((RED, 300)), 0, 128)
+        endpoint.search_photo(fake, photo((RED, 300)), 0, 128)
     with pytest.raises(ConfigError, match="16, 24"):
-        handlers.search_photo(fake, photo((RED, 300)), 3, 20)
+        endpoint.search_photo(fake, photo((RED, 300)), 3, 20)
 
 
 def test_a_session_expires(session: Session) -> None:
@@ -233,19 +240,19 @@ def test_a_session_expires(session: Session) -> None:
 
 def test_a_pair_is_compared_by_its_largest_faces(fake: FaceRetriever) -> None:
     told: list[str] = []
-    pair = handlers.pair(
+    pair = compare_actions.pair(
         fake, photo((RED, 200), (BLUE, 60)), photo((RED, 100)), lambda _, text: told.append(text)
     )
     assert pair.counts == (2, 1)
     assert fake.compare(*pair.faces, 64).distance == 0
     assert "Encoding" in told
-    more = handlers.with_regions(fake, pair)
+    more = compare_actions.with_regions(fake, pair)
     assert more.regions is not None
-    assert handlers.with_regions(fake, more) is more
+    assert compare_actions.with_regions(fake, more) is more
     with pytest.raises(ImageError, match="second photo"):
-        handlers.pair(fake, photo((RED, 200)), photo(), lambda *_: None)
+        compare_actions.pair(fake, photo((RED, 200)), photo(), lambda *_: None)
 
 
 def test_without_a_face_there_is_no_bit_to_choose(fake: FaceRetriever) -> None:
-    session = handlers.search(fake, photo(), OPTIONS)
-    assert handlers.choose_bit(fake, session, OPTIONS, 3).bit is None
+    session = search_actions.search(fake, photo(), OPTIONS)
+    assert search_actions.choose_bit(fake, session, OPTIONS, 3).bit is None

@@ -12,11 +12,11 @@ from daah.errors import CheckpointError, GalleryError
 from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.app import build_app
-from daah.ui.gallery import actions as collection
-from daah.ui.methods import actions as methods
-from daah.ui.search import actions as handlers
+from daah.ui.gallery import actions as gallery_actions
+from daah.ui.methods import actions as methods_actions
+from daah.ui.search import actions as search_actions
 from daah.ui.settings import Settings
-from daah.ui.state import context as desk
+from daah.ui.state import context as context_module
 from daah.ui.state.context import Desk
 from daah.ui.state.session import MODEL, PAINTED, Options
 from tests.doubles import retriever as fake_retriever
@@ -51,19 +51,19 @@ def test_another_model_searches_the_same_people(both: Desk, fake: FaceRetriever)
 
 
 def test_faces_are_encoded_anew_and_the_choice_stays(both: Desk, fake: FaceRetriever) -> None:
-    session = handlers.search(fake, photo((GREEN, 80), (RED, 300)), OPTIONS)
-    match = handlers.look(fake, session, OPTIONS).matches[0][0]
-    session = handlers.choose_match(handlers.choose_face(session, 1), match.id)
+    session = search_actions.search(fake, photo((GREEN, 80), (RED, 300)), OPTIONS)
+    match = search_actions.look(fake, session, OPTIONS).matches[0][0]
+    session = search_actions.choose_match(search_actions.choose_face(session, 1), match.id)
     other = both.serving("paper")
-    moved = handlers.with_model(other, session, "paper", MODEL)
+    moved = search_actions.with_model(other, session, "paper", MODEL)
     assert moved.model == "paper"
     assert (moved.face, moved.match, moved.born) == (1, match.id, session.born)
     assert [len(face.code.bits) for face in moved.faces(MODEL)] == [48, 48]
-    view = handlers.look(other, moved, OPTIONS)
+    view = search_actions.look(other, moved, OPTIONS)
     assert view.detail is not None
     assert {m.bits for matches in view.matches for m in matches} == {48}
     assert all(m.probability is None for m in view.matches[0])
-    back = handlers.with_model(fake, moved, "", MODEL)
+    back = search_actions.with_model(fake, moved, "", MODEL)
     for now, before in zip(back.faces(MODEL), session.faces(MODEL), strict=True):
         assert np.array_equal(now.code.bits, before.code.bits)
 
@@ -71,8 +71,10 @@ def test_faces_are_encoded_anew_and_the_choice_stays(both: Desk, fake: FaceRetri
 def test_a_painting_moves_along(both: Desk, fake: FaceRetriever) -> None:
     mask = np.zeros((150, 150), np.float32)
     mask[30:90, 30:90] = 1
-    session = handlers.paint(fake, handlers.search(fake, photo((RED, 300)), OPTIONS), mask)
-    moved = handlers.with_model(both.serving("paper"), session, "paper", PAINTED)
+    session = search_actions.paint(
+        fake, search_actions.search(fake, photo((RED, 300)), OPTIONS), mask
+    )
+    moved = search_actions.with_model(both.serving("paper"), session, "paper", PAINTED)
     painted = moved.faces(PAINTED)[0]
     assert painted is not moved.faces(MODEL)[0]
     assert painted.mask[60, 60] > 0.9
@@ -105,7 +107,7 @@ def test_additions_are_coded_for_the_other_model_and_kept_no_longer(both: Desk) 
 def test_the_map_is_that_of_the_model(both: Desk) -> None:
     other = both.serving("paper")
     (encoded,) = other.encode([fake_retriever.face(RED)])
-    drawn = collection.draw_map(both, encoded, "paper")
+    drawn = gallery_actions.draw_map(both, encoded, "paper")
     assert len(drawn.ids) == 6
     assert drawn.query is not None
     assert both.projection("paper").fingerprint == other.encoder.fingerprint
@@ -113,7 +115,9 @@ def test_the_map_is_that_of_the_model(both: Desk) -> None:
 
 
 def test_the_other_model_is_lined_up_with_the_methods(both: Desk) -> None:
-    found = methods.line_up_photo(both, photo((RED, 300)), SessionGallery(), lambda *_: None)
+    found = methods_actions.line_up_photo(
+        both, photo((RED, 300)), SessionGallery(), lambda *_: None
+    )
     assert [row.result.name for row in found.rows][:3] == ["fake", "paper", "LSH"]
     assert [row.project for row in found.rows][:3] == [True, True, False]
 
@@ -131,10 +135,12 @@ def test_an_unknown_model_and_a_damaged_file_are_told(fake: FaceRetriever, tmp_p
 def test_checkpoints_beside_the_shipped_one_are_offered(
     fake: FaceRetriever, paper: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.retrieval, "DEFAULT_CHECKPOINT", paper.parent / "demo.safetensors")
-    assert desk.shipped_others(fake) == {"paper": paper}
+    monkeypatch.setattr(
+        "daah.retrieval.loading.DEFAULT_CHECKPOINT", paper.parent / "demo.safetensors"
+    )
+    assert context_module.shipped_others(fake) == {"paper": paper}
     fake.encoder.name = "paper"
-    assert desk.shipped_others(fake) == {}
+    assert context_module.shipped_others(fake) == {}
 
 
 def test_a_page_over_a_model_of_one_length_hides_the_slider(both: Desk) -> None:
@@ -150,7 +156,7 @@ def test_the_shipped_models_are_chosen_between_and_agree_with_their_cards(
     retriever: FaceRetriever,
 ) -> None:
     """The paper's network is a closed set's, so it does worse on strangers, but far from chance."""
-    both = Desk(retriever, Settings(), desk.shipped_others(retriever))
+    both = Desk(retriever, Settings(), context_module.shipped_others(retriever))
     assert list(both.others) == ["paper"]
     encoder = both.encoder("paper")
     assert (encoder.recipe, encoder.bits) == ("paper", 48)

@@ -1,0 +1,125 @@
+"""One face into one fixed frame: the template, and the similarity transform onto it.
+
+Coordinates are those of `detection.detector`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn.functional import grid_sample
+
+from daah.types import ALIGNED_SIZE, Face
+
+#: Where the five landmarks (left eye, right eye, nose tip, mouth corners as seen in the photo)
+#: belong in the aligned frame. The eyes lie as in dlib's 150x150 chip; nose and mouth come from the
+#: 112x112 template of ArcFace (Deng et al., CVPR 2019), mapped by the eyes.
+TEMPLATE = np.array(
+    [(47.7, 47.1), (100.3, 47.1), (74.2, 77.2), (52.6, 107.9), (96.1, 107.7)], np.float32
+)
+
+#: The template that most published sets of face crops are aligned by, as parts of their side.
+ARCFACE_TEMPLATE = (
+    np.array(
+        [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
+         (70.7299, 92.2041)],
+        np.float32,
+    )
+    / 112
+)  # fmt: skip
+
+
+def align(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bring one face into the fixed frame.
+
+    rgb: (H, W, 3) uint8. landmarks: (5, 2), in the order of TEMPLATE, in pixels of rgb; they may
+    lie outside of it. Returns the aligned face (150, 150, 3) uint8, the photo's edge pixels
+    repeated where the frame reaches beyond it, and the matrix (2, 3) float32 photo -> aligned.
+    Raises ValueError when the landmarks are no five distinct finite points.
+    """
+    matrix = _similarity(np.asarray(landmarks, np.float64), TEMPLATE.astype(np.float64))
+    return _warp(rgb, matrix), matrix.astype(np.float32)
+
+
+class CroppedFaces:
+    """Stands in for the detector where every image is a face already, aligned as ArcFace does."""
+
+    def detect(self, rgb: np.ndarray) -> list[Face]:
+        """The whole square image (S, S, 3) uint8 as one face, in our own frame."""
+        height, width = rgb.shape[:2]
+        landmarks = ARCFACE_TEMPLATE * width
+        aligned, matrix = align(rgb, landmarks)
+        box = np.array([0, 0, width, height], np.float32)
+        return [Face(box=box, landmarks=landmarks, score=1.0, aligned=aligned, matrix=matrix)]
+
+
+def _similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The (2, 3) similarity transform source -> target (N, 2) with the least squared error.
+
+    With points as complex numbers it is w = a z + b, an ordinary least-squares line; the result is
+    that of Umeyama (PAMI 1991) wherever that one does not mirror.
+    """
+    if source.shape != target.shape or not np.isfinite(source).all():
+        raise ValueError(f"landmarks: expected {target.shape} finite, got {source.shape}")
+    z, w = source @ [1, 1j], target @ [1, 1j]
+    spread = z - z.mean()
+    size = np.vdot(spread, spread).real
+    a = np.vdot(spread, w - w.mean()) / size if size > 1e-12 else 0
+    if abs(a) < 1e-12:
+        raise ValueError("landmarks: the points coincide or have no common direction")
+    b = w.mean() - a * z.mean()
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def _warp(rgb: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """rgb seen through `matrix` (2, 3) photo -> frame: (150, 150, 3) uint8.
+
+    What would shrink is first shrunk by averaging, to the scale of the frame; the bicubic sampling
+    after that only turns, moves and enlarges.
+    """
+    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
+    side = ALIGNED_SIZE
+    corners = np.array([(0, 0, 1), (side, 0, 1), (0, side, 1), (side, side, 1)]) @ inverse.T
+    height, width = rgb.shape[:2]
+    scale = min(1.0, math.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    margin = 3 / scale  # what bicubic sampling reaches for
+    x0, y0 = np.clip(np.floor(corners.min(0) - margin), 0, [width - 1, height - 1]).astype(int)
+    x1, y1 = np.clip(np.ceil(corners.max(0) + margin), [x0 + 1, y0 + 1], [width, height]).astype(
+        int
+    )
+    region = rgb[y0:y1, x0:x1]
+    if scale < 1:
+        size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
+        shrunk = Image.fromarray(region).resize(size, Image.Resampling.BICUBIC)
+        region = np.array(shrunk)
+    centres = np.arange(side) + 0.5
+    x, y = np.meshgrid(centres, centres)
+    photo = np.stack([x, y, np.ones_like(x)], -1) @ inverse.T  # (150, 150, 2)
+    grid = (photo - [x0, y0]) / [x1 - x0, y1 - y0] * 2 - 1
+    warped = grid_sample(
+        torch.tensor(region).permute(2, 0, 1)[None].float(),
+        torch.from_numpy(grid)[None].float(),
+        mode="bicubic",
+        padding_mode="border",
+        align_corners=False,
+    )
+    return warped[0].permute(1, 2, 0).round_().clamp_(0, 255).byte().numpy()
+
+
+def aligned_face(aligned: np.ndarray) -> Face:
+    """A Face around an aligned image (150, 150, 3) uint8 whose photo is not at hand.
+
+    The aligned image stands for the photo: the box is all of it, the matrix is the identity, and
+    the landmarks are the template's.
+    """
+    side = np.float32(ALIGNED_SIZE)
+    return Face(
+        box=np.array([0, 0, side, side], np.float32),
+        landmarks=TEMPLATE.astype(np.float32),
+        score=1.0,
+        aligned=aligned,
+        matrix=np.eye(2, 3, dtype=np.float32),
+    )

@@ -1,0 +1,63 @@
+"""Reliability diagrams and the expected calibration error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# --------------------------------------------------------------------------------- calibration
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """What was said against what happened, in bins of equal width; empty bins are left out.
+
+    confidence, accuracy: mean stated probability and share that came true, (bins,) float64.
+    weight: the bin's share of all pairs, (bins,) float64, summing to 1.
+    """
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: the weighted mean of |accuracy - confidence|."""
+        return float(np.sum(self.weight * np.abs(self.accuracy - self.confidence)))
+
+
+def reliability_bins(
+    probability: np.ndarray, outcome: np.ndarray, bins: int = 15, weight: np.ndarray | None = None
+) -> Reliability:
+    """Bins of a reliability diagram (Guo et al., "On calibration of modern neural networks", 2017).
+
+    probability: (N,) in [0, 1]. outcome: (N,) bool. weight: (N,) non-negative, default 1 each;
+    pairs of two kinds in another proportion than a stated prior are weighted back to it.
+
+    >>> reliability_bins(np.array([0.9, 0.9, 0.1]), np.array([True, False, False])).error
+    0.3
+    """
+    probability = np.asarray(probability, np.float64)
+    weight = np.ones(len(probability)) if weight is None else np.asarray(weight, np.float64)
+    if not len(probability) or probability.min() < 0 or probability.max() > 1:
+        raise ValueError("reliability: expected at least one probability, all in [0, 1]")
+    place = np.minimum((probability * bins).astype(int), bins - 1)
+    total = np.bincount(place, weights=weight, minlength=bins)
+    said = np.bincount(place, weights=weight * probability, minlength=bins)
+    true = np.bincount(place, weights=weight * np.asarray(outcome, bool), minlength=bins)
+    used = total > 0
+    return Reliability(
+        said[used] / total[used], true[used] / total[used], total[used] / total.sum()
+    )
+
+
+def expected_calibration_error(
+    probability: np.ndarray, outcome: np.ndarray, bins: int = 15, weight: np.ndarray | None = None
+) -> float:
+    """Mean gap between stated probability and what happened; see `reliability`.
+
+    >>> expected_calibration_error(np.array([1.0, 0.0]), np.array([True, False]))
+    0.0
+    """
+    return reliability_bins(probability, outcome, bins, weight).error

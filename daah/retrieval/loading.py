@@ -1,0 +1,107 @@
+"""The retriever that the app and the command line start with: model, detector, gallery."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from daah.detection.detector import FaceDetector
+from daah.errors import CheckpointError, GalleryError
+from daah.gallery import Gallery, build, renew
+from daah.models.encoder import FaceEncoder, load_encoder
+from daah.paths import PATHS
+from daah.retrieval.retriever import FaceRetriever, Progress
+
+DEFAULT_CHECKPOINT = PATHS.checkpoint
+DEFAULT_GALLERY = PATHS.gallery
+
+
+def load_default_encoder(checkpoint: Path | None = None) -> FaceEncoder:
+    """The encoder of a checkpoint file, by default of the shipped one. Raises CheckpointError."""
+    if checkpoint is None and not DEFAULT_CHECKPOINT.is_file():
+        raise CheckpointError(
+            f"The model {DEFAULT_CHECKPOINT} is missing. Put demo.safetensors of the repository's "
+            "folder checkpoints there, or name a model with --checkpoint or DAAH_CHECKPOINT."
+        )
+    return load_encoder(Path(checkpoint or DEFAULT_CHECKPOINT))
+
+
+def load_retriever(
+    checkpoint: Path | None = None,
+    gallery: str | None = None,
+    progress: Progress | None = None,
+    *,
+    folder: Path | None = None,
+    read_only: bool = False,
+) -> FaceRetriever:
+    """The retriever that the app and the command line use.
+
+    Args:
+        checkpoint: the model; the shipped one by default (see `daah.paths`).
+        gallery: as in `Gallery.open`; it must exist and is opened as it is. The default is the
+            built-in one, which is built when it is missing or unfinished, and encoded again from
+            its thumbnails when another model made it.
+        progress: called with the share of the work that is done, and what is being done.
+        folder: of the faces, for a gallery whose codes are on a server.
+        read_only: whether the gallery can be searched only.
+
+    Returns:
+        The retriever; its gallery is to be closed by the caller.
+
+    Raises:
+        CheckpointError: the model is missing or damaged.
+        GalleryError: the gallery is missing, unfinished, damaged or of another model.
+    """
+    report = progress or (lambda fraction, text: None)
+    report(0.0, "Loading the model")
+    encoder = load_default_encoder(checkpoint)
+    detector = FaceDetector()
+    if gallery is None:
+        opened = _builtin_gallery(DEFAULT_GALLERY, detector, encoder, report, read_only)
+    else:
+        opened = Gallery.open(
+            gallery,
+            encoder,
+            read_only=read_only,
+            create=False,
+            folder=folder,
+            progress=lambda done, total, text: report(done / total, text),
+        )
+        try:
+            opened.require_complete()
+        except GalleryError:
+            opened.close()
+            raise
+    report(1.0, "Ready")
+    return FaceRetriever(detector, encoder, opened)
+
+
+def _builtin_gallery(
+    folder: Path,
+    detector: FaceDetector,
+    encoder: FaceEncoder,
+    report: Progress,
+    read_only: bool,
+) -> Gallery:
+    opened = None
+    if Gallery.exists(folder):
+        renew(
+            str(folder),
+            encoder,
+            lambda done, total, text: report(done / max(total, 1), "Encoding the gallery again"),
+        )
+        opened = Gallery.open(str(folder), encoder, read_only=read_only)
+        if opened.provenance.complete:
+            return opened
+        opened.close()
+    writable = Gallery.open(str(folder), encoder)
+    build(
+        writable,
+        "orl",
+        detector,
+        encoder,
+        lambda done, total, text: report(done / max(total, 1), f"Building the gallery: {text}"),
+    )
+    if not read_only:
+        return writable
+    writable.close()
+    return Gallery.open(str(folder), encoder, read_only=True)

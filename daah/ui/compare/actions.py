@@ -1,0 +1,38 @@
+"""What happens in the Compare tab: plain typed functions, no Gradio in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from daah.errors import ImageError
+from daah.retrieval import explain
+from daah.retrieval.retriever import FaceRetriever
+from daah.ui.search.actions import GRID, Progress
+from daah.ui.state.session import Pair
+
+
+def pair(
+    retriever: FaceRetriever, first: np.ndarray, second: np.ndarray, progress: Progress
+) -> Pair:
+    """Find and encode the largest face of each photo. Raises ImageError when there is none."""
+    chosen, counts = [], []
+    for i, (photo, name) in enumerate(((first, "first"), (second, "second"))):
+        progress(0.4 * i, "Finding faces")
+        found = retriever.detector.find(photo)
+        if not found.faces:
+            raise ImageError(f"No face found in the {name} photo. Try a larger, front-facing face.")
+        chosen.append(found.faces[0])
+        counts.append(len(found.faces) + found.left_out)
+    progress(0.8, "Encoding")
+    one, two = retriever.encode(chosen)
+    return Pair((one, two), (counts[0], counts[1]))
+
+
+def with_regions(retriever: FaceRetriever, pair: Pair) -> Pair:
+    """The pair with what decides the bits of each face; computed once."""
+    if pair.regions is not None:
+        return pair
+    one, two = (explain.bit_regions(retriever.encoder, face, GRID) for face in pair.faces)
+    return replace(pair, regions=(one, two))

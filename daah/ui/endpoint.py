@@ -1,0 +1,103 @@
+"""The `/search` endpoint that other programs call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio import FileData
+
+from daah.errors import ConfigError, DaahError
+from daah.reading import READER
+from daah.retrieval.retriever import FaceRetriever
+from daah.ui.page import photos
+from daah.ui.page.events import AT_ONCE
+from daah.ui.search.result_json import describe
+from daah.ui.server.user_error import Refusal
+from daah.ui.state.context import Desk
+
+#: Matches of one face that the endpoint gives at most.
+MOST_MATCHES = 100
+
+#: The only events that other programs may call by their names: with an upload, with a text.
+ENDPOINTS = ("search", "search_base64")
+
+
+def search_photo(retriever: FaceRetriever, photo: np.ndarray, k: int, bits: int) -> dict[str, Any]:
+    """The `/search` endpoint on a photo (H, W, 3) uint8, upright. Raises ConfigError."""
+    if not isinstance(k, int) or not 1 <= k <= MOST_MATCHES:
+        raise ConfigError(f"k: expected 1 to {MOST_MATCHES} matches, got {k}.")
+    if not isinstance(bits, int):
+        raise ConfigError(f"bits: expected a whole number, got {bits}.")
+    result = retriever.search(photo, k=k, bits=bits)
+    return {
+        "faces": [describe(found.encoded, found.matches, bits) for found in result.faces],
+        "faces_left_out": result.left_out,
+        "seconds": {step: round(s, 4) for step, s in result.seconds.items()},
+    }
+
+
+def add_endpoints(desk: Desk) -> None:
+    def search(photo: FileData, k: int = 8, bits: int = 128) -> dict[str, Any]:
+        """Find the faces of a photo and their nearest gallery entries.
+
+        photo: a JPEG, PNG or WebP file of at most 10 MiB. k: matches a face, 1 to 100. bits: code
+        length, one of 16, 24, 32, 48, 64, 96, 128.
+
+        Returns {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks": [[x, y], ...],
+        "code": hex, "matches": [{"id", "person", "photo", "distance", "probability",
+        "same_person"}]}], "faces_left_out", "seconds": {"detect", "encode", "search"}}: pixels of
+        the upright photo, faces largest first, matches nearest first. At most 50 faces are
+        searched; faces_left_out says how many smaller ones were found at least. An "id" is a text
+        of digits, because it has more of them than a number of JavaScript holds. Wrong input
+        answers with a sentence.
+        """
+        try:  # what comes in is the photo, read
+            return search_photo(desk.retriever, photo, k, bits)
+        except DaahError as problem:
+            raise Refusal(str(problem)) from None
+
+    def search_base64(photo: str, k: int = 8, bits: int = 128) -> dict[str, Any]:
+        """Find the faces of a photo, given as base64 text, and their nearest gallery entries.
+
+        Args:
+            photo: Bytes of a JPEG, PNG or WebP file of at most 700 KB as base64 text, with or
+            without "data:image/jpeg;base64," in front. Not an address, and not a path. k: Matches
+            of each face, 1 to 100. bits: Code length, one of 16, 24, 32, 48, 64, 96, 128.
+
+        Returns:
+            As of /search: {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks", "code": hex,
+            "matches": [{"id": text, "person", "photo", "distance", "probability",
+            "same_person"}]}], "faces_left_out", "seconds"}.
+        """
+        return search(photo, k, bits)
+
+    # Of the two an assistant (MCP) is offered the second: Gradio describes the first one's photo as
+    # an address to fetch, and none is fetched here.
+    search._mcp_type = "endpoint"  # type: ignore[attr-defined]
+    for function, name in zip((search, search_base64), PHOTO_READERS, strict=True):
+        gr.api(function, api_name=name, concurrency_id="model", concurrency_limit=AT_ONCE)
+
+
+def _uploaded(photo: Any) -> np.ndarray:
+    """An endpoint's photo that was uploaded. Raises Refusal."""
+    try:
+        return READER.read(Path(photo["path"]))
+    except DaahError as problem:
+        raise Refusal(str(problem)) from None
+    except (KeyError, TypeError):
+        raise Refusal("photo: expected an uploaded file.") from None
+
+
+def _encoded(photo: Any) -> np.ndarray:
+    """An endpoint's photo that came as base64 text. Raises Refusal."""
+    try:
+        return READER.read(photos.base64_bytes(photo))
+    except DaahError as problem:
+        raise Refusal(str(problem)) from None
+
+
+#: How the photo of each endpoint is read.
+PHOTO_READERS = dict(zip(ENDPOINTS, (_uploaded, _encoded), strict=True))
