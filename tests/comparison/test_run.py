@@ -12,35 +12,18 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from daah import codes
 from daah.cli import app
-from daah.comparison import data as comparison_data
 from daah.comparison import report as comparison_report
-from daah.comparison import run as comparison_run
 from daah.comparison.data import ClosedData
 from daah.comparison.jobs import ComparisonSettings, Job, jobs
 from daah.comparison.methods import ABLATION, METHODS, Method
 from daah.comparison.methods.base import SymmetricHasher
 from daah.comparison.methods.deep import Budget
 from daah.comparison.run import Comparison, compare
-from daah.data.face_set import FaceSet, load_faces
-from daah.errors import ConfigError, DataError
-from daah.evaluation.closed_set import evaluate_closed
-from daah.metrics.query_database import AT, score_codes
-from daah.models.encoder import FaceEncoder
+from daah.errors import DataError
+from daah.metrics.query_database import AT
 
 CONTRACT = {"method", "bits", "seed", "map", "precision_radius2", "train_seconds", "encode_ms"}
-
-
-@pytest.fixture(scope="module")
-def small() -> ClosedData:
-    """Twelve people of ORL: quick to learn, hard enough to tell methods apart."""
-    whole = comparison_data.orl_data()
-    keep = [i for i, n in enumerate(whole.train.names) if int(n.split("/")[1][1:]) <= 12]
-    asked = [i for i, n in enumerate(whole.query.names) if int(n.split("/")[1][1:]) <= 12]
-    return ClosedData(
-        "twelve of ORL", whole.train.subset(np.array(keep)), whole.query.subset(np.array(asked))
-    )
 
 
 @pytest.fixture
@@ -102,27 +85,6 @@ def test_quick_compares_every_method_on_orl(tmp_path: Path) -> None:
     for name in ("map", "precision-recall", "precision-at-k"):
         with Image.open(out / f"compare-{name}.png") as figure:
             assert figure.width > 400
-
-
-# ------------------------------------------------------------------------------------- jobs
-
-
-def test_jobs_hold_every_method_at_every_length_and_three_seeds_at_48() -> None:
-    listed = jobs(ComparisonSettings())
-    assert len({job.name for job in listed}) == len(listed)
-    rows = [j for j in listed if j.stage == "row"]
-    for name in METHODS:
-        own = [(j.bits, j.seed) for j in rows if j.method == name]
-        assert sorted(own) == [(12, 0), (24, 0), (36, 0), (48, 0), (48, 1), (48, 2)]
-    assert {j.variant for j in listed if j.stage == "ablation"} == set(ABLATION)
-    tries = [j.method for j in listed if j.stage == "tune"]
-    assert {tries.count(name) for name in tries} == {2}
-    assert {j.variant for j in listed if j.stage == "feature"} == {"pixels", "trunk"}
-
-
-def test_unknown_methods_are_told() -> None:
-    with pytest.raises(ConfigError, match="unknown methods"):
-        ComparisonSettings(methods=("DDHA",))
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -245,91 +207,8 @@ def row(method: str, bits: int, seed: int, value: float) -> dict:
     }
 
 
-def test_the_report_gives_mean_and_spread() -> None:
-    rows = [row("ITQ", 48, s, v) for s, v in enumerate((0.1, 0.2, 0.3))] + [row("ITQ", 12, 0, 0.4)]
-    report = {
-        "rows": rows,
-        "data": {"name": "d", "people": 2, "database": 3, "queries": 4},
-        "command": "c",
-        "features": [],
-        "ablation": [],
-        "references": [],
-        "tuning": [],
-        "starts": [],
-        "pending": ["one"],
-    }
-    text = comparison_report.markdown(report)
-    assert "| ITQ | 0.400 | 0.200 ± 0.100 (3) |" in text
-    assert "Not done yet: 1" in text
-    assert "0.200 ± 0.100 (3)" in comparison_report.progress_table(report)
-    curve = comparison_report.draw(report)["precision-recall"].axes[0].lines[0]
-    assert curve.get_ydata().tolist() == [1.0, 0.5]
-
-
-# -------------------------------------------------------------------------------- protocol 2
-
-
-def test_scores_by_hand() -> None:
-    """Query 1: right, wrong, right at distances 0, 2, 3. Query 2: nothing within two bits."""
-    database = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, -1, -1]], np.float32)
-    query = np.array([[1, 1, 1, 1], [-1, 1, 1, 1]], np.float32)
-    query[1] = -database[0]
-    scores = score_codes(query, database, np.array([0, 0]), np.array([0, 1, 0]))
-    # The second query is at 4, 2 and 1 bits of the three.
-    first, second = (1 + 2 / 3) / 2, (1 + 2 / 3) / 2
-    assert scores.map == pytest.approx((first + second) / 2)
-    assert scores.precision_radius2 == pytest.approx((1 / 2 + 1 / 2) / 2)
-    assert scores.precision_at[1] == 1.0
-    assert scores.precision_at[5] == pytest.approx(2 / 5)
-
-
-def test_orl_is_split_without_a_face_on_both_sides() -> None:
-    data = comparison_data.orl_data()
-    assert not set(data.train.names) & set(data.query.names)
-    assert np.bincount(data.train.labels).tolist() == [8] * 40
-    assert np.bincount(data.query.labels).tolist() == [2] * 40
-    with pytest.raises(DataError, match="different people"):
-        ClosedData("x", data.train, replace(data.query, people=("a",)))
-
-
-def test_evaluate_closed_scores_a_checkpoint(tmp_path: Path, encoder: FaceEncoder) -> None:
-    """Noise around two base pictures: a person's images agree in all bits but a few."""
-    rng = np.random.default_rng(0)
-    for person in ("A", "B"):
-        base = rng.integers(0, 256, (150, 150, 3))
-        for i in range(5):
-            face = np.clip(base + rng.integers(-8, 9, base.shape), 0, 255).astype(np.uint8)
-            path = tmp_path / person / f"{i}.png"
-            path.parent.mkdir(exist_ok=True)
-            Image.fromarray(face).save(path)
-    report = evaluate_closed(encoder, [tmp_path], bits=(16, 64), minimum=5).to_dict()
-    assert (report["people"], report["database"], report["queries"]) == (2, 6, 4)
-    assert [r["bits"] for r in report["results"]] == [16, 64]
-    faces = load_faces([tmp_path])
-    logits, _ = encoder.encode(faces.images)
-    split = comparison_run.split_faces(faces, minimum=5)
-    assert sorted(split[0].names + split[1].names) == sorted(faces.names)
-    packed = codes.pack(codes.sign(logits))
-    own = faces.labels
-    nearest = codes.hamming(packed, packed) + 1000 * np.eye(10, dtype=int)
-    if (own[nearest.argmin(1)] == own).all():
-        assert report["results"][1]["rank1"] == 1.0
-    with pytest.raises(ConfigError, match="20"):
-        evaluate_closed(encoder, [tmp_path], bits=(20,), minimum=5)
-
-
 def test_compare_wants_data_or_quick(tmp_path: Path) -> None:
     for arguments in ([], ["--quick", "--data", str(tmp_path)]):
         result = CliRunner().invoke(app, ["compare", *arguments])
         assert result.exit_code == 1
         assert "--quick" in result.output
-
-
-def test_compare_reads_batches(tmp_path: Path, small: ClosedData) -> None:
-    for name, part in (("train", small.train), ("test", small.query)):
-        np.savez(tmp_path / f"{name}.npz", images=part.images, labels=part.labels)
-    data = comparison_data.published_data("batches", [tmp_path])
-    np.testing.assert_array_equal(data.train.images, small.train.images)
-    assert isinstance(data.query, FaceSet)
-    with pytest.raises(ConfigError, match="one folder"):
-        comparison_data.published_data("facescrub", [tmp_path, tmp_path])

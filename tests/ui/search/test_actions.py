@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import gc
-import time
 import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from daah import codes
 from daah.errors import ConfigError, GalleryError, ImageError
 from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui import endpoint
-from daah.ui.compare import actions as compare_actions
 from daah.ui.page.html import data_uri
 from daah.ui.search import actions as search_actions
 from daah.ui.search import html as search_html
@@ -183,22 +180,6 @@ def test_a_large_photo_is_drawn_smaller_with_its_faces_in_place(fake: FaceRetrie
     assert corner == pytest.approx([0, 0], abs=1)
 
 
-def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, session: Session) -> None:
-    made = result_json.document(search_actions.look(fake, session, OPTIONS))
-    assert set(made) == {"faces", "faces_left_out", "bits", "attention", "seconds"}
-    assert made["faces_left_out"] == 0
-    first = made["faces"][0]
-    assert set(first) == {"box", "score", "landmarks", "code", "matches"}
-    bits = session.encoded[MODEL][0].code.bits[:64]
-    assert first["code"] == codes.to_hex(codes.pack(bits))
-    assert set(first["matches"][0]) == {
-        "id", "person", "photo", "distance", "probability", "same_person",
-    }  # fmt: skip
-    assert first["matches"][0]["id"] == str(
-        search_actions.look(fake, session, OPTIONS).matches[0][0].id
-    )
-
-
 def test_of_very_many_faces_the_sentence_and_the_document_say_so(
     fake: FaceRetriever, session: Session
 ) -> None:
@@ -231,26 +212,6 @@ def test_the_endpoint_answers_and_names_what_is_wrong(fake: FaceRetriever) -> No
         endpoint.search_photo(fake, photo((RED, 300)), 0, 128)
     with pytest.raises(ConfigError, match="16, 24"):
         endpoint.search_photo(fake, photo((RED, 300)), 3, 20)
-
-
-def test_a_session_expires(session: Session) -> None:
-    assert not session.expired(600)
-    assert replace(session, born=time.monotonic() - 601).expired(600)
-
-
-def test_a_pair_is_compared_by_its_largest_faces(fake: FaceRetriever) -> None:
-    told: list[str] = []
-    pair = compare_actions.pair(
-        fake, photo((RED, 200), (BLUE, 60)), photo((RED, 100)), lambda _, text: told.append(text)
-    )
-    assert pair.counts == (2, 1)
-    assert fake.compare(*pair.faces, 64).distance == 0
-    assert "Encoding" in told
-    more = compare_actions.with_regions(fake, pair)
-    assert more.regions is not None
-    assert compare_actions.with_regions(fake, more) is more
-    with pytest.raises(ImageError, match="second photo"):
-        compare_actions.pair(fake, photo((RED, 200)), photo(), lambda *_: None)
 
 
 def test_without_a_face_there_is_no_bit_to_choose(fake: FaceRetriever) -> None:

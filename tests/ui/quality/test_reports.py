@@ -1,0 +1,94 @@
+"""Figures come from reports about the model at hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from daah.retrieval.retriever import FaceRetriever
+from daah.ui.quality import html as quality_html
+from daah.ui.quality import reports
+from tests.doubles.retriever import photo
+
+
+def saved(path: Path, rgb: np.ndarray) -> str:
+    """A photo as a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rgb).save(path)
+    return str(path)
+
+
+# ----------------------------------------------------------------------------------- what is known
+
+
+def test_figures_come_from_reports_about_this_checkpoint_alone(
+    fake: FaceRetriever, tmp_path: Path
+) -> None:
+    def report(sha: str, score: float) -> dict[str, Any]:
+        return {
+            "protocol": "open-set", "images": 10, "people": 5, "queries": 8, "undetected": 0,
+            "checkpoint": {"name": "x", "recipe": "demo", "sha256": sha},
+            "results": [{"bits": 64, "rerank": False, "map": score, "map_ci95": [0.1, 0.9],
+                         "rank1": 0.5, "precision_at_10": 0.4, "tar_at_far_1e-2": 0.3,
+                         "tar_at_far_1e-3": 0.2}],
+        }  # fmt: skip
+
+    (tmp_path / "open-set.json").write_text(
+        json.dumps(report(fake.encoder.fingerprint, 0.777) | {"data": "Some photos"})
+    )
+    (tmp_path / "peers.json").write_text(
+        json.dumps({"rows": [{"representation": "floats", "bytes": 512, "map": 0.955}]})
+    )
+    (tmp_path / "old-open-set.json").write_text(json.dumps(report("0" * 64, 0.111)))
+    (tmp_path / "old-slices.json").write_text(
+        json.dumps({"damage": [{"kind": "blur", "value": 2, "map": 0.222}]})
+    )
+    (tmp_path / "slices.json").write_text(
+        json.dumps({
+            "bits": 64,
+            "damage": [{"kind": "blur", "value": 2, "map": 0.333, "map_ci95": [0.3, 0.4]}],
+            "groups": [{"attribute": "face_width", "low": 10, "high": 40, "map": 0.444}],
+        })
+    )  # fmt: skip
+    (tmp_path / "attention.json").write_text(json.dumps({"deletion": 0.3, "insertion": 0.1}))
+    (tmp_path / "unknown-people.json").write_text(
+        json.dumps({"lengths": [{"bits": 64, "fpir": 0.0123, "fnir": 0.1}]})
+    )
+    table = "## mAP\n\n| method | 48 bits |\n|---|---|\n| ITQ | 0.512 |\n\n## Other\n"
+    (tmp_path / "compare.md").write_text(table)
+    (tmp_path / "bench.json").write_text("{")
+    saved(tmp_path / "accuracy.png", photo())
+    saved(tmp_path / "old-roc.png", photo())
+    saved(tmp_path / "compare-map.png", photo())
+    html = "".join(
+        quality_html.section(section, str) for section in reports.sections([fake.encoder], tmp_path)
+    )
+    for shown in (
+        "0.777 (0.100 to 0.900)",
+        "floats",
+        "0.955",
+        "Some photos",
+        "open-set.json",
+        "blur 2",
+        "0.333 (0.300 to 0.400)",
+        "face width, 10 to 40",
+        "0.012",
+        "ITQ",
+    ):
+        assert shown in html, shown  # fmt: skip
+    assert "0.111" not in html
+    assert "0.222" not in html
+    assert html.count("<figure") == 2
+    assert html.count("Not measured yet for this checkpoint") == 1
+    assert "the checkpoint&#x27;s calibration" in html
+
+
+def test_without_any_report_every_question_says_so(fake: FaceRetriever, tmp_path: Path) -> None:
+    fake.encoder.calibration = None
+    found = reports.sections([fake.encoder], tmp_path / "nothing")
+    assert all("Not measured yet" in quality_html.section(section, str) for section in found)
+    assert ("Name", "fake") in reports.about_checkpoint(fake.encoder).rows

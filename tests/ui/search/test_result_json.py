@@ -1,0 +1,37 @@
+"""The result as JSON."""
+
+from __future__ import annotations
+
+import pytest
+
+from daah import codes
+from daah.retrieval.retriever import FaceRetriever
+from daah.ui.search import actions as search_actions
+from daah.ui.search import result_json
+from daah.ui.state.session import MODEL, Options, Session
+from tests.doubles.retriever import PEOPLE, photo
+
+RED, GREEN, BLUE = PEOPLE["red"], PEOPLE["green"], PEOPLE["blue"]
+OPTIONS = Options(bits=64, count=6, threshold=12)
+
+
+@pytest.fixture
+def session(fake: FaceRetriever) -> Session:
+    """A photo with a green face of 80 pixels and a red one of 300."""
+    return search_actions.search(fake, photo((GREEN, 80), (RED, 300)), OPTIONS)
+
+
+def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, session: Session) -> None:
+    made = result_json.document(search_actions.look(fake, session, OPTIONS))
+    assert set(made) == {"faces", "faces_left_out", "bits", "attention", "seconds"}
+    assert made["faces_left_out"] == 0
+    first = made["faces"][0]
+    assert set(first) == {"box", "score", "landmarks", "code", "matches"}
+    bits = session.encoded[MODEL][0].code.bits[:64]
+    assert first["code"] == codes.to_hex(codes.pack(bits))
+    assert set(first["matches"][0]) == {
+        "id", "person", "photo", "distance", "probability", "same_person",
+    }  # fmt: skip
+    assert first["matches"][0]["id"] == str(
+        search_actions.look(fake, session, OPTIONS).matches[0][0].id
+    )
