@@ -29,11 +29,17 @@ from daah.data.labelled_faces import LabelledFaces, detect_faces
 from daah.evaluation.attention import AttentionReport, AttentiveHasher, evaluate_attention_on
 from daah.evaluation.dlib_itq import PeerReport, peers
 from daah.evaluation.encoding import encode_faces
-from daah.evaluation.open_set import UnknownPeople, unknown_people
-from daah.evaluation.robustness import DamageScores, GroupScores, damaged_queries, groups, kinds
+from daah.evaluation.open_set import OpenSetIdentification, open_set_identification
+from daah.evaluation.robustness import (
+    CorruptionScores,
+    GroupScores,
+    corrupted_queries,
+    groups,
+    kinds,
+)
 from daah.evaluation.search_examples import retrieval_examples
 from daah.evaluation.unseen_people import Report, evaluate_faces
-from daah.metrics.leave_one_out import OpenSetScores, pair_distances
+from daah.metrics.leave_one_out import LeaveOneOutScores, pair_distances
 from daah.models.calibration import Calibration
 from daah.models.encoder import load_encoder
 from daah.plots import Series, save_figure
@@ -106,7 +112,7 @@ def measure(
 
     if calibration is not None:
         strangers = {
-            bits: unknown_people(logits, faces.labels, bits, calibration)
+            bits: open_set_identification(logits, faces.labels, bits, calibration)
             for bits in calibration.lengths
         }
         write("unknown-people", {"lengths": [r.to_dict() for r in strangers.values()]})
@@ -118,7 +124,7 @@ def measure(
     write("attention", attention.to_dict() | {"details": attention.details()})
     draw("attention", attention_figure(attention))
 
-    damage = damaged_queries(encoder, faces, BITS, progress=on_stderr)
+    damage = corrupted_queries(encoder, faces, BITS, progress=on_stderr)
     by_group = groups(encoder, faces, BITS)
     rows = {
         "bits": BITS,
@@ -150,7 +156,7 @@ def accuracy_figure(report: Report, rival: PeerReport | None) -> Figure:
     )
 
 
-def length_series(scores: Sequence[OpenSetScores]) -> Series:
+def length_series(scores: Sequence[LeaveOneOutScores]) -> Series:
     """mAP with its interval by code length."""
     return Series(
         [s.bits for s in scores],
@@ -176,7 +182,7 @@ def precision_recall_figure(
     return plots.precision_recall_curves(curves)
 
 
-def strangers_figure(strangers: dict[int, UnknownPeople]) -> Figure:
+def strangers_figure(strangers: dict[int, OpenSetIdentification]) -> Figure:
     """Protocol 3 with the shipped thresholds."""
     return plots.identification_curves(
         {f"{bits} bits": result.curve for bits, result in strangers.items()},
@@ -198,7 +204,7 @@ def attention_figure(report: AttentionReport) -> Figure:
     return plots.fidelity(of("deletion"), of("insertion"), curves.blurred)
 
 
-def damage_figure(scores: Sequence[DamageScores]) -> Figure:
+def damage_figure(scores: Sequence[CorruptionScores]) -> Figure:
     """A panel a kind of damage that has a strength."""
     labels = {
         "face_width": "width of the face in pixels",

@@ -19,7 +19,7 @@ from skimage import data
 from daah.data.sources import orl
 from daah.retrieval.loading import load_retriever
 from daah.ui.page.examples import FOLDER
-from daah.ui.search.start_example import save_landing
+from daah.ui.search.start_example import save_start_example
 
 #: ORL photos are 92x112; three times as large they look as a visitor's own would.
 _SCALE = 3
@@ -63,4 +63,4 @@ def _row(photos: list[np.ndarray]) -> np.ndarray:
 
 if __name__ == "__main__":
     make()
-    save_landing(load_retriever())
+    save_start_example(load_retriever())

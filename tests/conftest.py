@@ -26,7 +26,7 @@ from daah.gallery import BuildReport, Gallery, build
 from daah.models.encoder import FaceEncoder, load_encoder
 from daah.retrieval.loading import DEFAULT_CHECKPOINT
 from daah.retrieval.retriever import FaceRetriever
-from tests.doubles.encoder import FakeEncoder
+from tests.doubles.encoder import ProjectionEncoder
 from tests.doubles.waiting import PATIENCE
 from tests.grouping import RUNNING, group, needs_milvus
 
@@ -121,9 +121,9 @@ def detector() -> FaceDetector:
 
 
 @pytest.fixture(scope="session")
-def fake_encoder() -> FakeEncoder:
+def fake_encoder() -> ProjectionEncoder:
     """A small stand-in for the network, calibrated."""
-    return FakeEncoder()
+    return ProjectionEncoder()
 
 
 @pytest.fixture(scope="session")

@@ -131,7 +131,7 @@ def train(
     Examples:
       python -m daah train --recipe demo --data FACES --trunk runs/trunk.safetensors --out runs/demo
       python -m daah train --recipe demo --data FACES --trunk runs/trunk.safetensors \\
-        --start runs/demo/demo.safetensors --settings plain_until=0,keep_until=0 --out runs/on
+        --start runs/demo/demo.safetensors --settings unmasked_until=0,mask_warmup=0 --out runs/on
       python -m daah train --recipe paper --data FACES --out runs/paper --settings bits=24
     """
     from daah.config import from_text

@@ -12,7 +12,7 @@ from daah.errors import DataError
 
 #: Fold of the people that everything is chosen on. Fold 0 is never looked at before the end.
 VALIDATION_FOLD = 1
-HIDDEN_FOLD = 0
+TEST_FOLD = 0
 
 
 def fold(person: str) -> int:
@@ -44,7 +44,7 @@ def open_split(faces: FaceSet) -> OpenSplit:
             train.append(i)
         elif part == VALIDATION_FOLD and label not in elsewhere:
             validation.append(i)
-        elif part not in (VALIDATION_FOLD, HIDDEN_FOLD):
+        elif part not in (VALIDATION_FOLD, TEST_FOLD):
             train.append(i)
     return OpenSplit(np.array(train, np.int64), np.array(validation, np.int64))
 

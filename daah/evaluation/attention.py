@@ -24,7 +24,7 @@ from daah.errors import ConfigError
 from daah.evaluation.corruptions import blur
 from daah.evaluation.encoding import BATCH, Hasher, count_queries, encode_faces
 from daah.images import read_image
-from daah.metrics.leave_one_out import open_set
+from daah.metrics.leave_one_out import leave_one_out
 from daah.parallel import Progress, in_order
 from daah.types import ALIGNED_SIZE
 
@@ -186,8 +186,8 @@ def evaluate_attention_on(
         ),
         mask_spread_within=float(masks.std((1, 2)).mean()),
         mask_spread_between=float(masks.std(0).mean()),
-        map_with_mask=open_set(with_mask, faces.labels, MAP_BITS).map,
-        map_without_mask=open_set(without, faces.labels, MAP_BITS).map,
+        map_with_mask=leave_one_out(with_mask, faces.labels, MAP_BITS).map,
+        map_without_mask=leave_one_out(without, faces.labels, MAP_BITS).map,
     )
 
 

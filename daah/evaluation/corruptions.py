@@ -17,10 +17,10 @@ BOX_WIDTH = 119
 #: Luma (ITU-R BT.601), the brightness that a grey copy of a photo has.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
-Damage = Callable[[np.ndarray], np.ndarray]
+Corruption = Callable[[np.ndarray], np.ndarray]
 
 
-def blur(spread: float) -> Damage:
+def blur(spread: float) -> Corruption:
     """A Gaussian blur with a spread in pixels of the aligned frame."""
 
     def damage(face: np.ndarray) -> np.ndarray:
@@ -30,7 +30,7 @@ def blur(spread: float) -> Damage:
     return damage
 
 
-def resize_face(width: int) -> Damage:
+def resize_face(width: int) -> Corruption:
     """As if the face were `width` pixels wide in the photo: shrunk by averaging, enlarged again."""
     side = max(1, round(ALIGNED_SIZE * width / BOX_WIDTH))
 
@@ -43,7 +43,7 @@ def resize_face(width: int) -> Damage:
     return damage
 
 
-def rotate(degrees: float) -> Damage:
+def rotate(degrees: float) -> Corruption:
     """Turned about the middle of the frame, as when landmarks are off; the edge is repeated."""
 
     def damage(face: np.ndarray) -> np.ndarray:
@@ -62,7 +62,7 @@ def grey(face: np.ndarray) -> np.ndarray:
     return np.repeat(luma[:, :, None], 3, axis=2)
 
 
-def cover(top: int, bottom: int, left: int, right: int, level: int) -> Damage:
+def cover(top: int, bottom: int, left: int, right: int, level: int) -> Corruption:
     """A band of the aligned frame in one grey level: dark glasses, a mask over the mouth."""
 
     def damage(face: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from daah.data.face_set import FaceSet
 from daah.data.splits import open_split
 from daah.errors import DataError
-from daah.metrics.leave_one_out import OpenSetScores, open_set, open_set_floats
+from daah.metrics.leave_one_out import LeaveOneOutScores, leave_one_out, leave_one_out_floats
 
 #: Rounds of rotation; Gong and Lazebnik find that 50 are enough.
 _ROUNDS = 50
@@ -26,7 +26,7 @@ class PeerRow:
 
     name: str
     bytes: int
-    scores: OpenSetScores
+    scores: LeaveOneOutScores
 
     def to_dict(self) -> dict[str, object]:
         """Plain JSON values."""
@@ -82,11 +82,13 @@ def peers(
     fit, searched = embeddings[split.train], embeddings[split.validation]
     owned = np.asarray(owners)[split.validation]
     size = 4 * embeddings.shape[1]
-    rows = [PeerRow("float embedding, cosine", size, open_set_floats(searched, owned, seed))]
+    rows = [PeerRow("float embedding, cosine", size, leave_one_out_floats(searched, owned, seed))]
     for length in bits:
         logits = itq(fit, searched, length, seed)
         rows += [
-            PeerRow(f"ITQ to {length} bits", -(-length // 8), open_set(logits, owned, length, r))
+            PeerRow(
+                f"ITQ to {length} bits", -(-length // 8), leave_one_out(logits, owned, length, r)
+            )
             for r in (False, True)
         ]
     return PeerReport(len(owned), len(set(owned)), len(fit), seed, tuple(rows))

@@ -13,7 +13,7 @@ from daah.models.calibration import Calibration
 
 
 @dataclass(frozen=True, eq=False)
-class UnknownPeople:
+class OpenSetIdentification:
     """Identification with half of the people enrolled and the other half strangers.
 
     enrolled, strangers: people. enrolled_searches: images of enrolled people with two or more,
@@ -59,9 +59,9 @@ class UnknownPeople:
         }
 
 
-def unknown_people(
+def open_set_identification(
     logits: np.ndarray, labels: np.ndarray, bits: int, calibration: Calibration, seed: int = 0
-) -> UnknownPeople:
+) -> OpenSetIdentification:
     """Enrol a random half of the people and search for everybody.
 
     logits: (N, K). labels: (N,). seed: draws the half. Raises ConfigError when the length is not
@@ -76,7 +76,7 @@ def unknown_people(
     stranger_nearest = codes.hamming(packed[~inside], packed[inside]).min(1)
     curve = metrics.identification_rates(searches.nearest, searches.rank1, stranger_nearest)
     own = pair_distances(packed[inside], labels[inside])
-    return UnknownPeople(
+    return OpenSetIdentification(
         bits=bits,
         enrolled=len(half),
         strangers=len(people) - len(half),

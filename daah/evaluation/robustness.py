@@ -13,7 +13,7 @@ from scipy.ndimage import laplace
 
 from daah import codes, metrics
 from daah.data.labelled_faces import LabelledFaces
-from daah.evaluation.corruptions import LUMA, Damage, blur, cover, grey, resize_face, rotate
+from daah.evaluation.corruptions import LUMA, Corruption, blur, cover, grey, resize_face, rotate
 from daah.evaluation.encoding import Hasher, encode_faces
 from daah.metrics.leave_one_out import pair_distances, query_scores
 from daah.parallel import Progress
@@ -23,7 +23,7 @@ from daah.types import ALIGNED_SIZE
 
 
 @dataclass(frozen=True)
-class DamageScores:
+class CorruptionScores:
     """Searches with damaged faces in a clean database.
 
     kind and value: which damage and how much; tar at a false accept rate of 1e-3 over pairs of a
@@ -40,7 +40,7 @@ class DamageScores:
 
 
 #: kind -> value -> damage. Bands lie where the template has the eyes (row 47) and mouth (row 108).
-DAMAGES: dict[str, dict[float, Damage]] = {
+CORRUPTIONS: dict[str, dict[float, Corruption]] = {
     "face_width": {width: resize_face(width) for width in (16, 24, 32, 48, 64, 96, 128)},
     "blur": {spread: blur(spread) for spread in (1.0, 2.0, 3.0, 4.0, 6.0)},
     "grey": {1: grey},
@@ -50,13 +50,13 @@ DAMAGES: dict[str, dict[float, Damage]] = {
 }
 
 
-def damaged_queries(
+def corrupted_queries(
     encoder: Hasher,
     faces: LabelledFaces,
     bits: int,
-    damages: dict[str, dict[float, Damage]] = DAMAGES,
+    damages: dict[str, dict[float, Corruption]] = CORRUPTIONS,
     progress: Progress | None = None,
-) -> tuple[DamageScores, ...]:
+) -> tuple[CorruptionScores, ...]:
     """Search with every kind of damage done to the query; the first row is "clean", undamaged.
 
     Faces are aligned from the clean photo, so this is what the code alone loses, not the detector.
@@ -78,10 +78,10 @@ def damaged_queries(
 
 def _damage_scores(
     kind: str, value: float, clean: np.ndarray, probes: np.ndarray, labels: np.ndarray
-) -> DamageScores:
+) -> CorruptionScores:
     found = query_scores(clean, labels, probes=probes)
     people = labels[found.query]
-    return DamageScores(
+    return CorruptionScores(
         kind=kind,
         value=value,
         map=float(found.average_precision.mean()),
@@ -237,9 +237,9 @@ def _skin_luma(luma: np.ndarray, points: np.ndarray) -> float:
     return float(np.median(np.concatenate(patches)))
 
 
-def kinds(scores: Sequence[DamageScores]) -> dict[str, list[DamageScores]]:
+def kinds(scores: Sequence[CorruptionScores]) -> dict[str, list[CorruptionScores]]:
     """Damage scores by kind, by rising value, without the clean row."""
-    found: dict[str, list[DamageScores]] = {}
+    found: dict[str, list[CorruptionScores]] = {}
     for score in sorted(scores, key=lambda s: s.value):
         if score.kind != "clean":
             found.setdefault(score.kind, []).append(score)

@@ -9,7 +9,7 @@ from pathlib import Path
 from daah.data.labelled_faces import LabelledFaces, detect_faces, read_aligned
 from daah.detection.detector import FaceDetector
 from daah.evaluation.encoding import Hasher, check_lengths, count_queries, encode_faces
-from daah.metrics.leave_one_out import OpenSetScores, open_set
+from daah.metrics.leave_one_out import LeaveOneOutScores, leave_one_out
 from daah.parallel import Progress
 
 
@@ -29,7 +29,7 @@ class Report:
     name: str
     recipe: str
     sha256: str
-    results: tuple[OpenSetScores, ...]
+    results: tuple[LeaveOneOutScores, ...]
     skipped: tuple[tuple[Path, str], ...] = ()
 
     def to_dict(self) -> dict[str, object]:
@@ -87,7 +87,7 @@ def evaluate_faces(
         recipe=encoder.recipe,
         sha256=encoder.fingerprint,
         results=tuple(
-            open_set(logits, faces.labels, length, rerank)
+            leave_one_out(logits, faces.labels, length, rerank)
             for length in lengths
             for rerank in (False, True)
         ),

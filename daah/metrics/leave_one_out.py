@@ -22,7 +22,7 @@ _BLOCK = 512
 
 
 @dataclass(frozen=True)
-class OpenSetScores:
+class LeaveOneOutScores:
     """Protocol 1 at one code length; every figure but `bits` is a share in [0, 1].
 
     bits: code length, or 0 for embeddings that are no codes. rerank: whether the first
@@ -64,13 +64,13 @@ class QueryScores:
     nearest: np.ndarray
 
 
-def open_set(
+def leave_one_out(
     features: np.ndarray,
     labels: Sequence[str] | np.ndarray,
     bits: int,
     rerank: bool = False,
     seed: int = 0,
-) -> OpenSetScores:
+) -> LeaveOneOutScores:
     """Score codes of people that training never saw, at the first `bits` bits.
 
     features: logits (N, K) of any float type, or packed codes (N, B) uint8; re-ranking needs
@@ -84,9 +84,9 @@ def open_set(
     return _scores(bits, rerank, scores, labels, genuine, impostor, seed)
 
 
-def open_set_floats(
+def leave_one_out_floats(
     embeddings: np.ndarray, labels: Sequence[str] | np.ndarray, seed: int = 0
-) -> OpenSetScores:
+) -> LeaveOneOutScores:
     """The same for float embeddings (N, D) by cosine: what codes give up against a float row."""
     unit = np.asarray(embeddings, np.float32)
     unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
@@ -203,8 +203,8 @@ def _scores(
     genuine: np.ndarray,
     impostor: np.ndarray,
     seed: int,
-) -> OpenSetScores:
-    return OpenSetScores(
+) -> LeaveOneOutScores:
+    return LeaveOneOutScores(
         bits=bits,
         rerank=rerank,
         map=float(scores.average_precision.mean()),

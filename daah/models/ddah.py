@@ -119,7 +119,7 @@ class DemoDDAH(DDAH):
     #: What passes where the mask is 0: the transferred trunk never met faces with holes. The more
     #: passes, the less a mask costs: 0.002 of validation mAP at 64 bits with 0.85 here, 0.013 with
     #: 0.75 and more with 0.5, before the trunk has learned from attended faces alone.
-    KEEP = 0.85
+    MASK_FLOOR = 0.85
 
     def __init__(self, bits: int) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class DemoDDAH(DDAH):
         return self.hashing.trunk.normalise(x)
 
     def gate(self, x: Tensor, mask: Tensor) -> Tensor:
-        return x * (self.KEEP + (1 - self.KEEP) * mask)
+        return x * (self.MASK_FLOOR + (1 - self.MASK_FLOOR) * mask)
 
     def read(self, seen: Tensor) -> Tensor:
         """Mean of the logits of a face and of its mirror image, behind the mirrored mask.

@@ -28,23 +28,23 @@ def branch_loss(logits: Tensor, scores: Tensor, labels: Tensor, beta: float = 1e
     return F.cross_entropy(scores, labels) + beta * quantisation_loss(logits)
 
 
-def face_spatial_loss(attended: Tensor, plain: Tensor, margin: float = 0.0) -> Tensor:
+def face_spatial_loss(masked: Tensor, unmasked: Tensor, margin: float = 0.0) -> Tensor:
     """DDAH's face spatial loss max(0, margin + L_att - L_plain), scalars in and out.
 
     Attention must not classify worse than no attention. Only the spatial network may take its
     gradient, and L_plain does not depend on the mask, so it is detached here.
     """
-    return F.relu(margin + attended - plain.detach())
+    return F.relu(margin + masked - unmasked.detach())
 
 
-def complement_loss(attended: Tensor, complement: Tensor, margin: float = 1.5) -> Tensor:
+def complement_loss(masked: Tensor, complement: Tensor, margin: float = 1.5) -> Tensor:
     """max(0, margin + L_att - L_inv): the face without its attended part must not identify.
 
     L_inv is the loss of the branch fed `x * (1 - m)`. A second hinge to the face spatial loss; with
-    the first alone a flat mask is a perfect answer, and training finds it. The attended loss is a
+    the first alone a flat mask is a perfect answer, and training finds it. The masked loss is a
     yardstick here and takes no gradient: it has the first hinge for that.
     """
-    return F.relu(margin + attended.detach() - complement)
+    return F.relu(margin + masked.detach() - complement)
 
 
 def straight_through_sign(logits: Tensor) -> Tensor:

@@ -26,22 +26,22 @@ from daah.ui.endpoint import ENDPOINTS, PHOTO_READERS, add_endpoints
 from daah.ui.gallery.tab import GalleryTab
 from daah.ui.live.tab import LiveTab
 from daah.ui.methods.tab import MethodsTab
-from daah.ui.page.components import part, static
-from daah.ui.page.events import QUICK
+from daah.ui.page.components import html_panel, static
+from daah.ui.page.events import REDRAWS
 from daah.ui.page.theme import TITLE, theme
 from daah.ui.quality.tab import QualityTab
-from daah.ui.search.start_example import load_landing
+from daah.ui.search.start_example import load_start_example
 from daah.ui.search.tab import SearchTab
 from daah.ui.server.failures import FAILED, note
 from daah.ui.server.figures import Figures
 from daah.ui.server.inputs import NEVER, as_offered, refuse_addresses
-from daah.ui.server.middleware import Gate, Guard, full, unknown
-from daah.ui.server.retention import forgetting
+from daah.ui.server.middleware import Gate, RequestGuard, full, unknown
+from daah.ui.server.retention import retention_lifespan
 from daah.ui.server.turns import Turns
-from daah.ui.server.user_error import Refusal
+from daah.ui.server.user_error import UserError
 from daah.ui.server.visits import Visits
 from daah.ui.settings import Settings
-from daah.ui.state.context import Desk, shipped_others
+from daah.ui.state.context import AppContext, shipped_others
 from daah.ui.state.session import Expires
 
 PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
@@ -62,7 +62,7 @@ class App(gr.Blocks):
             analytics_enabled=False,  # nothing is sent anywhere at run time
             fill_width=False,
             # Gradio deletes uploads when it ends. Before, it would go by the wall clock, which may
-            # jump: that is done by `forgetting`.
+            # jump: that is done by `retention_lifespan`.
             delete_cache=(86_400, 86_400),
         )
 
@@ -96,12 +96,12 @@ class App(gr.Blocks):
         """
         try:
             values = await super().preprocess_data(block_fn, inputs, *args, **more)
-        except Refusal:
+        except UserError:
             raise
         except gr.Error as problem:
-            raise Refusal(str(problem.message)) from None
+            raise UserError(str(problem.message)) from None
         except (TypeError, ValueError, LookupError, AttributeError, RecursionError, OSError):
-            raise Refusal(NEVER) from None
+            raise UserError(NEVER) from None
         if read := PHOTO_READERS.get(block_fn.api_name):
             values[0] = await anyio.to_thread.run_sync(read, values[0], limiter=self.limiter)
         return as_offered(block_fn.inputs, values)
@@ -127,10 +127,10 @@ class App(gr.Blocks):
         except gr.Error:
             raise
         except DaahError as problem:
-            raise Refusal(str(problem)) from None
+            raise UserError(str(problem)) from None
         except Exception as problem:  # of any kind: Gradio would print it with its values
             note(problem)
-            raise Refusal(FAILED, title="No result") from None
+            raise UserError(FAILED, title="No result") from None
         finally:
             if getattr(more.get("block_fn"), "api_name", None) in ENDPOINTS:
                 # They have no state, and would push visitors' sessions out of those that are kept.
@@ -169,7 +169,7 @@ class App(gr.Blocks):
                 "routes": self._routes,
                 "middleware": [
                     Middleware(
-                        Guard,
+                        RequestGuard,
                         max_bytes=body,
                         max_stored=settings.max_stored_mb * 2**20,
                         endpoints=ENDPOINTS,
@@ -197,7 +197,7 @@ class App(gr.Blocks):
         )
         server.state_holder.set_blocks(self)
         server.middleware_stack = Gate(server.middleware_stack, local=not settings.public)
-        async with forgetting(self, settings.file_age, settings.sweep_seconds, self._kept):
+        async with retention_lifespan(self, settings.file_age, settings.sweep_seconds, self._kept):
             yield
 
     def _kept(self, value: Any) -> Any:
@@ -222,31 +222,33 @@ def build_app(
     search by instead, by name; by default those that stand beside the shipped one.
     """
     settings = settings or Settings.from_environment()
-    desk = Desk(retriever, settings, shipped_others(retriever) if others is None else others)
-    landing = load_landing(retriever)
-    with App(settings, desk.figures) as demo:
-        header = part("header", _header(settings))
-        own = gr.State(SessionGallery(), time_to_live=60 * settings.additions_minutes)
+    context = AppContext(
+        retriever, settings, shipped_others(retriever) if others is None else others
+    )
+    start_example = load_start_example(retriever)
+    with App(settings, context.figures) as demo:
+        header = html_panel("header", _header(settings))
+        additions = gr.State(SessionGallery(), time_to_live=60 * settings.additions_minutes)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Search", id="search"):
-                search = SearchTab(desk, own, landing)
+                search = SearchTab(context, additions, start_example)
             with gr.Tab("Compare", id="compare"):
-                CompareTab(desk)
+                CompareTab(context)
             with gr.Tab("Live", id="live"):
-                LiveTab(desk, own)
+                LiveTab(context, additions)
             with gr.Tab("Gallery", id="gallery") as gallery_tab:
-                gallery = GalleryTab(desk, own, search, tabs)
+                gallery = GalleryTab(context, additions, search, tabs)
             with gr.Tab("Methods", id="methods") as methods_tab:
-                MethodsTab(desk, own, search, methods_tab)
+                MethodsTab(context, additions, search, methods_tab)
             with gr.Tab("How good is it", id="quality") as quality_tab:
-                QualityTab(desk, quality_tab)
+                QualityTab(context, quality_tab)
             with gr.Tab("About", id="about"):
-                AboutTab(desk)
+                AboutTab(context)
         gallery_tab.select(
-            gallery.show, [search.session, own], [gallery.summary, gallery.map], **QUICK
+            gallery.show, [search.session, additions], [gallery.summary, gallery.map], **REDRAWS
         )
-        header.select(lambda: gr.Tabs(selected="about"), None, tabs, **QUICK)
-        add_endpoints(desk)
+        header.select(lambda: gr.Tabs(selected="about"), None, tabs, **REDRAWS)
+        add_endpoints(context)
     demo.queue(
         max_size=settings.queue_size,
         default_concurrency_limit=1,

@@ -15,8 +15,8 @@ from daah.retrieval.retriever import FaceRetriever
 from daah.ui.page import photos
 from daah.ui.page.events import AT_ONCE
 from daah.ui.search.result_json import describe
-from daah.ui.server.user_error import Refusal
-from daah.ui.state.context import Desk
+from daah.ui.server.user_error import UserError
+from daah.ui.state.context import AppContext
 
 #: Matches of one face that the endpoint gives at most.
 MOST_MATCHES = 100
@@ -39,7 +39,7 @@ def search_photo(retriever: FaceRetriever, photo: np.ndarray, k: int, bits: int)
     }
 
 
-def add_endpoints(desk: Desk) -> None:
+def add_endpoints(context: AppContext) -> None:
     def search(photo: FileData, k: int = 8, bits: int = 128) -> dict[str, Any]:
         """Find the faces of a photo and their nearest gallery entries.
 
@@ -55,9 +55,9 @@ def add_endpoints(desk: Desk) -> None:
         answers with a sentence.
         """
         try:  # what comes in is the photo, read
-            return search_photo(desk.retriever, photo, k, bits)
+            return search_photo(context.retriever, photo, k, bits)
         except DaahError as problem:
-            raise Refusal(str(problem)) from None
+            raise UserError(str(problem)) from None
 
     def search_base64(photo: str, k: int = 8, bits: int = 128) -> dict[str, Any]:
         """Find the faces of a photo, given as base64 text, and their nearest gallery entries.
@@ -82,21 +82,21 @@ def add_endpoints(desk: Desk) -> None:
 
 
 def _uploaded(photo: Any) -> np.ndarray:
-    """An endpoint's photo that was uploaded. Raises Refusal."""
+    """An endpoint's photo that was uploaded. Raises UserError."""
     try:
         return READER.read(Path(photo["path"]))
     except DaahError as problem:
-        raise Refusal(str(problem)) from None
+        raise UserError(str(problem)) from None
     except (KeyError, TypeError):
-        raise Refusal("photo: expected an uploaded file.") from None
+        raise UserError("photo: expected an uploaded file.") from None
 
 
 def _encoded(photo: Any) -> np.ndarray:
-    """An endpoint's photo that came as base64 text. Raises Refusal."""
+    """An endpoint's photo that came as base64 text. Raises UserError."""
     try:
         return READER.read(photos.base64_bytes(photo))
     except DaahError as problem:
-        raise Refusal(str(problem)) from None
+        raise UserError(str(problem)) from None
 
 
 #: How the photo of each endpoint is read.

@@ -17,7 +17,7 @@ from daah.cli import app
 from daah.errors import DataError
 from daah.gallery import Gallery, read_list, verify
 from daah.retrieval import loading
-from tests.doubles.encoder import FakeEncoder
+from tests.doubles.encoder import ProjectionEncoder
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +46,9 @@ COMMANDS = {
 
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint=None: FakeEncoder())
+    monkeypatch.setattr(
+        loading, "load_default_encoder", lambda checkpoint=None: ProjectionEncoder()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -339,12 +341,12 @@ def test_calibrate_prints_and_changes_nothing_when_asked(tree: Path, tmp_path: P
     checkpoint.write_bytes(b"as it was")
     found = _json("calibrate", "--images", str(tree), "--checkpoint", str(checkpoint), "--dry-run")
     assert found["written"] is False
-    assert set(found["calibration"]["lengths"]) == {str(n) for n in FakeEncoder.lengths}
+    assert set(found["calibration"]["lengths"]) == {str(n) for n in ProjectionEncoder.lengths}
     assert checkpoint.read_bytes() == b"as it was"
 
 
 def test_renew_needs_only_the_faces(built: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    new = FakeEncoder(1)
+    new = ProjectionEncoder(1)
     monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint=None: new)
     error = _run("gallery", "verify", "--codes", "--gallery", built, code=1).stderr
     assert "gallery renew" in error

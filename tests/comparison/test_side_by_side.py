@@ -12,7 +12,7 @@ from daah.comparison import side_by_side
 from daah.comparison.side_by_side import SideBySide
 from daah.comparison.small_models import SHIPPED, ComparisonModels, load_models
 from daah.gallery import Gallery, SessionGallery
-from tests.doubles.encoder import FakeEncoder, encoded
+from tests.doubles.encoder import ProjectionEncoder, encoded
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def models() -> ComparisonModels:
 
 
 @pytest.fixture
-def gallery(tmp_path: Path, fake_encoder: FakeEncoder) -> Gallery:
+def gallery(tmp_path: Path, fake_encoder: ProjectionEncoder) -> Gallery:
     """Seven people with one invented face each."""
     gallery = Gallery.open(tmp_path / "g", fake_encoder)
     gallery.add_many([(f"p{n}", f"p{n}/0", encoded(fake_encoder, n)) for n in range(7)])
@@ -31,7 +31,7 @@ def gallery(tmp_path: Path, fake_encoder: FakeEncoder) -> Gallery:
 
 
 def test_each_method_answers_as_it_does_alone(
-    models: ComparisonModels, gallery: Gallery, fake_encoder: FakeEncoder
+    models: ComparisonModels, gallery: Gallery, fake_encoder: ProjectionEncoder
 ) -> None:
     told: list[tuple[int, int]] = []
     held = SideBySide(models, gallery, lambda done, total: told.append((done, total)))
@@ -54,7 +54,7 @@ def test_each_method_answers_as_it_does_alone(
 
 
 def test_a_visitors_additions_take_part(
-    models: ComparisonModels, gallery: Gallery, fake_encoder: FakeEncoder
+    models: ComparisonModels, gallery: Gallery, fake_encoder: ProjectionEncoder
 ) -> None:
     held = SideBySide(models, gallery)
     mine = encoded(fake_encoder, 99)
@@ -65,7 +65,7 @@ def test_a_visitors_additions_take_part(
 
 
 def test_a_gallery_that_changed_is_another(
-    models: ComparisonModels, gallery: Gallery, fake_encoder: FakeEncoder
+    models: ComparisonModels, gallery: Gallery, fake_encoder: ProjectionEncoder
 ) -> None:
     held = SideBySide(models, gallery)
     assert held.is_of(gallery)
@@ -79,7 +79,7 @@ def test_a_gallery_that_changed_is_another(
 def test_an_empty_gallery_and_one_that_is_too_large(
     models: ComparisonModels,
     gallery: Gallery,
-    fake_encoder: FakeEncoder,
+    fake_encoder: ProjectionEncoder,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

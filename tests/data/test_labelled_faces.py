@@ -11,13 +11,13 @@ from daah.data.labelled_faces import detect_faces, read_aligned
 from daah.data.splits import fold
 from daah.detection.alignment import TEMPLATE
 from daah.errors import DataError
-from tests.doubles.faces import FakeDetector, person_face, write_tree
+from tests.doubles.faces import FramedFaceDetector, person_face, write_tree
 
 
 def test_faces_come_in_order_with_what_is_known_of_them(tmp_path):
     steps = []
     write_tree(tmp_path, [2, 1])
-    faces = detect_faces(tmp_path, FakeDetector(), lambda *step: steps.append(step))
+    faces = detect_faces(tmp_path, FramedFaceDetector(), lambda *step: steps.append(step))
     assert faces.labels.tolist() == ["p00", "p00", "p01"]
     assert [path.name for path in faces.paths] == ["photo0.png", "photo1.png", "photo0.png"]
     np.testing.assert_array_equal(faces.aligned[1], person_face(0, 1))
@@ -31,7 +31,7 @@ def test_photos_without_a_face_and_broken_files_are_named(tmp_path):
     write_tree(tmp_path, [2, 2])
     Image.new("RGB", (300, 300)).save(tmp_path / "p00" / "photo0.png")
     (tmp_path / "p01" / "photo1.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    faces = detect_faces(tmp_path, FakeDetector())
+    faces = detect_faces(tmp_path, FramedFaceDetector())
     assert (len(faces), faces.photos, faces.people) == (2, 4, 2)
     reasons = {path.parent.name: reason for path, reason in faces.skipped}
     assert reasons["p00"] == "no face was found"
@@ -40,13 +40,13 @@ def test_photos_without_a_face_and_broken_files_are_named(tmp_path):
 
 def test_trees_with_nothing_in_them_are_refused(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
-        detect_faces(tmp_path / "missing", FakeDetector())
+        detect_faces(tmp_path / "missing", FramedFaceDetector())
     (tmp_path / "somebody").mkdir()
     with pytest.raises(DataError, match="no photos in it"):
         read_aligned(tmp_path)
     Image.new("RGB", (300, 300)).save(tmp_path / "somebody" / "black.png")
     with pytest.raises(DataError, match="no face was found in any of 1 photos"):
-        detect_faces(tmp_path, FakeDetector())
+        detect_faces(tmp_path, FramedFaceDetector())
 
 
 def test_aligned_crops_are_taken_as_they_are(tmp_path):
@@ -67,7 +67,7 @@ def test_a_crop_of_another_size_is_refused_with_what_to_do(tmp_path):
 def test_torch_keeps_its_threads_for_the_caller(tmp_path):
     write_tree(tmp_path, [2])
     before = torch.get_num_threads()
-    detect_faces(tmp_path, FakeDetector())
+    detect_faces(tmp_path, FramedFaceDetector())
     assert torch.get_num_threads() == before
 
 
@@ -76,7 +76,9 @@ def test_one_fold_of_the_people_can_be_read_alone(tmp_path):
     people = sorted(folder.name for folder in tmp_path.iterdir())
     parts = [sorted(person for person in people if fold(person) == part) for part in range(5)]
     present = next(part for part in range(5) if parts[part])
-    assert detect_faces(tmp_path, FakeDetector(), fold=present).labels.tolist() == parts[present]
+    assert (
+        detect_faces(tmp_path, FramedFaceDetector(), fold=present).labels.tolist() == parts[present]
+    )
     (tmp_path / "lonely").mkdir()
     write_tree(tmp_path / "lonely", [1])
     absent = next(part for part in range(5) if part != fold("p00"))

@@ -16,7 +16,7 @@ from daah.types import ALIGNED_SIZE, Code, EncodedFace, Face
 CELLS = 15
 
 
-class FakeEncoder:
+class ProjectionEncoder:
     """Random projection of 15x15 cells of the masked face; the mask is the face's own brightness.
 
     Two are different models when their seeds differ.
@@ -61,7 +61,7 @@ def face(seed: int, width: float = 100.0) -> Face:
     return Face(box, (TEMPLATE / scale).astype(np.float32), 0.99, aligned, matrix)
 
 
-def encoded(encoder: FakeEncoder, seed: int) -> EncodedFace:
+def encoded(encoder: ProjectionEncoder, seed: int) -> EncodedFace:
     """An invented face with the fake encoder's code."""
     invented = face(seed)
     logits, masks = encoder.encode(invented.aligned[None])

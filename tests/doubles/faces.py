@@ -40,7 +40,7 @@ def write_tree(folder: Path, counts: list[int], framed: bool = True, noise: floa
     return folder
 
 
-class FakeDetector:
+class FramedFaceDetector:
     """Finds the face that `write_tree` framed; none in a photo that is black in the middle."""
 
     def detect(self, rgb: np.ndarray) -> list[Face]:
@@ -55,7 +55,7 @@ class FakeDetector:
         return [Face(box, TEMPLATE + np.float32([left, top]), 0.99, aligned, matrix)]
 
 
-class FakeEncoder:
+class CentreEncoder:
     """Projects the middle of the face on fixed random directions; attends to the same middle.
 
     mask: "middle" is 1 inside of a centred disc and 0 outside, which is all that the code sees;

@@ -36,7 +36,7 @@ def photo(*marks: tuple[tuple[int, int, int], int], size: int = 400) -> np.ndarr
     return rgb
 
 
-class FakeDetector:
+class SquareDetector:
     """Finds the squares of `photo`, largest first."""
 
     calls = 0
@@ -78,7 +78,7 @@ def _calibration() -> Calibration:
     )
 
 
-class FakeEncoder:
+class SquareEncoder:
     """Codes that follow the mean colour and the area that attention leaves: a bright middle."""
 
     name, recipe, fingerprint = "fake", "demo", "f" * 64
@@ -109,19 +109,19 @@ class FakeEncoder:
 
 def encoded(colour: tuple[int, int, int]) -> EncodedFace:
     """A face of one colour, encoded."""
-    logits, masks = FakeEncoder().encode(face(colour).aligned[None])
+    logits, masks = SquareEncoder().encode(face(colour).aligned[None])
     return EncodedFace(face(colour), Code(logits[0] > 0, logits[0]), masks[0])
 
 
 def retriever(folder: Path, people: dict[str, tuple[int, int, int]] = PEOPLE) -> FaceRetriever:
     """A retriever over a gallery in `folder` with two photos a person."""
-    encoder = FakeEncoder()
+    encoder = SquareEncoder()
     gallery = Gallery.open(folder, encoder, source="fake", credit="Painted squares")
     for name, colour in people.items():
         for number, shift in enumerate((0, 12)):
             shade = tuple(min(255, v + shift) for v in colour)
             gallery.add(name, f"{name}/{number}", encoded(shade))
     gallery.flush()
-    found = FaceRetriever(FakeDetector(), encoder, gallery)
+    found = FaceRetriever(SquareDetector(), encoder, gallery)
     encoder.calls = 0
     return found

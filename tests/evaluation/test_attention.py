@@ -17,7 +17,7 @@ from daah.evaluation.attention import (
     fidelity_curves,
     inside_mass_ratio,
 )
-from tests.doubles.faces import FakeDetector, FakeEncoder, person_face, write_tree
+from tests.doubles.faces import CentreEncoder, FramedFaceDetector, person_face, write_tree
 
 KEYS = {
     "images",
@@ -41,7 +41,7 @@ def tree(tmp_path_factory):
 
 
 def test_the_json_is_the_contracts(tree):
-    report = evaluate_attention(FakeEncoder(), tree, FakeDetector(), sample=4)
+    report = evaluate_attention(CentreEncoder(), tree, FramedFaceDetector(), sample=4)
     values = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert set(values) == KEYS
     assert values["images"] == 10
@@ -57,7 +57,7 @@ def test_the_json_is_the_contracts(tree):
 
 
 def test_a_uniform_mask_has_ratio_one_and_no_spread(tree):
-    report = evaluate_attention(FakeEncoder(mask="flat"), tree, FakeDetector(), sample=2)
+    report = evaluate_attention(CentreEncoder(mask="flat"), tree, FramedFaceDetector(), sample=2)
     assert report.inside_mass_ratio == pytest.approx(1)
     assert report.mask_spread_within == pytest.approx(0, abs=1e-6)
 
@@ -167,7 +167,7 @@ def test_every_order_removes_the_same_number_of_pixels():
 
 def test_masks_come_back_in_the_order_of_the_faces():
     faces = np.stack([person_face(i, 0) for i in range(130)])
-    encoder = FakeEncoder()
+    encoder = CentreEncoder()
     encoder.encode = lambda aligned, attention="model": (
         np.zeros((len(aligned), 64), np.float32),
         aligned.mean(3) / 255,
@@ -178,4 +178,4 @@ def test_masks_come_back_in_the_order_of_the_faces():
 
 def test_a_hasher_without_64_bits_is_refused_before_the_photos_are_read(tmp_path):
     with pytest.raises(ConfigError, match="no codes of 64 bits"):
-        evaluate_attention(FakeEncoder(lengths=(16, 48)), tmp_path / "missing")
+        evaluate_attention(CentreEncoder(lengths=(16, 48)), tmp_path / "missing")

@@ -7,18 +7,18 @@ import pytest
 from scipy.ndimage import laplace
 
 from daah.evaluation.corruptions import BOX_WIDTH, blur, cover, grey, resize_face, rotate
-from daah.evaluation.robustness import DAMAGES
+from daah.evaluation.robustness import CORRUPTIONS
 
 RNG = np.random.default_rng(0)
 FACE = RNG.integers(0, 256, (150, 150, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize(
-    ("kind", "value"), [(kind, value) for kind, values in DAMAGES.items() for value in values]
+    ("kind", "value"), [(kind, value) for kind, values in CORRUPTIONS.items() for value in values]
 )
 def test_every_damage_gives_a_face_of_the_same_kind(kind, value):
     before = FACE.copy()
-    damaged = DAMAGES[kind][value](FACE)
+    damaged = CORRUPTIONS[kind][value](FACE)
     assert damaged.shape == FACE.shape
     assert damaged.dtype == np.uint8
     np.testing.assert_array_equal(FACE, before)
@@ -32,7 +32,7 @@ def detail(face: np.ndarray) -> float:
 
 @pytest.mark.parametrize("kind", ["face_width", "blur"])
 def test_more_damage_leaves_less_detail(kind):
-    left = [detail(damage(FACE)) for _, damage in sorted(DAMAGES[kind].items())]
+    left = [detail(damage(FACE)) for _, damage in sorted(CORRUPTIONS[kind].items())]
     assert left == sorted(left, reverse=kind == "blur")
 
 

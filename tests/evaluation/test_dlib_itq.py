@@ -9,7 +9,7 @@ import pytest
 from daah.data.splits import fold
 from daah.errors import DataError
 from daah.evaluation.dlib_itq import itq, peers
-from daah.metrics.leave_one_out import open_set, open_set_floats
+from daah.metrics.leave_one_out import leave_one_out, leave_one_out_floats
 
 
 def embeddings(people: int = 400, dimensions: int = 24, seed: int = 0):
@@ -42,7 +42,7 @@ def test_rows_are_measured_on_validation_people_alone(cache):
     assert report.people == len({owners[i] for i in searched})
     assert report.fitted == sum(fold(o) not in (0, 1) for o in owners) + 1
     half = vectors[searched].astype(np.float16)
-    expected = open_set_floats(half.astype(np.float64), owners[searched])
+    expected = leave_one_out_floats(half.astype(np.float64), owners[searched])
     assert report.rows[0].scores.map == pytest.approx(expected.map)
 
 
@@ -66,8 +66,8 @@ def test_itq_is_no_weaker_a_peer_than_the_one_in_faiss():
     library = faiss.ITQTransform(24, 16, True)
     library.max_train_per_dim = len(vectors)  # else it fits on a small sample
     library.train(vectors)
-    theirs = open_set(library.apply(vectors), owners, 16).map
-    ours = np.mean([open_set(itq(unit, unit, 16, s), owners, 16).map for s in range(3)])
+    theirs = leave_one_out(library.apply(vectors), owners, 16).map
+    ours = np.mean([leave_one_out(itq(unit, unit, 16, s), owners, 16).map for s in range(3)])
     assert ours > theirs - 0.01
 
 

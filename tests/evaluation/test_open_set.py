@@ -10,7 +10,7 @@ import pytest
 from daah import codes
 from daah.errors import ConfigError
 from daah.evaluation.calibrate import fit_calibration
-from daah.evaluation.open_set import unknown_people
+from daah.evaluation.open_set import open_set_identification
 from daah.metrics.leave_one_out import pair_distances
 from daah.models.calibration import Calibration
 
@@ -30,7 +30,7 @@ def calibrated(logits: np.ndarray, labels: np.ndarray) -> Calibration:
 def test_rates_at_the_threshold_are_those_of_searches_written_out():
     logits, labels = people()
     calibration = calibrated(*people(seed=1))
-    result = unknown_people(logits, labels, 32, calibration, seed=5)
+    result = open_set_identification(logits, labels, 32, calibration, seed=5)
     half = set(np.random.default_rng(5).permutation(np.unique(labels))[:30])
     enrolled = np.array([label in half for label in labels])
     bits, threshold = logits > 0, calibration.threshold(32)
@@ -53,7 +53,7 @@ def test_rates_at_the_threshold_are_those_of_searches_written_out():
 
 def test_the_shipped_threshold_lies_on_the_curve():
     logits, labels = people()
-    result = unknown_people(logits, labels, 32, calibrated(*people(seed=1)))
+    result = open_set_identification(logits, labels, 32, calibrated(*people(seed=1)))
     at = np.searchsorted(result.curve.threshold, result.threshold, side="right") - 1
     assert result.fpir == pytest.approx(result.curve.fpir[at])
     assert result.fnir == pytest.approx(result.curve.fnir[at])
@@ -61,14 +61,14 @@ def test_the_shipped_threshold_lies_on_the_curve():
 
 def test_probabilities_hold_on_people_that_they_were_not_fitted_on():
     logits, labels = people(300)
-    result = unknown_people(logits, labels, 32, calibrated(*people(300, seed=1)))
+    result = open_set_identification(logits, labels, 32, calibrated(*people(300, seed=1)))
     assert result.reliability.error < 0.05
     assert result.held_out.error < 0.05
 
 
 def test_the_json_carries_the_curve():
     logits, labels = people()
-    result = unknown_people(logits, labels, 32, calibrated(logits, labels))
+    result = open_set_identification(logits, labels, 32, calibrated(logits, labels))
     values = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert values["calibration_error"] == pytest.approx(result.reliability.error)
     assert len(values["curve"]["fpir"]) == len(values["curve"]["threshold"])
@@ -77,4 +77,4 @@ def test_the_json_carries_the_curve():
 def test_a_length_without_calibration_is_refused():
     logits, labels = people()
     with pytest.raises(ConfigError, match="16 bits are not calibrated"):
-        unknown_people(logits, labels, 16, calibrated(logits, labels))
+        open_set_identification(logits, labels, 16, calibrated(logits, labels))

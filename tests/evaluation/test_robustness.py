@@ -11,15 +11,15 @@ import pytest
 from daah import codes, metrics
 from daah.data.labelled_faces import detect_faces, read_aligned
 from daah.evaluation.corruptions import LUMA, blur, cover
-from daah.evaluation.robustness import attributes, damaged_queries, groups, kinds
-from daah.metrics.leave_one_out import open_set, pair_distances
-from tests.doubles.faces import FakeDetector, FakeEncoder, write_tree
+from daah.evaluation.robustness import attributes, corrupted_queries, groups, kinds
+from daah.metrics.leave_one_out import leave_one_out, pair_distances
+from tests.doubles.faces import CentreEncoder, FramedFaceDetector, write_tree
 
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
     counts = [3, 1, 2, 4] * 6
-    return detect_faces(write_tree(tmp_path_factory.mktemp("tree"), counts), FakeDetector())
+    return detect_faces(write_tree(tmp_path_factory.mktemp("tree"), counts), FramedFaceDetector())
 
 
 DAMAGES = {
@@ -29,8 +29,8 @@ DAMAGES = {
 
 
 def test_the_clean_row_is_protocol_one_and_damage_costs(faces):
-    encoder = FakeEncoder()
-    scores = damaged_queries(encoder, faces, 64, DAMAGES)
+    encoder = CentreEncoder()
+    scores = corrupted_queries(encoder, faces, 64, DAMAGES)
     assert [(s.kind, s.value) for s in scores] == [
         ("clean", 0),
         ("blur", 20.0),
@@ -38,7 +38,7 @@ def test_the_clean_row_is_protocol_one_and_damage_costs(faces):
         ("covered", 1),
     ]
     clean, strong, weak, covered = scores
-    assert clean.map == open_set(encoder.encode(faces.aligned)[0], faces.labels, 64).map
+    assert clean.map == leave_one_out(encoder.encode(faces.aligned)[0], faces.labels, 64).map
     assert clean.map - weak.map < 0.02
     assert strong.map < weak.map
     assert covered.map < 0.3
@@ -49,8 +49,8 @@ def test_the_clean_row_is_protocol_one_and_damage_costs(faces):
 def test_damage_pairs_a_damaged_face_with_clean_ones_only(faces):
     # Everything damaged is one picture: pairs of damaged faces would all be at distance 0, and the
     # false accepts among them would leave no threshold.
-    encoder = FakeEncoder()
-    *_, covered = damaged_queries(encoder, faces, 64, {"covered": DAMAGES["covered"]})
+    encoder = CentreEncoder()
+    *_, covered = corrupted_queries(encoder, faces, 64, {"covered": DAMAGES["covered"]})
     packed = codes.pack(codes.sign(encoder.encode(faces.aligned)[0]))
     black = codes.pack(codes.sign(encoder.encode(np.zeros_like(faces.aligned[:1]))[0]))
     labels, counts = np.unique(faces.labels, return_counts=True)
@@ -66,7 +66,7 @@ def test_damage_pairs_a_damaged_face_with_clean_ones_only(faces):
 
 
 def test_damage_scores_are_sorted_by_kind_and_value(faces):
-    by_kind = kinds(damaged_queries(FakeEncoder(), faces, 16, DAMAGES))
+    by_kind = kinds(corrupted_queries(CentreEncoder(), faces, 16, DAMAGES))
     assert {kind: [s.value for s in rows] for kind, rows in by_kind.items()} == {
         "blur": [1.0, 20.0],
         "covered": [1],
@@ -96,10 +96,10 @@ def test_a_turned_face_and_a_blurred_one_are_told(faces):
 
 
 def test_groups_divide_the_queries_and_their_mean_is_the_whole(faces):
-    encoder = FakeEncoder()
+    encoder = CentreEncoder()
     rows = [row for row in groups(encoder, faces, 64) if row.attribute == "brightness"]
     assert [row.group for row in rows] == [0, 1, 2, 3]
-    whole = open_set(encoder.encode(faces.aligned)[0], faces.labels, 64)
+    whole = leave_one_out(encoder.encode(faces.aligned)[0], faces.labels, 64)
     queries = sum(row.queries for row in rows)
     assert sum(row.map * row.queries for row in rows) / queries == pytest.approx(whole.map)
     assert sum(row.rank1 * row.queries for row in rows) / queries == pytest.approx(whole.rank1)
@@ -107,7 +107,7 @@ def test_groups_divide_the_queries_and_their_mean_is_the_whole(faces):
 
 
 def test_groups_are_judged_by_one_threshold_for_all(faces):
-    encoder = FakeEncoder()
+    encoder = CentreEncoder()
     packed = codes.pack(codes.sign(encoder.encode(faces.aligned)[0]))
     threshold = metrics.tar_at_far(*pair_distances(packed, faces.labels), 1e-3).threshold
     rows = groups(encoder, faces, 64, quantiles=2)
@@ -125,7 +125,7 @@ def test_groups_are_judged_by_one_threshold_for_all(faces):
 
 
 def test_an_attribute_that_never_varies_is_one_group(faces):
-    rows = [row for row in groups(FakeEncoder(), faces, 16) if row.attribute == "face_width"]
+    rows = [row for row in groups(CentreEncoder(), faces, 16) if row.attribute == "face_width"]
     assert len(rows) == 1
     assert rows[0].low == rows[0].high == 120
 

@@ -7,17 +7,17 @@ import pytest
 
 from daah.data.labelled_faces import detect_faces
 from daah.evaluation.search_examples import retrieval_examples
-from tests.doubles.faces import FakeDetector, FakeEncoder, write_tree
+from tests.doubles.faces import CentreEncoder, FramedFaceDetector, write_tree
 
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
     folder = write_tree(tmp_path_factory.mktemp("tree"), [3, 1, 2] * 6, noise=60.0)
-    return detect_faces(folder, FakeDetector())
+    return detect_faces(folder, FramedFaceDetector())
 
 
 def test_good_searches_begin_right_and_bad_ones_wrong(faces):
-    logits = FakeEncoder().encode(faces.aligned)[0]
+    logits = CentreEncoder().encode(faces.aligned)[0]
     found = retrieval_examples(logits, faces, 16, k=5, rows=3)
     assert found.good_queries + found.bad_queries == 30
     assert len(found.good) == 3
@@ -31,7 +31,7 @@ def test_good_searches_begin_right_and_bad_ones_wrong(faces):
 
 
 def test_the_same_seed_draws_the_same_searches(faces):
-    logits = FakeEncoder().encode(faces.aligned)[0]
+    logits = CentreEncoder().encode(faces.aligned)[0]
 
     def queries(seed: int) -> list[bytes]:
         page = retrieval_examples(logits, faces, 64, seed=seed)
@@ -41,7 +41,7 @@ def test_the_same_seed_draws_the_same_searches(faces):
 
 
 def test_right_means_the_same_person(faces):
-    logits = FakeEncoder().encode(faces.aligned)[0]
+    logits = CentreEncoder().encode(faces.aligned)[0]
     by_picture = {
         face.tobytes(): label for face, label in zip(faces.aligned, faces.labels, strict=True)
     }

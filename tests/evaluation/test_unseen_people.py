@@ -13,8 +13,8 @@ from daah.errors import ConfigError, DataError
 from daah.evaluation.attention import evaluate_attention_on
 from daah.evaluation.encoding import encode_faces
 from daah.evaluation.unseen_people import evaluate, evaluate_faces
-from daah.metrics.leave_one_out import open_set
-from tests.doubles.faces import FakeDetector, FakeEncoder, write_tree
+from daah.metrics.leave_one_out import leave_one_out
+from tests.doubles.faces import CentreEncoder, FramedFaceDetector, write_tree
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def tree(tmp_path_factory):
 
 
 def test_the_report_is_the_json_of_the_contract(tree):
-    encoder = FakeEncoder()
-    report = evaluate(encoder, tree, detector=FakeDetector())
+    encoder = CentreEncoder()
+    report = evaluate(encoder, tree, detector=FramedFaceDetector())
     values = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert {k: v for k, v in values.items() if k != "results"} == {
         "protocol": "open-set",
@@ -51,41 +51,41 @@ def test_the_report_is_the_json_of_the_contract(tree):
 
 
 def test_figures_are_those_of_the_logits(tree):
-    encoder = FakeEncoder()
-    faces = detect_faces(tree, FakeDetector())
+    encoder = CentreEncoder()
+    faces = detect_faces(tree, FramedFaceDetector())
     report = evaluate_faces(encoder, faces, bits=[16])
     logits, _ = encoder.encode(faces.aligned)
     assert report.results == (
-        open_set(logits, faces.labels, 16),
-        open_set(logits, faces.labels, 16, rerank=True),
+        leave_one_out(logits, faces.labels, 16),
+        leave_one_out(logits, faces.labels, 16, rerank=True),
     )
 
 
 def test_aligned_crops_give_what_their_photos_give(tree, tmp_path):
     photos = write_tree(tmp_path / "photos", [2, 2, 1])
     crops = write_tree(tmp_path / "crops", [2, 2, 1], framed=False)
-    from_photos = evaluate(FakeEncoder(), photos, detector=FakeDetector())
-    assert evaluate(FakeEncoder(), crops, aligned=True).results == from_photos.results
+    from_photos = evaluate(CentreEncoder(), photos, detector=FramedFaceDetector())
+    assert evaluate(CentreEncoder(), crops, aligned=True).results == from_photos.results
 
 
 def test_faces_are_encoded_in_order_in_batches():
     faces = np.random.default_rng(0).integers(0, 256, (150, 150, 150, 3), dtype=np.uint8)
     steps = []
-    logits = encode_faces(FakeEncoder(), faces, lambda *step: steps.append(step))
-    np.testing.assert_allclose(logits, FakeEncoder().encode(faces)[0], rtol=1e-3, atol=1e-2)
+    logits = encode_faces(CentreEncoder(), faces, lambda *step: steps.append(step))
+    np.testing.assert_allclose(logits, CentreEncoder().encode(faces)[0], rtol=1e-3, atol=1e-2)
     assert [step[2] for step in steps] == ["Encoding"] * 3
 
 
 def test_an_unknown_length_is_refused_before_anything_is_read(tmp_path):
     with pytest.raises(ConfigError, match=r"no codes of \[20\] bits; its lengths are \(16, 64\)"):
-        evaluate(FakeEncoder(), tmp_path / "missing", bits=[16, 20])
+        evaluate(CentreEncoder(), tmp_path / "missing", bits=[16, 20])
 
 
 @pytest.mark.parametrize("counts", [[1, 1, 1], [3]])
 def test_a_tree_without_a_search_is_refused(tmp_path, counts):
     write_tree(tmp_path, counts)
     with pytest.raises(DataError, match="somebody with two faces"):
-        evaluate(FakeEncoder(), tmp_path, detector=FakeDetector())
+        evaluate(CentreEncoder(), tmp_path, detector=FramedFaceDetector())
 
 
 @pytest.fixture(scope="module")

@@ -43,10 +43,10 @@ from daah.stores.sqlite import SQLiteStore, code_cache, schema
 from daah.types import Detection
 from daah.ui.page import photos
 from daah.ui.search import actions as search_actions
-from daah.ui.server.middleware import Gate, Guard
+from daah.ui.server.middleware import Gate, RequestGuard
 from daah.ui.settings import PREFIX, Settings
 from tests.doubles.bad_images import corpus, encoded, picture
-from tests.doubles.encoder import FakeEncoder
+from tests.doubles.encoder import ProjectionEncoder
 from tests.doubles.encoder import encoded as enrolled
 from tests.doubles.waiting import awaited
 
@@ -276,7 +276,7 @@ def _descriptions(folder: Path) -> Door:
     def configured(**changes: Any) -> bytes:
         return described(config={"recipe": "paper", "bits": 48, "lengths": [48]} | changes)
 
-    calibration = FakeEncoder().calibration.to_dict()
+    calibration = ProjectionEncoder().calibration.to_dict()
     whole = {"48": calibration["lengths"]["48"]}
     return Door(
         check,
@@ -303,7 +303,7 @@ def _descriptions(folder: Path) -> Door:
 
 def _galleries(folder: Path) -> Door:
     """Edits of one file of a gallery: data's first byte chooses which."""
-    encoder = FakeEncoder()
+    encoder = ProjectionEncoder()
     home = folder / "g"
     with Gallery.open(home, encoder, source="invented", credit="nobody") as made:
         made.add_many([(f"p{i % 5}", f"p{i % 5}/{i}", enrolled(encoder, i)) for i in range(20)])
@@ -391,7 +391,7 @@ def _packed_codes(folder: Path) -> Door:
 
 def _descriptions_of_galleries(folder: Path) -> Door:
     """Any gallery.json."""
-    encoder = FakeEncoder()
+    encoder = ProjectionEncoder()
     home = folder / "j"
     Gallery.open(home, encoder).close()
     path = home / "gallery.json"
@@ -523,7 +523,7 @@ def _arguments(folder: Path) -> Door:
     from daah.cli import app
     from daah.detection import detector
 
-    encoder = FakeEncoder()
+    encoder = ProjectionEncoder()
     home = folder / "cli"
     home.mkdir()
     (home / "photo.png").write_bytes(encoded(picture(), "PNG"))
@@ -645,7 +645,9 @@ def _requests() -> Door:
     async def server(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("reached")(scope, receive, send)
 
-    gates = [Gate(Guard(server, 1000, endpoints=("search",)), local) for local in (False, True)]
+    gates = [
+        Gate(RequestGuard(server, 1000, endpoints=("search",)), local) for local in (False, True)
+    ]
 
     async def asked(scope: dict[str, Any], gate: Gate) -> tuple[int, bytes]:
         sent: list[Any] = []

@@ -6,8 +6,8 @@ import sys
 
 from daah.cli import app
 from daah.retrieval import loading
-from tests.doubles.encoder import FakeEncoder
+from tests.doubles.encoder import ProjectionEncoder
 
 if __name__ == "__main__":
-    loading.load_default_encoder = lambda checkpoint=None: FakeEncoder()
+    loading.load_default_encoder = lambda checkpoint=None: ProjectionEncoder()
     app(["gallery", "add", *sys.argv[1:]])

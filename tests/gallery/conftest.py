@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from daah.gallery import Gallery
-from tests.doubles.encoder import FakeEncoder, encoded
+from tests.doubles.encoder import ProjectionEncoder, encoded
 
 PEOPLE = ("Ada", "Björn", "Chandra", "Дарья")
 
 
 @pytest.fixture
-def filled(tmp_path: Path, fake_encoder: FakeEncoder) -> Gallery:
+def filled(tmp_path: Path, fake_encoder: ProjectionEncoder) -> Gallery:
     """Four people with three photos each."""
     gallery = Gallery.open(tmp_path / "g", fake_encoder)
     for p, person in enumerate(PEOPLE):

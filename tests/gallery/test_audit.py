@@ -13,12 +13,12 @@ import pytest
 from daah import gallery as galleries
 from daah.errors import GalleryError
 from daah.gallery import Gallery
-from tests.doubles.encoder import FakeEncoder, encoded
+from tests.doubles.encoder import ProjectionEncoder, encoded
 
 PEOPLE = ("Ada", "Björn", "Chandra", "Дарья")
 
 
-def test_verify_finds_each_kind_of_damage(filled: Gallery, fake_encoder: FakeEncoder) -> None:
+def test_verify_finds_each_kind_of_damage(filled: Gallery, fake_encoder: ProjectionEncoder) -> None:
     assert galleries.verify(filled, fake_encoder).ok
     ids = [entry.id for entry in filled.entries()]
     paths = [next(filled.folder.rglob(f"{id_}.png")) for id_ in ids]
@@ -88,7 +88,7 @@ with Gallery.open(folder, model, create=False) as gallery:
 @pytest.mark.parametrize("kind", KILLS)
 @pytest.mark.slow
 def test_what_a_kill_leaves_is_no_damage_and_goes_with_the_next_writer(
-    kind: str, filled: Gallery, fake_encoder: FakeEncoder
+    kind: str, filled: Gallery, fake_encoder: ProjectionEncoder
 ) -> None:
     filled.close()
     arguments = [str(Path(__file__).parents[1]), str(filled.folder), kind, *map(str, KILLS[kind])]
@@ -114,7 +114,9 @@ def test_what_a_kill_leaves_is_no_damage_and_goes_with_the_next_writer(
         assert ("Ada" in gallery.people()) == (kind != "in a removal")
 
 
-def test_a_note_that_is_damaged_removes_nothing(filled: Gallery, fake_encoder: FakeEncoder) -> None:
+def test_a_note_that_is_damaged_removes_nothing(
+    filled: Gallery, fake_encoder: ProjectionEncoder
+) -> None:
     filled.close()
     for number, text in enumerate(("", "{", "[]", '{"kind": "x", "ids": [1]}', '{"kind": 1}')):
         (filled.folder / f"unfinished.1.{number}.json").write_text(text)
@@ -126,7 +128,7 @@ def test_a_note_that_is_damaged_removes_nothing(filled: Gallery, fake_encoder: F
 
 
 def test_an_addition_that_fails_leaves_no_face_behind(
-    filled: Gallery, fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+    filled: Gallery, fake_encoder: ProjectionEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise GalleryError("is on a full disk")
@@ -140,7 +142,7 @@ def test_an_addition_that_fails_leaves_no_face_behind(
 
 
 def test_verify_tells_what_is_wrong_with_the_store(
-    filled: Gallery, fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+    filled: Gallery, fake_encoder: ProjectionEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled.store._rows.newer.codes[0, 0] ^= 1
     found = galleries.verify(filled, fake_encoder)
@@ -149,7 +151,7 @@ def test_verify_tells_what_is_wrong_with_the_store(
 
 
 def test_statistics_count_bits_collisions_and_near_pairs(
-    tmp_path: Path, fake_encoder: FakeEncoder
+    tmp_path: Path, fake_encoder: ProjectionEncoder
 ) -> None:
     with Gallery.open(tmp_path / "s", fake_encoder) as gallery:
         for person, photo, seed in [("a", "1", 1), ("a", "2", 1), ("b", "1", 1), ("c", "1", 2)]:

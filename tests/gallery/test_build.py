@@ -11,7 +11,7 @@ from PIL import Image
 from daah.detection.detector import FaceDetector
 from daah.errors import DataError, GalleryError
 from daah.gallery import Gallery, build, building
-from tests.doubles.encoder import FakeEncoder
+from tests.doubles.encoder import ProjectionEncoder
 
 
 def _tree(folder: Path, photos: dict[str, np.ndarray | bytes]) -> Path:
@@ -30,7 +30,7 @@ def test_building_from_a_folder_reports_and_goes_on(
     orl_photos: list,
     astronaut: np.ndarray,
     detector: FaceDetector,
-    fake_encoder: FakeEncoder,
+    fake_encoder: ProjectionEncoder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(building, "_CHUNK", 2)
@@ -74,7 +74,7 @@ def test_building_from_a_folder_reports_and_goes_on(
 
 
 def test_a_source_that_is_not_there_leaves_no_gallery_half_built(
-    tmp_path: Path, detector: FaceDetector, fake_encoder: FakeEncoder
+    tmp_path: Path, detector: FaceDetector, fake_encoder: ProjectionEncoder
 ) -> None:
     with Gallery.open(tmp_path / "g", fake_encoder) as gallery:
         with pytest.raises(DataError):

@@ -20,7 +20,7 @@ from daah.errors import DataError, GalleryError
 from daah.gallery import Gallery, enrol, verify
 from daah.gallery import manifest as gallery_manifest
 from daah.gallery.manifest import Refused
-from tests.doubles.encoder import FakeEncoder
+from tests.doubles.encoder import ProjectionEncoder
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +39,14 @@ def tree(tmp_path_factory: pytest.TempPathFactory, orl_photos: list) -> Path:
 
 
 @pytest.fixture
-def gallery(tmp_path: Path, fake_encoder: FakeEncoder) -> Iterator[Gallery]:
+def gallery(tmp_path: Path, fake_encoder: ProjectionEncoder) -> Iterator[Gallery]:
     with Gallery.open(tmp_path / "g", fake_encoder) as opened:
         yield opened
 
 
 def _add(gallery: Gallery, source: Path, **options) -> enrol.BulkReport:
     return enrol.add(
-        gallery, gallery_manifest.listing(source), FakeEncoder(), **{"workers": 0, **options}
+        gallery, gallery_manifest.listing(source), ProjectionEncoder(), **{"workers": 0, **options}
     )
 
 
@@ -74,7 +74,7 @@ def test_a_tree_is_enrolled_and_refusals_are_named(gallery: Gallery, tree: Path)
     }
     assert report.examples == tuple(refused)
     assert gallery.people() == {"s1": 3, "s2": 3, "s3": 3}
-    assert verify(gallery, FakeEncoder()).ok
+    assert verify(gallery, ProjectionEncoder()).ok
 
 
 def test_the_same_call_again_adds_nothing(gallery: Gallery, tree: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_face_waits_a_second_at_most_and_a_batch_is_never_larger_than_said(
 
 @pytest.mark.slow
 def test_worker_processes_give_the_same_gallery(
-    gallery: Gallery, tree: Path, tmp_path: Path, fake_encoder: FakeEncoder
+    gallery: Gallery, tree: Path, tmp_path: Path, fake_encoder: ProjectionEncoder
 ) -> None:
     _add(gallery, tree)
     seen: list[tuple[int, int, str]] = []
@@ -243,16 +243,16 @@ def test_reports_of_several_processes_add_up() -> None:
 
 def test_photos_of_one_person_need_no_tree(gallery: Gallery, tree: Path) -> None:
     report = enrol.add(
-        gallery, gallery_manifest.listing(tree / "s3", "Carol"), FakeEncoder(), workers=0
+        gallery, gallery_manifest.listing(tree / "s3", "Carol"), ProjectionEncoder(), workers=0
     )
     assert report.added == 3
     one = gallery_manifest.listing(tree / "s2" / "1.png", "Dan")
-    assert enrol.add(gallery, one, FakeEncoder(), workers=0).added == 1
+    assert enrol.add(gallery, one, ProjectionEncoder(), workers=0).added == 1
     assert gallery.people() == {"Carol": 3, "Dan": 1}
 
 
 def test_a_read_only_gallery_is_refused_at_once(
-    tmp_path: Path, tree: Path, gallery: Gallery, fake_encoder: FakeEncoder
+    tmp_path: Path, tree: Path, gallery: Gallery, fake_encoder: ProjectionEncoder
 ) -> None:
     with (
         Gallery.open(gallery.folder, fake_encoder, read_only=True) as opened,

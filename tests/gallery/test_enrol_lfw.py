@@ -16,7 +16,7 @@ from daah.cli import app
 from daah.data.sources import Photo
 from daah.gallery import Gallery
 from daah.retrieval import loading
-from tests.doubles.encoder import FakeEncoder
+from tests.doubles.encoder import ProjectionEncoder
 
 #: Names as the collection has them; the photos are of ORL's people.
 PEOPLE = {"Aaron_Eckhart": "s1", "AJ_Cook": "s2"}
@@ -24,7 +24,9 @@ PEOPLE = {"Aaron_Eckhart": "s1", "AJ_Cook": "s2"}
 
 @pytest.fixture(autouse=True)
 def _model_and_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint=None: FakeEncoder())
+    monkeypatch.setattr(
+        loading, "load_default_encoder", lambda checkpoint=None: ProjectionEncoder()
+    )
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "data"))
 
 

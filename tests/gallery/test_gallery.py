@@ -12,13 +12,13 @@ from daah import codes
 from daah.errors import ConfigError, GalleryError
 from daah.gallery import Gallery, location
 from daah.gallery.names import checked_name, entry_id
-from tests.doubles.encoder import FakeEncoder, encoded
+from tests.doubles.encoder import ProjectionEncoder, encoded
 
 PEOPLE = ("Ada", "Björn", "Chandra", "Дарья")
 
 
 def test_what_is_added_is_there_after_opening_again(
-    filled: Gallery, fake_encoder: FakeEncoder
+    filled: Gallery, fake_encoder: ProjectionEncoder
 ) -> None:
     filled.close()
     with Gallery.open(filled.folder, fake_encoder, read_only=True) as again:
@@ -31,7 +31,7 @@ def test_what_is_added_is_there_after_opening_again(
 
 
 def test_a_thumbnail_is_enough_to_compute_the_code_again(
-    filled: Gallery, fake_encoder: FakeEncoder
+    filled: Gallery, fake_encoder: ProjectionEncoder
 ) -> None:
     for rows in filled.store.scan():
         faces = np.stack([filled.thumbnail(id_) for id_ in rows.ids])
@@ -40,14 +40,16 @@ def test_a_thumbnail_is_enough_to_compute_the_code_again(
 
 
 def test_the_same_photo_again_replaces_the_entry(
-    filled: Gallery, fake_encoder: FakeEncoder
+    filled: Gallery, fake_encoder: ProjectionEncoder
 ) -> None:
     first = filled.add("Ada", "Ada/0.jpg", encoded(fake_encoder, 99))
     assert filled.count() == 12
     assert np.array_equal(filled.thumbnail(first), encoded(fake_encoder, 99).face.aligned)
 
 
-def test_removing_a_person_leaves_no_trace(filled: Gallery, fake_encoder: FakeEncoder) -> None:
+def test_removing_a_person_leaves_no_trace(
+    filled: Gallery, fake_encoder: ProjectionEncoder
+) -> None:
     filled.draw_map()
     gone = [entry.id for entry in filled.entries("Chandra")]
     traces = [codes.pack(encoded(fake_encoder, 20 + n).code.bits).tobytes() for n in range(3)]
@@ -89,7 +91,7 @@ def test_people_are_found_by_part_of_their_name(filled: Gallery) -> None:
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\0b", "x" * 201, "\udce4"])
 def test_names_that_cannot_be_kept_are_refused(
-    name: str, filled: Gallery, fake_encoder: FakeEncoder
+    name: str, filled: Gallery, fake_encoder: ProjectionEncoder
 ) -> None:
     with pytest.raises(ConfigError):
         filled.add(name, "photo", encoded(fake_encoder, 0))
@@ -100,7 +102,9 @@ def test_composed_and_decomposed_letters_are_one_name() -> None:
     assert checked_name("person", "Bjo\u0308rn ") == "Björn"
 
 
-def test_a_read_only_gallery_refuses_to_change(filled: Gallery, fake_encoder: FakeEncoder) -> None:
+def test_a_read_only_gallery_refuses_to_change(
+    filled: Gallery, fake_encoder: ProjectionEncoder
+) -> None:
     filled.close()
     with Gallery.open(filled.folder, fake_encoder, read_only=True) as gallery:
         for change in (
@@ -115,7 +119,7 @@ def test_a_read_only_gallery_refuses_to_change(filled: Gallery, fake_encoder: Fa
         assert gallery.map() is None
 
 
-def test_a_missing_gallery_is_named(tmp_path: Path, fake_encoder: FakeEncoder) -> None:
+def test_a_missing_gallery_is_named(tmp_path: Path, fake_encoder: ProjectionEncoder) -> None:
     with pytest.raises(GalleryError, match=r"no gallery nowhere.*gallery build"):
         Gallery.open(tmp_path / "nowhere", fake_encoder, read_only=True)
     assert not Gallery.exists(tmp_path / "nowhere")
@@ -134,7 +138,7 @@ def album(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("options", [{}, {"read_only": True}, {"create": False}])
 def test_no_gallery_is_made_among_other_files(
-    options: dict[str, bool], album: Path, fake_encoder: FakeEncoder
+    options: dict[str, bool], album: Path, fake_encoder: ProjectionEncoder
 ) -> None:
     before = sorted(album.rglob("*"))
     with pytest.raises(GalleryError, match="album") as refused:
@@ -143,7 +147,7 @@ def test_no_gallery_is_made_among_other_files(
     assert sorted(album.rglob("*")) == before
 
 
-def test_a_file_is_no_gallery(album: Path, fake_encoder: FakeEncoder) -> None:
+def test_a_file_is_no_gallery(album: Path, fake_encoder: ProjectionEncoder) -> None:
     photo = album / "ann" / "1.jpg"
     with pytest.raises(GalleryError, match=r"no gallery 1\.jpg"):
         Gallery.open(photo, fake_encoder, read_only=True)
@@ -154,7 +158,7 @@ def test_a_file_is_no_gallery(album: Path, fake_encoder: FakeEncoder) -> None:
 
 @pytest.mark.parametrize("left", [[], [".DS_Store"], ["codes-000000000000.sqlite-lock"]])
 def test_a_gallery_is_made_in_an_empty_folder(
-    left: list[str], tmp_path: Path, fake_encoder: FakeEncoder
+    left: list[str], tmp_path: Path, fake_encoder: ProjectionEncoder
 ) -> None:
     """Hidden files do not count, nor what a stopped start of the same gallery left."""
     (tmp_path / "g").mkdir()
@@ -165,7 +169,9 @@ def test_a_gallery_is_made_in_an_empty_folder(
     assert Gallery.exists(tmp_path / "g")
 
 
-def test_opening_what_must_exist_makes_nothing(tmp_path: Path, fake_encoder: FakeEncoder) -> None:
+def test_opening_what_must_exist_makes_nothing(
+    tmp_path: Path, fake_encoder: ProjectionEncoder
+) -> None:
     with pytest.raises(GalleryError, match="no gallery nowhere"):
         Gallery.open(tmp_path / "nowhere", fake_encoder, create=False)
     assert not (tmp_path / "nowhere").exists()
@@ -174,7 +180,7 @@ def test_opening_what_must_exist_makes_nothing(tmp_path: Path, fake_encoder: Fak
 def test_another_models_gallery_is_refused_and_both_are_named(filled: Gallery) -> None:
     filled.close()
     with pytest.raises(GalleryError, match=r"fake0.*fake1"):
-        Gallery.open(filled.folder, FakeEncoder(1))
+        Gallery.open(filled.folder, ProjectionEncoder(1))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +189,7 @@ def test_another_models_gallery_is_refused_and_both_are_named(filled: Gallery) -
     ids=["empty", "cut", "list", "fields", "version", "types"],
 )
 def test_damaged_provenance_is_a_named_error(
-    text: str | None, filled: Gallery, fake_encoder: FakeEncoder
+    text: str | None, filled: Gallery, fake_encoder: ProjectionEncoder
 ) -> None:
     filled.close()
     path = filled.folder / "gallery.json"
@@ -194,7 +200,9 @@ def test_damaged_provenance_is_a_named_error(
         Gallery.open(filled.folder, fake_encoder)
 
 
-def test_provenance_cannot_name_codes_elsewhere(filled: Gallery, fake_encoder: FakeEncoder) -> None:
+def test_provenance_cannot_name_codes_elsewhere(
+    filled: Gallery, fake_encoder: ProjectionEncoder
+) -> None:
     filled.close()
     path = filled.folder / "gallery.json"
     values = json.loads(path.read_text()) | {"codes": "../codes.sqlite"}
@@ -218,7 +226,7 @@ def test_a_damaged_thumbnail_is_a_named_error(filled: Gallery) -> None:
 
 
 def test_reading_a_large_gallery_shows_progress(
-    filled: Gallery, fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+    filled: Gallery, fake_encoder: ProjectionEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[int, int, str]] = []
     for large, expected in ((12, [(12, 12, "Reading the gallery")]), (13, [])):

@@ -19,7 +19,7 @@ from daah.detection.detector import FaceDetector
 from daah.errors import GalleryError
 from daah.gallery import Gallery, renew
 from daah.retrieval.retriever import FaceRetriever
-from tests.doubles.encoder import FakeEncoder, encoded
+from tests.doubles.encoder import ProjectionEncoder, encoded
 from tests.doubles.milvus_server import TOKEN, MilvusServer
 from tests.doubles.waiting import HANG
 
@@ -31,7 +31,7 @@ def pair(
     tmp_path_factory: pytest.TempPathFactory, milvus_server: MilvusServer
 ) -> Iterator[tuple[Gallery, Gallery]]:
     """Twelve people in a folder, and their copy on the server."""
-    folder, encoder = tmp_path_factory.mktemp("pair"), FakeEncoder()
+    folder, encoder = tmp_path_factory.mktemp("pair"), ProjectionEncoder()
     uri = milvus_server.uri("gallery_copy")
     with (
         Gallery.open(folder / "local", encoder) as local,
@@ -48,8 +48,8 @@ def test_a_copy_on_the_server_is_the_same_gallery(pair: tuple[Gallery, Gallery])
     local, remote = pair
     assert list(remote.entries()) == list(local.entries())
     assert remote.people() == local.people()
-    assert galleries.verify(remote, FakeEncoder()).ok
-    detector, encoder = FaceDetector(), FakeEncoder()
+    assert galleries.verify(remote, ProjectionEncoder()).ok
+    detector, encoder = FaceDetector(), ProjectionEncoder()
     near, far = (FaceRetriever(detector, encoder, gallery) for gallery in pair)
     for bits in (16, 64, 128):
         query = encoded(encoder, 99)
@@ -73,7 +73,7 @@ def test_it_is_copied_back_without_the_model(
     ):
         assert galleries.copy(remote, back) == 24
         assert list(back.entries()) == list(pair[0].entries())
-        assert galleries.verify(back, FakeEncoder()).ok
+        assert galleries.verify(back, ProjectionEncoder()).ok
         assert np.array_equal(back.map().xy, pair[0].map().xy)
 
 
@@ -82,11 +82,11 @@ def test_another_model_is_refused(
 ) -> None:
     uri = milvus_server.uri("gallery_copy")
     with pytest.raises(GalleryError, match=r"fake0.*fake1"):
-        Gallery.open(uri, FakeEncoder(1), folder=pair[1].folder)
+        Gallery.open(uri, ProjectionEncoder(1), folder=pair[1].folder)
     with pytest.raises(GalleryError):  # also without the folder that says so
-        Gallery.open(uri, FakeEncoder(1), folder=tmp_path / "new")
+        Gallery.open(uri, ProjectionEncoder(1), folder=tmp_path / "new")
     with pytest.raises(GalleryError, match="is on a server"):
-        renew(pair[1].folder, FakeEncoder(1))
+        renew(pair[1].folder, ProjectionEncoder(1))
 
 
 def test_several_processes_fill_one_gallery(
@@ -120,9 +120,9 @@ def test_several_processes_fill_one_gallery(
     logs = [(tmp_path / name).read_text() for name in ("refused.jsonl", "refused.jsonl.1")]
     refused = [json.loads(line)["photo"] for log in logs for line in log.splitlines()]
     assert sorted(refused) == ["s1/cut.png", "s1/empty.png"]
-    with Gallery.open(uri, FakeEncoder(), read_only=True, folder=tmp_path / "home") as filled:
+    with Gallery.open(uri, ProjectionEncoder(), read_only=True, folder=tmp_path / "home") as filled:
         assert filled.people() == {"s1": 6}
-        assert galleries.verify(filled, FakeEncoder()).ok
+        assert galleries.verify(filled, ProjectionEncoder()).ok
 
 
 def test_removing_a_person_leaves_nothing(pair: tuple[Gallery, Gallery]) -> None:

@@ -10,13 +10,13 @@ import pytest
 from daah import codes
 from daah.errors import GalleryError
 from daah.gallery import Gallery, open_variant, recode
-from tests.doubles.encoder import FakeEncoder, encoded
+from tests.doubles.encoder import ProjectionEncoder, encoded
 
-OTHER = FakeEncoder(seed=5, calibrated=False)
+OTHER = ProjectionEncoder(seed=5, calibrated=False)
 
 
 @pytest.fixture
-def gallery(tmp_path: Path, fake_encoder: FakeEncoder) -> Gallery:
+def gallery(tmp_path: Path, fake_encoder: ProjectionEncoder) -> Gallery:
     """Three people with two faces each."""
     gallery = Gallery.open(tmp_path / "g", fake_encoder, source="x", credit="Somebody")
     gallery.add_many(
@@ -42,7 +42,7 @@ def test_all_faces_are_coded_by_the_other_model(gallery: Gallery) -> None:
 
 
 def test_what_is_there_is_not_coded_again_and_what_changed_is(
-    gallery: Gallery, fake_encoder: FakeEncoder
+    gallery: Gallery, fake_encoder: ProjectionEncoder
 ) -> None:
     open_variant(gallery, OTHER).close()
     told: list[tuple[int, int]] = []

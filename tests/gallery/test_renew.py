@@ -6,13 +6,13 @@ import pytest
 
 from daah import gallery as galleries
 from daah.gallery import Gallery, renew
-from tests.doubles.encoder import FakeEncoder
+from tests.doubles.encoder import ProjectionEncoder
 
 PEOPLE = ("Ada", "Björn", "Chandra", "Дарья")
 
 
 def test_renewing_encodes_every_face_with_the_new_model(filled: Gallery) -> None:
-    new = FakeEncoder(1)
+    new = ProjectionEncoder(1)
     before = {(entry.id, entry.person, entry.photo) for entry in filled.entries()}
     old_codes = filled.folder / filled.provenance.codes
     filled.close()
@@ -22,7 +22,7 @@ def test_renewing_encodes_every_face_with_the_new_model(filled: Gallery) -> None
     with Gallery.open(filled.folder, new, read_only=True) as gallery:
         assert {(entry.id, entry.person, entry.photo) for entry in gallery.entries()} == before
         assert galleries.verify(gallery, new).ok
-        assert not galleries.verify(gallery, FakeEncoder(0)).ok
+        assert not galleries.verify(gallery, ProjectionEncoder(0)).ok
 
 
 def test_a_stopped_renewal_leaves_the_old_gallery(filled: Gallery) -> None:
@@ -34,7 +34,7 @@ def test_a_stopped_renewal_leaves_the_old_gallery(filled: Gallery) -> None:
 
     filled.close()
     with pytest.raises(Stopped):
-        renew(filled.folder, FakeEncoder(1), stop)
-    with Gallery.open(filled.folder, FakeEncoder(0)) as gallery:
-        assert galleries.verify(gallery, FakeEncoder(0)).ok
-    assert renew(filled.folder, FakeEncoder(1))
+        renew(filled.folder, ProjectionEncoder(1), stop)
+    with Gallery.open(filled.folder, ProjectionEncoder(0)) as gallery:
+        assert galleries.verify(gallery, ProjectionEncoder(0)).ok
+    assert renew(filled.folder, ProjectionEncoder(1))

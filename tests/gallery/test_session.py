@@ -7,10 +7,10 @@ import pytest
 
 from daah.errors import ConfigError, GalleryError
 from daah.gallery import SessionGallery
-from tests.doubles.encoder import FakeEncoder, encoded
+from tests.doubles.encoder import ProjectionEncoder, encoded
 
 
-def test_a_session_gallery_is_a_value(fake_encoder: FakeEncoder) -> None:
+def test_a_session_gallery_is_a_value(fake_encoder: ProjectionEncoder) -> None:
     empty = SessionGallery()
     one = empty.add("Eve", "eve.jpg", encoded(fake_encoder, 1))
     two = one.add("Frank", "frank.jpg", encoded(fake_encoder, 2))
@@ -28,7 +28,7 @@ def test_a_session_gallery_is_a_value(fake_encoder: FakeEncoder) -> None:
         one.thumbnail(entry.id)
 
 
-def test_a_session_gallery_has_a_limit(fake_encoder: FakeEncoder) -> None:
+def test_a_session_gallery_has_a_limit(fake_encoder: ProjectionEncoder) -> None:
     full, face = SessionGallery(), encoded(fake_encoder, 1)
     for n in range(50):
         full = full.add("Eve", str(n), face)

@@ -13,13 +13,13 @@ from daah import codes
 from daah import gallery as galleries
 from daah.errors import DataError, GalleryError
 from daah.gallery import Gallery
-from tests.doubles.encoder import FakeEncoder
+from tests.doubles.encoder import ProjectionEncoder
 
 PEOPLE = ("Ada", "Björn", "Chandra", "Дарья")
 
 
 def test_copying_keeps_entries_faces_and_map(
-    filled: Gallery, tmp_path: Path, fake_encoder: FakeEncoder
+    filled: Gallery, tmp_path: Path, fake_encoder: ProjectionEncoder
 ) -> None:
     filled.draw_map()
     filled.describe(source="orl", credit="somebody")
@@ -35,7 +35,7 @@ def test_copying_keeps_entries_faces_and_map(
 
 def test_copying_between_models_is_refused(filled: Gallery, tmp_path: Path) -> None:
     with (
-        Gallery.open(tmp_path / "other", FakeEncoder(1)) as target,
+        Gallery.open(tmp_path / "other", ProjectionEncoder(1)) as target,
         pytest.raises(GalleryError, match="different models"),
     ):
         galleries.copy(filled, target)

@@ -8,8 +8,8 @@ import pytest
 from daah import codes, metrics
 from daah.metrics.leave_one_out import (
     RERANKED,
-    open_set,
-    open_set_floats,
+    leave_one_out,
+    leave_one_out_floats,
     pair_distances,
     query_scores,
 )
@@ -57,7 +57,7 @@ def searched_by_hand(logits: np.ndarray, labels: np.ndarray, shuffles: int) -> t
 
 def test_scores_agree_with_a_search_written_out():
     logits, labels = sample(people=15, bits=16)
-    scores = open_set(logits, labels, 16)
+    scores = leave_one_out(logits, labels, 16)
     by_hand = searched_by_hand(logits, labels, shuffles=300)
     assert scores.map == pytest.approx(by_hand[0], abs=0.005)
     assert scores.rank1 == pytest.approx(by_hand[1], abs=0.01)
@@ -66,7 +66,7 @@ def test_scores_agree_with_a_search_written_out():
 def test_a_query_is_not_in_its_own_database():
     # Two people, two images each, whose codes differ from each other and equal the other's.
     logits = np.array([[1, 1], [-1, -1], [1, 1], [-1, -1]], np.float32)
-    scores = open_set(logits, ["a", "a", "b", "b"], 2)
+    scores = leave_one_out(logits, ["a", "a", "b", "b"], 2)
     assert scores.rank1 == 0.0
     # Behind the one wrong row at distance 0 the right one ties with another: 1/2 or 1/3.
     assert scores.map == pytest.approx((1 / 2 + 1 / 3) / 2)
@@ -78,13 +78,13 @@ def test_people_with_one_image_are_database_only():
     found = query_scores(codes.pack(logits > 0), labels)
     assert len(found.query) == counts[counts > 1].sum()
     with pytest.raises(ValueError, match="nobody has two images"):
-        open_set(logits[:3], ["a", "b", "c"], 8)
+        leave_one_out(logits[:3], ["a", "b", "c"], 8)
 
 
 def test_scores_do_not_depend_on_the_order_of_the_images():
     logits, labels = sample()
     order = np.random.default_rng(1).permutation(len(labels))
-    here, there = open_set(logits, labels, 32), open_set(logits[order], labels[order], 32)
+    here, there = leave_one_out(logits, labels, 32), leave_one_out(logits[order], labels[order], 32)
     for name in ("map", "rank1", "precision_at_10", "tar_at_far_1e_2", "tar_at_far_1e_3"):
         assert getattr(here, name) == pytest.approx(getattr(there, name))
 
@@ -93,7 +93,7 @@ def test_logits_and_packed_codes_give_the_same_hamming_scores():
     logits, labels = sample(bits=24)
     packed = codes.pack(codes.sign(logits))
     for bits in (12, 24):
-        assert open_set(logits, labels, bits) == open_set(packed, labels, bits)
+        assert leave_one_out(logits, labels, bits) == leave_one_out(packed, labels, bits)
 
 
 def test_verification_uses_every_pair_once():
@@ -107,7 +107,7 @@ def test_verification_uses_every_pair_once():
     assert sorted(genuine) == sorted(expected[True])
     assert sorted(impostor) == sorted(expected[False])
     assert (
-        open_set(logits, labels, 32).tar_at_far_1e_2
+        leave_one_out(logits, labels, 32).tar_at_far_1e_2
         == metrics.tar_at_far(genuine, impostor, 1e-2).tar
     )
 
@@ -123,7 +123,7 @@ def test_pairs_across_blocks_are_not_lost():
 def test_reranking_a_small_database_orders_it_by_asymmetric_distance():
     logits, labels = sample(people=20, bits=16, spread=1.5)
     assert len(labels) < RERANKED
-    scores = open_set(logits, labels, 16, rerank=True)
+    scores = leave_one_out(logits, labels, 16, rerank=True)
     distance = codes.asymmetric(logits, codes.pack(logits > 0))
     _, person, count = np.unique(labels, return_inverse=True, return_counts=True)
     queries = np.flatnonzero(count[person] > 1)
@@ -133,7 +133,7 @@ def test_reranking_a_small_database_orders_it_by_asymmetric_distance():
         queries[:, None] != np.arange(len(labels)),
     )
     assert scores.map == pytest.approx(metrics.average_precision(groups).mean())
-    assert scores.map > open_set(logits, labels, 16).map
+    assert scores.map > leave_one_out(logits, labels, 16).map
     assert scores.rerank
 
 
@@ -174,10 +174,10 @@ def test_a_cut_through_ties_does_not_favour_the_first_rows():
 
 def test_float_embeddings_are_compared_by_cosine():
     logits, labels = sample(bits=64, spread=0.5)
-    scores = open_set_floats(logits * np.linspace(1, 9, len(labels))[:, None], labels)
+    scores = leave_one_out_floats(logits * np.linspace(1, 9, len(labels))[:, None], labels)
     assert scores.bits == 0
-    assert scores == open_set_floats(logits, labels)
-    assert scores.map > open_set(logits, labels, 64).map
+    assert scores == leave_one_out_floats(logits, labels)
+    assert scores.map > leave_one_out(logits, labels, 64).map
 
 
 def test_probes_search_in_the_clean_database():
@@ -193,7 +193,7 @@ def test_probes_search_in_the_clean_database():
 
 def test_the_interval_contains_the_figure_and_the_json_is_the_contracts():
     logits, labels = sample()
-    scores = open_set(logits, labels, 32)
+    scores = leave_one_out(logits, labels, 32)
     assert scores.map_ci95[0] < scores.map < scores.map_ci95[1]
     assert set(scores.to_dict()) == KEYS
 
@@ -201,6 +201,6 @@ def test_the_interval_contains_the_figure_and_the_json_is_the_contracts():
 def test_arrays_that_do_not_fit_are_refused():
     logits, labels = sample()
     with pytest.raises(ValueError, match="33 bits"):
-        open_set(logits, labels, 33)
+        leave_one_out(logits, labels, 33)
     with pytest.raises(ValueError, match="labels"):
-        open_set(logits, labels[:-1], 32)
+        leave_one_out(logits, labels[:-1], 32)

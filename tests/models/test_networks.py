@@ -130,7 +130,7 @@ def test_nothing_passes_where_the_papers_mask_is_zero() -> None:
 def test_the_demos_gate_dims_and_does_not_cut() -> None:
     model = build_model(DEMO)
     x = torch.randn(1, 3, 150, 150)
-    torch.testing.assert_close(model.gate(x, torch.zeros_like(x[:, :1])), x * model.KEEP)
+    torch.testing.assert_close(model.gate(x, torch.zeros_like(x[:, :1])), x * model.MASK_FLOOR)
     torch.testing.assert_close(model.gate(x, torch.ones_like(x[:, :1])), x)
 
 

@@ -14,7 +14,7 @@ from daah.data.labelled_faces import detect_faces
 from daah.evaluation.calibrate import fit_calibration
 from daah.evaluation.dlib_itq import peers
 from daah.metrics.leave_one_out import pair_distances
-from tests.doubles.faces import FakeDetector, FakeEncoder, write_tree
+from tests.doubles.faces import CentreEncoder, FramedFaceDetector, write_tree
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "quality.py"
 
@@ -30,8 +30,10 @@ def quality():
 @pytest.fixture(scope="module")
 def measured(quality, tmp_path_factory):
     """One run with a calibrated fake and peers from an invented cache."""
-    faces = detect_faces(write_tree(tmp_path_factory.mktemp("t"), [3, 2, 1] * 4), FakeDetector())
-    encoder = FakeEncoder()
+    faces = detect_faces(
+        write_tree(tmp_path_factory.mktemp("t"), [3, 2, 1] * 4), FramedFaceDetector()
+    )
+    encoder = CentreEncoder()
     logits = encoder.encode(faces.aligned)[0]
     encoder.calibration = fit_calibration(
         {

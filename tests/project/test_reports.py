@@ -187,7 +187,7 @@ def test_the_card_and_the_datasheet_say_what_the_checkpoint_knows() -> None:
     assert f"On {training['images']:,} faces of {training['people']:,} identities" in card
     parameters = sum(p.numel() for p in encoder.model.parameters())
     assert f"{parameters / 1e6:.1f} million parameters" in card
-    assert f"{100 * DemoDDAH.KEEP:.0f}% of the contrast still passes" in card
+    assert f"{100 * DemoDDAH.MASK_FLOOR:.0f}% of the contrast still passes" in card
     validated = training["validation"]
     assert f"({validated['people']:,} people, {validated['images']:,} photos)" in said(
         "docs/DATASHEET.md"

@@ -11,7 +11,7 @@ from daah.detection.detector import FaceDetector
 from daah.models.encoder import encode
 from daah.retrieval import explain
 from daah.types import Code, EncodedFace
-from tests.doubles.encoder import FakeEncoder, encoded
+from tests.doubles.encoder import ProjectionEncoder, encoded
 
 
 def test_the_key_and_the_overlay_use_the_same_colours() -> None:
@@ -46,7 +46,7 @@ def test_strength_mixes_photo_and_colour() -> None:
 
 
 def test_a_mask_is_drawn_back_where_the_face_is(
-    astronaut: np.ndarray, detector: FaceDetector, fake_encoder: FakeEncoder
+    astronaut: np.ndarray, detector: FaceDetector, fake_encoder: ProjectionEncoder
 ) -> None:
     face = encode(fake_encoder, detector.detect(astronaut))[0]
     left_eye, right_eye = face.face.landmarks[:2]
@@ -65,7 +65,7 @@ def test_a_mask_is_drawn_back_where_the_face_is(
     assert np.array_equal(explain.overlay_photo(astronaut, []), astronaut)
 
 
-def test_faces_at_and_beyond_the_border_are_drawn(fake_encoder: FakeEncoder) -> None:
+def test_faces_at_and_beyond_the_border_are_drawn(fake_encoder: ProjectionEncoder) -> None:
     rgb = np.zeros((100, 100, 3), np.uint8)
     face = encoded(fake_encoder, 1)
     for shift, changed in ((-60.0, True), (500.0, False)):
@@ -75,7 +75,7 @@ def test_faces_at_and_beyond_the_border_are_drawn(fake_encoder: FakeEncoder) -> 
         assert drawn.any() == changed
 
 
-def test_the_smaller_of_two_faces_is_on_top(fake_encoder: FakeEncoder) -> None:
+def test_the_smaller_of_two_faces_is_on_top(fake_encoder: ProjectionEncoder) -> None:
     rgb = np.zeros((150, 150, 3), np.uint8)
     low, high = np.zeros((150, 150), np.float32), np.ones((150, 150), np.float32)
     face = encoded(fake_encoder, 1)
@@ -107,7 +107,7 @@ class _Quadrants:
 
 def _quadrant_face() -> EncodedFace:
     """Black, with a white patch in quadrant 0: blurring the patch changes that quadrant alone."""
-    base = encoded(FakeEncoder(), 1)
+    base = encoded(ProjectionEncoder(), 1)
     aligned = np.zeros((150, 150, 3), np.uint8)
     aligned[15:45, 15:45] = 255
     ones = np.ones((150, 150), np.float32)

@@ -11,7 +11,7 @@ from daah.errors import CheckpointError, GalleryError
 from daah.gallery import BuildReport, Gallery, verify
 from daah.models.encoder import FaceEncoder
 from daah.retrieval import loading
-from tests.doubles.encoder import FakeEncoder, encoded
+from tests.doubles.encoder import ProjectionEncoder, encoded
 
 
 def test_the_default_gallery_is_built_finished_and_renewed(
@@ -23,7 +23,7 @@ def test_the_default_gallery_is_built_finished_and_renewed(
     few = [photo for photo in orl_photos if photo.person in ("s1", "s2")]
     monkeypatch.setattr("daah.data.sources.orl", lambda: iter(few))
     monkeypatch.setattr(loading, "DEFAULT_GALLERY", tmp_path / "orl")
-    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: FakeEncoder(0))
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: ProjectionEncoder(0))
     steps: list[str] = []
     built = loading.load_retriever(progress=lambda share, text: steps.append(text))
     assert built.gallery.people() == {"s1": 8, "s2": 8}
@@ -43,7 +43,7 @@ def test_the_default_gallery_is_built_finished_and_renewed(
     assert not any(text.startswith("Building") for text in steps)
     again.gallery.close()
 
-    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: FakeEncoder(1))
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: ProjectionEncoder(1))
     renewed = loading.load_retriever(progress=lambda share, text: steps.append(text))
     assert "Encoding the gallery again" in steps
     assert renewed.gallery.people() == {"Eve": 1, "s1": 8, "s2": 8}
@@ -54,11 +54,11 @@ def test_the_default_gallery_is_built_finished_and_renewed(
 def test_a_named_gallery_must_be_there_and_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: FakeEncoder(0))
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: ProjectionEncoder(0))
     with pytest.raises(GalleryError, match="no gallery mine"):
         loading.load_retriever(gallery=str(tmp_path / "mine"))
     assert not (tmp_path / "mine").exists()
-    with Gallery.open(tmp_path / "mine", FakeEncoder(0)) as gallery:
+    with Gallery.open(tmp_path / "mine", ProjectionEncoder(0)) as gallery:
         gallery.describe(complete=False)
     with pytest.raises(GalleryError, match="interrupted"):
         loading.load_retriever(gallery=str(tmp_path / "mine"))

@@ -18,12 +18,12 @@ from daah.gallery import BuildReport, Gallery, SessionGallery
 from daah.models import encoder as models_encoder
 from daah.retrieval.retriever import FaceRetriever
 from daah.types import Code, EncodedFace
-from tests.doubles.encoder import FakeEncoder, encoded, face
+from tests.doubles.encoder import ProjectionEncoder, encoded, face
 
 
 @pytest.fixture
 def small(
-    tmp_path: Path, detector: FaceDetector, fake_encoder: FakeEncoder
+    tmp_path: Path, detector: FaceDetector, fake_encoder: ProjectionEncoder
 ) -> Iterator[FaceRetriever]:
     """Thirty invented people with one photo each."""
     with Gallery.open(tmp_path / "g", fake_encoder) as gallery:
@@ -32,11 +32,11 @@ def small(
 
 
 def _coded(bits: np.ndarray, logits: np.ndarray) -> EncodedFace:
-    base = encoded(FakeEncoder(), 0)
+    base = encoded(ProjectionEncoder(), 0)
     return EncodedFace(base.face, Code(bits, logits.astype(np.float32)), base.mask)
 
 
-@pytest.mark.parametrize("bits", FakeEncoder.lengths)
+@pytest.mark.parametrize("bits", ProjectionEncoder.lengths)
 def test_matches_are_in_order_for_every_length(small: FaceRetriever, bits: int) -> None:
     query = encoded(small.encoder, 1000)
     rows = next(small.gallery.store.scan())
@@ -126,7 +126,7 @@ def test_comparing_counts_different_bits(small: FaceRetriever) -> None:
 
 
 def test_without_a_calibration_nothing_is_claimed(tmp_path: Path, detector: FaceDetector) -> None:
-    encoder = FakeEncoder(calibrated=False)
+    encoder = ProjectionEncoder(calibrated=False)
     with Gallery.open(tmp_path / "g", encoder) as gallery:
         gallery.add("a", "x", encoded(encoder, 1))
         retriever = FaceRetriever(detector, encoder, gallery)
@@ -152,11 +152,11 @@ def test_wrong_arguments_say_what_is_right(small: FaceRetriever) -> None:
 
 def test_a_gallery_of_another_model_is_refused(small: FaceRetriever) -> None:
     with pytest.raises(GalleryError, match=r"0{12}.*1{12}"):
-        FaceRetriever(small.detector, FakeEncoder(1), small.gallery)
+        FaceRetriever(small.detector, ProjectionEncoder(1), small.gallery)
 
 
 def test_an_empty_gallery_has_no_matches(
-    tmp_path: Path, detector: FaceDetector, fake_encoder: FakeEncoder
+    tmp_path: Path, detector: FaceDetector, fake_encoder: ProjectionEncoder
 ) -> None:
     with Gallery.open(tmp_path / "g", fake_encoder) as gallery:
         retriever = FaceRetriever(detector, fake_encoder, gallery)

@@ -25,9 +25,9 @@ settings = Settings.from_environment()
 
 def load() -> App:
     """As in app.py, with a painter for a model."""
-    encoder = fake_retriever.FakeEncoder()
+    encoder = fake_retriever.SquareEncoder()
     gallery = Gallery.open(sys.argv[1], encoder, read_only=settings.public)
-    return build_app(FaceRetriever(fake_retriever.FakeDetector(), encoder, gallery), settings)
+    return build_app(FaceRetriever(fake_retriever.SquareDetector(), encoder, gallery), settings)
 
 
 try:

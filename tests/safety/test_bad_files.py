@@ -24,7 +24,7 @@ from daah.retrieval.retriever import FaceRetriever
 from daah.ui.app import build_app
 from daah.ui.settings import Settings
 from tests.doubles.bad_images import LARGE, Scene, Upload, corpus, scenes
-from tests.doubles.retriever import FakeDetector, FakeEncoder
+from tests.doubles.retriever import SquareDetector, SquareEncoder
 
 CORPUS = corpus()
 
@@ -55,8 +55,8 @@ def refusal(case: Upload, sentence: str) -> None:
 
 
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint=None: FakeEncoder())
-    monkeypatch.setattr(detector, "FaceDetector", FakeDetector)
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint=None: SquareEncoder())
+    monkeypatch.setattr(detector, "FaceDetector", SquareDetector)
     for case in CORPUS:
         path = tmp_path / case.name
         path.write_bytes(case.data)

@@ -102,9 +102,9 @@ def test_a_missing_gallery(tmp_path: Path, red: bytes) -> None:
     fake_retriever.retriever(tmp_path / "elsewhere").gallery.close()
 
     def start() -> FaceRetriever:
-        encoder = fake_retriever.FakeEncoder()
+        encoder = fake_retriever.SquareEncoder()
         gallery = Gallery.open(tmp_path / "g", encoder, read_only=True)
-        return FaceRetriever(fake_retriever.FakeDetector(), encoder, gallery)
+        return FaceRetriever(fake_retriever.SquareDetector(), encoder, gallery)
 
     with served(start, Settings(retry_seconds=1)) as url:
         assert says(url, "There is no gallery g.")
@@ -117,9 +117,9 @@ def test_a_locked_gallery(tmp_path: Path, red: bytes) -> None:
     writer = fake_retriever.retriever(tmp_path / "g").gallery
 
     def start() -> FaceRetriever:
-        encoder = fake_retriever.FakeEncoder()
+        encoder = fake_retriever.SquareEncoder()
         gallery = Gallery.open(tmp_path / "g", encoder)
-        return FaceRetriever(fake_retriever.FakeDetector(), encoder, gallery)
+        return FaceRetriever(fake_retriever.SquareDetector(), encoder, gallery)
 
     with served(start, Settings(retry_seconds=1, public=False)) as url:
         assert says(url, "is being written by another program")

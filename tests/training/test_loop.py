@@ -164,7 +164,7 @@ def test_the_demo_recipe_trains_resumes_and_ships_a_nested_code(faces, tmp_path:
     encoder = load_encoder(report.checkpoint)
     assert encoder.lengths == (16, 24, 32, 48, 64, 96, 128)
     # Training on from a checkpoint, the spatial network at rest.
-    rested = replace(settings, keep_until=0.0, plain_until=0.0, lr_spatial_later=0.0)
+    rested = replace(settings, mask_warmup=0.0, unmasked_until=0.0, lr_spatial_later=0.0)
     again = train_demo(
         [root],
         tmp_path / "trunk.safetensors",

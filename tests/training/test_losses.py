@@ -21,24 +21,24 @@ def test_branch_loss_is_cross_entropy_plus_beta_quantisation() -> None:
 
 
 def test_face_spatial_loss_is_a_hinge_that_only_the_attended_branch_feels() -> None:
-    attended = torch.tensor(2.0, requires_grad=True)
-    plain = torch.tensor(1.5, requires_grad=True)
-    loss = losses.face_spatial_loss(attended, plain, margin=0.25)
+    masked = torch.tensor(2.0, requires_grad=True)
+    unmasked = torch.tensor(1.5, requires_grad=True)
+    loss = losses.face_spatial_loss(masked, unmasked, margin=0.25)
     assert loss.item() == pytest.approx(0.75)
     loss.backward()
-    assert attended.grad == 1
-    assert plain.grad is None
+    assert masked.grad == 1
+    assert unmasked.grad is None
     assert losses.face_spatial_loss(torch.tensor(1.0), torch.tensor(2.0)) == 0
 
 
 def test_complement_loss_wants_the_hidden_part_to_be_useless() -> None:
-    attended = torch.tensor(1.0, requires_grad=True)
+    masked = torch.tensor(1.0, requires_grad=True)
     hidden = torch.tensor(2.0, requires_grad=True)
-    loss = losses.complement_loss(attended, hidden, margin=1.5)
+    loss = losses.complement_loss(masked, hidden, margin=1.5)
     assert loss.item() == pytest.approx(0.5)
     loss.backward()
     assert hidden.grad == -1
-    assert attended.grad is None
+    assert masked.grad is None
     assert losses.complement_loss(torch.tensor(1.0), torch.tensor(2.6), margin=1.5) == 0
 
 

@@ -25,7 +25,7 @@ from daah.retrieval.retriever import FaceRetriever
 from daah.ui.gallery import actions as gallery_actions
 from daah.ui.search import actions as search_actions
 from daah.ui.search import result_json
-from daah.ui.state.session import MODEL, SHOWN_SIDE, Options
+from daah.ui.state.session import ATTENTION_ON, SHOWN_SIDE, Options
 
 SIDE = 2000
 
@@ -56,7 +56,7 @@ def test_one_face_has_one_code(
 
     bits = retriever.bits
     session = search_actions.search(retriever, rgb, Options(bits, 1, 20))
-    (face,) = session.encoded[MODEL]
+    (face,) = session.encoded[ATTENTION_ON]
     assert codes.to_hex(codes.pack(face.code.bits)) == code
     assert max(session.photo.shape) == SHOWN_SIDE  # the photo itself is not kept
     document = result_json.document(search_actions.look(retriever, session, Options(bits, 1, 20)))

@@ -25,7 +25,7 @@ def test_the_page_outlives_its_server(
     milvus_server: MilvusServer, line: Line, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     uri = milvus_server.uri("page")
-    encoder = fake_retriever.FakeEncoder()
+    encoder = fake_retriever.SquareEncoder()
     with Gallery.open(uri, encoder, folder=tmp_path / "faces") as made:
         made.add("red", "red/1", fake_retriever.encoded((200, 20, 20)))
         made.flush()
@@ -33,7 +33,7 @@ def test_the_page_outlives_its_server(
     Image.fromarray(fake_retriever.photo(((200, 20, 20), 300))).save(buffer, "PNG")
     far = line.uri("page")
     gallery = Gallery.open(far, encoder, read_only=True, folder=tmp_path / "faces")
-    demo = build_app(FaceRetriever(fake_retriever.FakeDetector(), encoder, gallery), Settings())
+    demo = build_app(FaceRetriever(fake_retriever.SquareDetector(), encoder, gallery), Settings())
     try:
         _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True)
         visitor = Visitor(url)

@@ -123,9 +123,9 @@ def test_one_photo_is_searched_at_a_time(
 
 
 def test_a_frame_larger_than_a_camera_sends_is_refused(fake: FaceRetriever) -> None:
-    from daah.ui.state.context import Desk
+    from daah.ui.state.context import AppContext
 
-    live = Live(Desk(fake, Settings()))
+    live = Live(AppContext(fake, Settings()))
     assert len(live.frame(data_uri(RED))["faces"]) == 1
     large = np.full((2 * FRAME_SIDE, 2 * FRAME_SIDE + 1, 3), 255, np.uint8)
     assert "megapixels" in live.frame(data_uri(large))["error"]

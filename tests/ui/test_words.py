@@ -21,7 +21,7 @@ from daah.ui.search import actions as search_actions
 from daah.ui.search import html as search_html
 from daah.ui.search import result_json, tab
 from daah.ui.search.view import View
-from daah.ui.state.session import OFF, PAINTED, Options, Session
+from daah.ui.state.session import ATTENTION_OFF, ATTENTION_PAINTED, Options, Session
 from tests.doubles import retriever as fake_retriever
 from tests.doubles.retriever import PEOPLE, photo
 
@@ -66,10 +66,10 @@ def test_a_small_face(fake: FaceRetriever) -> None:
 
 
 def test_attention_off_and_painted(fake: FaceRetriever) -> None:
-    off = seen(fake, (RED, 300), options=replace(OPTIONS, attention=OFF))
+    off = seen(fake, (RED, 300), options=replace(OPTIONS, attention=ATTENTION_OFF))
     assert search_html.sentence(off).endswith("Attention is off.")
     assert "every pixel" in search_html.heatmap(off)
-    painted = replace(OPTIONS, attention=PAINTED)
+    painted = replace(OPTIONS, attention=ATTENTION_PAINTED)
     session = search_actions.search(fake, photo((RED, 300)), painted)
     waiting = search_actions.look(fake, session, painted)
     assert "Until then its own mask stays" in search_html.heatmap(waiting)

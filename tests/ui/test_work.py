@@ -20,7 +20,7 @@ from daah.ui.app import build_app
 from daah.ui.live.frames import Live
 from daah.ui.page.html import data_uri
 from daah.ui.settings import Settings
-from daah.ui.state.context import Desk
+from daah.ui.state.context import AppContext
 from tests.doubles import retriever as fake_retriever
 from tests.doubles.retriever import PEOPLE, photo
 from tests.ui.serving import film, serve
@@ -121,7 +121,7 @@ def test_a_frame_of_live_is_looked_at_once_and_each_face_encoded_once(
     monkeypatch.setattr(retriever.detector, "detect", detecting)
     monkeypatch.setattr(retriever.encoder, "encode", encoding)
     shown = next(photo.rgb for photo in orl_photos if photo.name == "s12/9")
-    live = Live(Desk(retriever, Settings()))
+    live = Live(AppContext(retriever, Settings()))
     for frame in film(shown)[:3]:
         (face,) = live.frame(data_uri(frame, 70))["faces"]
         assert face["name"] == "s12"

@@ -52,13 +52,13 @@ class DSaH(DeepHasher):
             mask = plain_mask(network.spatial(x))
             # A leaf in the mask's place keeps the two networks' gradients apart.
             leaf = mask.detach().float().requires_grad_()
-            attended = network.head(network.trunk.features(x * leaf)).float()
-            plain = network.head(network.trunk.features(x)).float()
-        saliency = saliency_loss(attended.tanh(), plain.tanh().detach(), same, self.margin)
+            masked = network.head(network.trunk.features(x * leaf)).float()
+            unmasked = network.head(network.trunk.features(x)).float()
+        saliency = saliency_loss(masked.tanh(), unmasked.tanh().detach(), same, self.margin)
         (wish,) = torch.autograd.grad(saliency, leaf, retain_graph=True)
         semantic = sum(
             pair_cross_entropy(h.tanh(), same) + self.weight * distance_to_signs(h.tanh())
-            for h in (attended, plain)
+            for h in (masked, unmasked)
         )
         semantic.backward()
         mask.backward(wish.to(mask.dtype))
@@ -70,15 +70,15 @@ class DSaH(DeepHasher):
         )
 
 
-def saliency_loss(attended: Tensor, plain: Tensor, same: Tensor, margin: float) -> Tensor:
+def saliency_loss(masked: Tensor, unmasked: Tensor, same: Tensor, margin: float) -> Tensor:
     """max(0, margin + worse by) over pairs, same and different averaged apart.
 
-    attended, plain: relaxed codes (B, K) in [-1, 1]. same: (B, B) of zeros and ones. With inner
+    masked, unmasked: relaxed codes (B, K) in [-1, 1]. same: (B, B) of zeros and ones. With inner
     products c over K, "worse by" is c_plain - c_attended for the same person, and the reverse for
     different ones. A code's pair with itself does not count.
     """
-    bits = attended.shape[1]
-    gain = (attended @ attended.T - plain @ plain.T) / bits
+    bits = masked.shape[1]
+    gain = (masked @ masked.T - unmasked @ unmasked.T) / bits
     near = same * (1 - torch.eye(len(same)))
     far = 1 - same
     return (near * F.relu(margin - gain)).sum() / near.sum().clamp(min=1) + (

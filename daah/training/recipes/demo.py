@@ -6,7 +6,7 @@ The hash layer learns from people and the networks from a teacher, in this order
 2. `fit_spatial_network`: where to look, against the untouched trunk.
 3. epochs of `gradients`: trunk and fusing learn to say from one face behind its mask what the
    teacher says from ten plain views of it, and the spatial network goes on with them. The last
-   epochs do without the plain face: the network is to be at its best behind the mask.
+   epochs do without the unmasked face: the network is to be at its best behind the mask.
 
 Identities train the first step alone. Training all parts together on identities lowers the training
 loss and spoils the codes of people never seen: the trunk learns the training people by heart. Nor
@@ -31,7 +31,7 @@ from daah.config import ModelConfig
 from daah.data.augmentation import Augmentation
 from daah.data.face_set import FaceSet, to_tensor
 from daah.errors import ConfigError
-from daah.metrics.leave_one_out import open_set
+from daah.metrics.leave_one_out import leave_one_out
 from daah.models.checkpoint import Checkpoint
 from daah.models.ddah import DDAH, DemoDDAH
 from daah.models.precision import autocast
@@ -50,13 +50,13 @@ class DemoSettings:
     edge: width of the soft edge of its cuts, in parts of the mask's range.
     margin, margin_complement: of the two hinges of the face spatial loss, in units of the
     distillation loss; both are nearly always active.
-    keep_until: share of the epochs over which the mask takes over from the plain image; a
+    mask_warmup: share of the epochs over which the mask takes over from the unmasked image; a
     pretrained trunk must not meet a mask at once.
     lr_trunk and lr_fuse are relative: a tensor's own rate is that times the root mean square of its
     weights. Folded scales leave weights of 0.001 beside weights of 0.1, and one absolute rate for
     both destroyed what the trunk knew within a hundred steps. At 1e-3, and with augment at 0.7, the
-    trunk ended further from the teacher on plain faces than it started.
-    plain_until: share of the epochs in which the plain face is learned beside the attended one.
+    trunk ended further from the teacher on unmasked faces than it started.
+    unmasked_until: share of the epochs in which the unmasked face is learned beside the masked one.
     hash_starts, hash_steps, hash_people: starts of the hash layer, of which the best on validation
     people stays; steps of each; people a step, with two images each. Mean average precision at 64
     bits is 0.70 to 0.75 by the start alone.
@@ -76,8 +76,8 @@ class DemoSettings:
     lr_fuse: float = 2e-4
     lr_channel: float = 1e-4
     warmup: float = 0.02
-    keep_until: float = 0.1
-    plain_until: float = 0.6
+    mask_warmup: float = 0.1
+    unmasked_until: float = 0.6
     augment: float = 0.3
     hash_starts: int = 10
     hash_steps: int = 600
@@ -206,10 +206,10 @@ class DemoRecipe:
             shown = 1 - shown
         loss = self._branch(blurred(x).lerp(x, shown), index)
         with torch.no_grad():
-            plain = self._branch(x, index)
+            unmasked = self._branch(x, index)
         if complement:
-            return complement_loss(plain, loss, self.settings.margin_complement)
-        return face_spatial_loss(loss, plain, self.settings.margin)
+            return complement_loss(unmasked, loss, self.settings.margin_complement)
+        return face_spatial_loss(loss, unmasked, self.settings.margin)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         settings, network = self.settings, self.model.hashing
@@ -244,22 +244,22 @@ class DemoRecipe:
         """The hash network minimises L_att + L_plain; the spatial network its own two hinges.
 
         Plain branch and hinges take turns, and come on every fourth step each: a second and third
-        branch on every step would double the cost and were not worth it. After `plain_until` the
-        plain branch stays away.
+        branch on every step would double the cost and were not worth it. After `unmasked_until` the
+        unmasked branch stays away.
         """
         settings = self.settings
-        keep = max(0.0, 1.0 - progress / settings.keep_until) if settings.keep_until else 0.0
+        keep = max(0.0, 1.0 - progress / settings.mask_warmup) if settings.mask_warmup else 0.0
         x, index = self._faces(indices)
         with autocast(self.device), torch.no_grad():
             mask = self.model.mask(x)  # float32, (B, 1, 150, 150)
-        attended = self._branch(self.model.gate(x, keep + (1 - keep) * mask), index)
-        attended.backward()
-        log = {"attended": attended.item(), "mask_spread": mask.std(dim=(2, 3)).mean().item()}
+        masked = self._branch(self.model.gate(x, keep + (1 - keep) * mask), index)
+        masked.backward()
+        log = {"attended": masked.item(), "mask_spread": mask.std(dim=(2, 3)).mean().item()}
         turn = self.step % 8
-        if turn % 4 == 0 and progress < settings.plain_until:
-            plain = self._branch(x, index)
-            plain.backward()
-            log |= {"plain": plain.item()}
+        if turn % 4 == 0 and progress < settings.unmasked_until:
+            unmasked = self._branch(x, index)
+            unmasked.backward()
+            log |= {"plain": unmasked.item()}
         elif settings.lr_spatial_later and turn in (2, 6):
             half = slice(0, max(2, len(x) // 2))
             log |= self._spatial_gradient(x[half], index[half], complement=turn == 6)
@@ -300,7 +300,7 @@ class DemoRecipe:
         """Mean average precision of validation faces at each length, from logits (N, K)."""
         people = np.array(self.validation.people)[self.validation.labels]
         return {
-            f"map_{length}": open_set(logits, people, length).map
+            f"map_{length}": leave_one_out(logits, people, length).map
             for length in sorted(self.settings.lengths)
         }
 

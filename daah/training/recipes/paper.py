@@ -96,18 +96,18 @@ class PaperRecipe:
         # The mask enters the hash network as a leaf: one backward pass gives the hash network its
         # gradient and, in leaf.grad, d L_att / d mask, the only path into the spatial network.
         leaf = mask.detach().requires_grad_()
-        attended = self._branch(x * leaf, labels)
-        plain = self._branch(x, labels)
-        (attended + plain).backward()
-        spatial = face_spatial_loss(attended.detach(), plain.detach(), self.settings.margin)
+        masked = self._branch(x * leaf, labels)
+        unmasked = self._branch(x, labels)
+        (masked + unmasked).backward()
+        spatial = face_spatial_loss(masked.detach(), unmasked.detach(), self.settings.margin)
         if self.settings.spatial_attention and self.settings.spatial_loss:
             # d spatial / d mask is d L_att / d mask where the hinge is active, and 0 elsewhere.
             mask.backward(leaf.grad * float(spatial > 0))
         elif self.settings.spatial_attention:
-            mask.backward(leaf.grad)  # ablation: the mask simply minimises the attended loss
+            mask.backward(leaf.grad)  # ablation: the mask simply minimises the masked loss
         return {
-            "attended": attended.item(),
-            "plain": plain.item(),
+            "attended": masked.item(),
+            "plain": unmasked.item(),
             "spatial": spatial.item(),
             "mask_mean": leaf.mean().item(),
             "mask_spread": leaf.std(dim=(2, 3)).mean().item(),

@@ -10,10 +10,10 @@ import gradio as gr
 
 from daah.paths import PATHS
 from daah.retrieval.loading import DEFAULT_CHECKPOINT
-from daah.ui.page.components import part, static
+from daah.ui.page.components import html_panel, static
 from daah.ui.quality import reports
 from daah.ui.quality.html import table
-from daah.ui.state.context import Desk
+from daah.ui.state.context import AppContext
 
 DOCS = PATHS.docs
 
@@ -27,15 +27,15 @@ ORL = (
 class AboutTab:
     """Builds the tab inside the current Blocks."""
 
-    def __init__(self, desk: Desk) -> None:
-        gallery, settings = desk.retriever.gallery, desk.settings
+    def __init__(self, context: AppContext) -> None:
+        gallery, settings = context.retriever.gallery, context.settings
         text = Template(static("about/about.md")).substitute(
             credit=gallery.provenance.credit or "added by hand",
             who=ORL if gallery.provenance.source == "orl" else "",
             photos=f"{gallery.count():,}",
             people=f"{len(gallery.people()):,}",
-            bits=desk.retriever.bits,
-            bytes=desk.retriever.bits // 8,
+            bits=context.retriever.bits,
+            bytes=context.retriever.bits // 8,
             minutes=settings.keep_words,
             additions=settings.additions_minutes,
             upload=settings.max_upload_mb,
@@ -44,8 +44,8 @@ class AboutTab:
         with gr.Accordion("Model card", open=False, elem_id="card"):
             if card := _card(DOCS / "MODEL_CARD.md"):
                 gr.Markdown(card)
-            part("checkpoint", table(reports.about_checkpoint(desk.retriever.encoder)))
-        for name in (desk.retriever.encoder.name, *desk.others):
+            html_panel("checkpoint", table(reports.about_checkpoint(context.retriever.encoder)))
+        for name in (context.retriever.encoder.name, *context.others):
             if card := _card(DEFAULT_CHECKPOINT.parent / f"{Path(name).name}.md"):
                 with gr.Accordion(f"Checkpoint {name}", open=False, elem_id=f"card-{name}"):
                     gr.Markdown(card)

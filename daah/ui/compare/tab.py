@@ -11,11 +11,11 @@ import numpy as np
 from daah.errors import DaahError
 from daah.ui.compare import actions, html
 from daah.ui.page import html as page_html
-from daah.ui.page.components import Photo, part
-from daah.ui.page.events import MODEL, QUICK
+from daah.ui.page.components import Photo, html_panel
+from daah.ui.page.events import REDRAWS, RUNS_NETWORK
 from daah.ui.page.examples import PAIRS
 from daah.ui.server.inputs import whole
-from daah.ui.state.context import Desk
+from daah.ui.state.context import AppContext
 from daah.ui.state.session import Pair
 
 #: Strength of the heatmaps; the Search tab has a control for it.
@@ -25,21 +25,21 @@ STRENGTH = 0.6
 class CompareTab:
     """Builds the tab inside the current Blocks and wires it."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, context: AppContext) -> None:
+        self.context = context
         self.pair = gr.State(None)
         with gr.Row():
             self.first = self._photo("First photo", "first")
             self.second = self._photo("Second photo", "second")
-        self.examples = part("pairs", page_html.pairs(PAIRS))
-        lengths = desk.retriever.lengths
+        self.examples = html_panel("pairs", page_html.pairs(PAIRS))
+        lengths = context.retriever.lengths
         self.length = gr.Radio(
             list(lengths), value=lengths[-1], label="Code length", elem_id="compare-bits"
         )
-        self.verdict = part("verdict", page_html.say(html.WAITING), live=True)
-        self.numbers = part("numbers")
-        self.faces = part("pair-heatmaps")
-        self.bits = part("pair-bits")
+        self.verdict = html_panel("verdict", page_html.say(html.WAITING), live=True)
+        self.numbers = html_panel("numbers")
+        self.faces = html_panel("pair-heatmaps")
+        self.bits = html_panel("pair-bits")
         self._wire()
 
     def _photo(self, label: str, name: str) -> Photo:
@@ -59,25 +59,29 @@ class CompareTab:
         loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": self.verdict}
         for photo in photos:
             # Not by `input`, as on the Search tab.
-            done = photo.upload(self._compare, [*photos, self.length], result, **MODEL, **loud)
-            done.failure(self._failed, None, result, **QUICK)
+            done = photo.upload(
+                self._compare, [*photos, self.length], result, **RUNS_NETWORK, **loud
+            )
+            done.failure(self._failed, None, result, **REDRAWS)
             photo.clear(
                 partial(self._cleared, photo),
                 None,
                 [photo, *result],
                 show_progress="hidden",
-                **MODEL,
+                **RUNS_NETWORK,
             )
-        done = self.examples.select(self._example, self.length, [*photos, *result], **MODEL, **loud)
-        done.failure(self._failed, None, result, **QUICK)
-        self.length.input(self._again, [self.pair, self.length], result, **QUICK)
+        done = self.examples.select(
+            self._example, self.length, [*photos, *result], **RUNS_NETWORK, **loud
+        )
+        done.failure(self._failed, None, result, **REDRAWS)
+        self.length.input(self._again, [self.pair, self.length], result, **REDRAWS)
         self.bits.select(
             self._regions,
             [self.pair, self.length],
             result,
             show_progress="minimal",
             show_progress_on=self.bits,
-            **MODEL,
+            **RUNS_NETWORK,
         )
 
     def _compare(
@@ -91,7 +95,7 @@ class CompareTab:
             return self._clear(page_html.say(html.WAITING))
         try:
             pair = actions.pair(
-                self.desk.retriever, first, second, lambda done, text: progress(done, desc=text)
+                self.context.retriever, first, second, lambda done, text: progress(done, desc=text)
             )
         except DaahError as problem:
             return self._clear(page_html.say(str(problem), "bad"))
@@ -122,14 +126,14 @@ class CompareTab:
     def _regions(self, pair: Pair | None, length: int) -> dict[Any, Any]:
         if pair is None or not self._here(pair):
             return self._expired()
-        return self._drawn(actions.with_regions(self.desk.retriever, pair), length)
+        return self._drawn(actions.with_regions(self.context.retriever, pair), length)
 
     def _failed(self) -> dict[Any, Any]:
         text = "One of the photos gave no result; the message says why. Choose another one."
         return self._clear(page_html.say(text, "bad"))
 
     def _drawn(self, pair: Pair, length: int) -> dict[Any, Any]:
-        found = self.desk.retriever.compare(*pair.faces, length)
+        found = self.context.retriever.compare(*pair.faces, length)
         return {
             self.pair: pair,
             self.verdict: html.verdict(found),
@@ -139,10 +143,10 @@ class CompareTab:
         }
 
     def _here(self, pair: Pair) -> bool:
-        return not pair.expired(self.desk.settings.keep_seconds)
+        return not pair.expired(self.context.settings.keep_seconds)
 
     def _expired(self) -> dict[Any, Any]:
-        text = page_html.EXPIRED.format(after=self.desk.settings.keep_words)
+        text = page_html.EXPIRED.format(after=self.context.settings.keep_words)
         return self._clear(page_html.say(text, "bad"))
 
     def _clear(self, sentence: str) -> dict[Any, Any]:

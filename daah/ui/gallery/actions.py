@@ -19,7 +19,7 @@ from daah.gallery.session import MOST_ENTRIES
 from daah.reading import READER
 from daah.retrieval.retriever import FaceRetriever
 from daah.types import EncodedFace
-from daah.ui.state.context import SHIPPED, Desk
+from daah.ui.state.context import DEFAULT_MODEL, AppContext
 
 Progress = Callable[[float, str], None]
 
@@ -52,13 +52,15 @@ class Person:
     own: bool
 
 
-def draw_map(desk: Desk, query: EncodedFace | None = None, model: str = SHIPPED) -> Map:
+def draw_map(
+    context: AppContext, query: EncodedFace | None = None, model: str = DEFAULT_MODEL
+) -> Map:
     """The gallery's map by a model, with the visitor's face as it encoded it dropped in.
 
     Draws it when it never was.
     """
-    gallery = desk.serving(model).gallery
-    drawn = desk.projection(model)
+    gallery = context.retriever_for(model).gallery
+    drawn = context.projection(model)
     kept = np.isin(drawn.ids, np.fromiter((e.id for e in gallery.entries()), np.int64))
     ids, xy = drawn.ids[kept], drawn.xy[kept]
     if len(ids) > MOST_POINTS:
@@ -78,13 +80,13 @@ def nearest_point(drawn: Map, x: float, y: float) -> int | None:
 
 
 def find_people(
-    gallery: Gallery, own: SessionGallery, text: str, limit: int
+    gallery: Gallery, additions: SessionGallery, text: str, limit: int
 ) -> tuple[list[Person], int]:
     """People in whose name `text` stands, the visitor's own first; and how many there are."""
     wanted = text.strip().casefold()
     mine = [
-        Person(name, photos, own.entries(name)[0].id, True)
-        for name, photos in own.people().items()
+        Person(name, photos, additions.entries(name)[0].id, True)
+        for name, photos in additions.people().items()
         if wanted in name.casefold()
     ]
     found = gallery.find_people(text) if wanted else gallery.people()
@@ -103,13 +105,13 @@ def _counted(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(p), "") if "0" <= p[0] <= "9" else (1, 0, p) for p in pieces]
 
 
-def photos_of(gallery: Gallery, own: SessionGallery, id: int) -> list[Entry]:
+def photos_of(gallery: Gallery, additions: SessionGallery, id: int) -> list[Entry]:
     """The entry with this id and others of the same person. Raises GalleryError."""
     if id < 0:
-        mine = [entry for entry in own.entries() if entry.id == id]
+        mine = [entry for entry in additions.entries() if entry.id == id]
         if not mine:
             raise GalleryError("This face is not among those that you added.")
-        return own.entries(mine[0].person)
+        return additions.entries(mine[0].person)
     one = gallery.entry(id)
     rest = (entry for entry in gallery.entries(one.person) if entry.id != id)
     return [one, *islice(rest, MOST_PHOTOS - 1)]
@@ -117,7 +119,7 @@ def photos_of(gallery: Gallery, own: SessionGallery, id: int) -> list[Entry]:
 
 def add_for_visit(
     retriever: FaceRetriever,
-    own: SessionGallery,
+    additions: SessionGallery,
     person: str,
     photo: np.ndarray | None,
     most: int = MOST_ENTRIES,
@@ -126,7 +128,7 @@ def add_for_visit(
 
     Args:
         retriever: Finds and encodes the face.
-        own: The additions so far.
+        additions: The additions so far.
         person: Whose face it is.
         photo: (H, W, 3) uint8 RGB.
         most: Faces that a visitor may add.
@@ -140,24 +142,24 @@ def add_for_visit(
     if photo is None:
         raise ImageError("Add a photo of the person first.")
     encoded = _main_face(retriever, photo)
-    taken = own.people().get(person.strip(), 0)
-    return own.add(person, f"{person.strip()}/{taken + 1}", encoded, most)
+    taken = additions.people().get(person.strip(), 0)
+    return additions.add(person, f"{person.strip()}/{taken + 1}", encoded, most)
 
 
 def add_person(
-    desk: Desk, person: str, files: Sequence[str], progress: Progress
+    context: AppContext, person: str, files: Sequence[str], progress: Progress
 ) -> tuple[int, list[tuple[str, str]]]:
     """Enrol photos of one person in a local gallery: how many, and what was skipped and why."""
-    desk.require_local()
+    context.require_local()
     if not files:
         raise ImageError("Choose at least one photo of the person.")
-    gallery = desk.retriever.gallery
+    gallery = context.retriever.gallery
     rows, skipped = [], []
     for i, file in enumerate(files):
         path = Path(file)
         progress(i / len(files), f"Photo {i + 1} of {len(files)}")
         try:
-            rows.append((person, path.name, _main_face(desk.retriever, READER.read(path))))
+            rows.append((person, path.name, _main_face(context.retriever, READER.read(path))))
         except ImageError as problem:
             skipped.append((path.name, str(problem)))
     gallery.add_many(rows)
@@ -165,18 +167,18 @@ def add_person(
     return len(rows), skipped
 
 
-def remove_person(desk: Desk, person: str) -> int:
+def remove_person(context: AppContext, person: str) -> int:
     """Delete a person of a local gallery for good; returns how many photos there were."""
-    desk.require_local()
-    return desk.retriever.gallery.remove(person)
+    context.require_local()
+    return context.retriever.gallery.remove(person)
 
 
-def import_folder(desk: Desk, folder: str, progress: Progress) -> tuple[int, int, list]:
+def import_folder(context: AppContext, folder: str, progress: Progress) -> tuple[int, int, list]:
     """Enrol a folder with a folder of photos for each person: added, present, skipped."""
-    desk.require_local()
+    context.require_local()
     if not folder.strip():
         raise GalleryError("Name a folder that holds one folder of photos for each person.")
-    now = desk.retriever
+    now = context.retriever
     report = enrol.add(
         now.gallery,
         manifest.listing(Path(folder.strip()).expanduser()),
@@ -190,11 +192,11 @@ def import_folder(desk: Desk, folder: str, progress: Progress) -> tuple[int, int
     return report.added, report.present, [(r.photo, r.reason) for r in report.examples]
 
 
-def redraw(desk: Desk) -> None:
+def redraw(context: AppContext) -> None:
     """Draw the map of a local gallery anew, after it changed."""
-    desk.require_local()
-    desk.retriever.gallery.draw_map()
-    desk.forget_projection()
+    context.require_local()
+    context.retriever.gallery.draw_map()
+    context.forget_projection()
 
 
 def _main_face(retriever: FaceRetriever, rgb: np.ndarray) -> EncodedFace:

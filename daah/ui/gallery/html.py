@@ -18,13 +18,17 @@ SIDE = 1000
 MARGIN = 30
 
 
-def summary(gallery: Gallery, own: SessionGallery, public: bool) -> str:
+def summary(gallery: Gallery, additions: SessionGallery, public: bool) -> str:
     """What is in the gallery, where it comes from, and what may be done with it."""
     known = gallery.provenance
     people, photos = len(gallery.people()), gallery.count()
     title = f"{plural(photos, 'photo')} of {plural(people, 'person', 'people')}"
     source = f"Source: {known.credit}. " if known.credit else ""
-    mine = f" You have added {plural(len(own), 'face')} for this visit." if len(own) else ""
+    mine = (
+        f" You have added {plural(len(additions), 'face')} for this visit."
+        if len(additions)
+        else ""
+    )
     rules = (
         "It is read-only here: your photos are never added to it. What you add below lives in "
         "this visit only."
@@ -129,13 +133,13 @@ def entry(photos: Sequence[Entry], thumbnail: Thumbnail) -> str:
     )
 
 
-def additions(own: SessionGallery) -> str:
+def added_people(additions: SessionGallery) -> str:
     """The visitor's own people, each with a button that removes them."""
     rows = "".join(
         f"<li><span>{escape(name)} <small>{plural(count, 'photo')}</small></span>"
         f'<button type="button" class="small" data-do="remove" data-name="{escape(name)}">'
         f'Remove<span class="hidden"> {escape(name)}</span></button></li>'
-        for name, count in own.people().items()
+        for name, count in additions.people().items()
     )
     return f'<ul class="rows">{rows}</ul>' if rows else ""
 

@@ -18,7 +18,7 @@ from daah.reading import SMALL_READER
 from daah.retrieval import explain
 from daah.types import EncodedFace
 from daah.ui.page.photos import data_uri_bytes
-from daah.ui.state.context import Desk
+from daah.ui.state.context import AppContext
 
 #: Longest side of a frame, as the page sends it; what is larger is reduced.
 FRAME_SIDE = 640
@@ -36,11 +36,11 @@ HEAT_SIDE = 48
 class Live:
     """Answers frames, a few at a time; a frame that comes while all are busy is dropped."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self._places = threading.Semaphore(desk.settings.live_workers)
+    def __init__(self, context: AppContext) -> None:
+        self.context = context
+        self._places = threading.Semaphore(context.settings.live_workers)
 
-    def frame(self, picture: str, own: SessionGallery | None = None) -> dict[str, Any]:
+    def frame(self, picture: str, additions: SessionGallery | None = None) -> dict[str, Any]:
         """What is on a frame given as a data URI, with the people whom its visitor added.
 
         Returns {"busy": True} when no place is free, {"error": sentence} for a bad frame, or
@@ -53,7 +53,7 @@ class Live:
             started = time.perf_counter()
             rgb = SMALL_READER.read(data_uri_bytes(picture), FRAME_PIXELS)
             rgb = shrink(rgb, FRAME_SIDE)
-            faces = self._faces(rgb, own)
+            faces = self._faces(rgb, additions)
             spent = 1000 * (time.perf_counter() - started)
             height, width = rgb.shape[:2]
             return {"faces": faces, "width": width, "height": height, "milliseconds": round(spent)}
@@ -62,14 +62,14 @@ class Live:
         finally:
             self._places.release()
 
-    def _faces(self, rgb: np.ndarray, own: SessionGallery | None) -> list[dict[str, Any]]:
-        retriever = self.desk.retriever
+    def _faces(self, rgb: np.ndarray, additions: SessionGallery | None) -> list[dict[str, Any]]:
+        retriever = self.context.retriever
         smallest = SMALLEST * max(rgb.shape[:2])
         found = retriever.detector.detect(rgb, min_face=smallest)[:MOST_FACES]
         bits = retriever.bits
         drawn = []
         for encoded in retriever.encode(found):
-            matches = retriever.match(encoded, 1, bits, own)
+            matches = retriever.match(encoded, 1, bits, additions)
             best = matches[0] if matches else None
             same = bool(best and best.same_person)
             name = label = "nobody in the gallery"

@@ -9,26 +9,26 @@ import gradio as gr
 from daah.ui.live.frames import Live
 from daah.ui.page.components import static
 from daah.ui.server.visits import current
-from daah.ui.state.context import Desk
+from daah.ui.state.context import AppContext
 
 
 class LiveTab:
     """Builds the tab inside the current Blocks.
 
     Frames go to a server function of the part and not through the queue: Live never waits for a
-    visitor's search, and no search ever waits behind a row of frames. own: the State with the
+    visitor's search, and no search ever waits behind a row of frames. additions: the State with the
     visitor's own SessionGallery.
     """
 
-    def __init__(self, desk: Desk, own: gr.State) -> None:
-        live = Live(desk)
+    def __init__(self, context: AppContext, additions: gr.State) -> None:
+        live = Live(context)
 
         def frame(picture: str) -> dict[str, Any]:
             visit = current()
-            added = visit.state_data.get(own._id) if visit else None
+            added = visit.state_data.get(additions._id) if visit else None
             return live.frame(picture, added)
 
-        seconds = desk.settings.live_seconds
+        seconds = context.settings.live_seconds
         gr.HTML(
             static("live/live.html") + f'<span data-seconds="{seconds}" hidden></span>',
             elem_id="live",

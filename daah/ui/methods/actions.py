@@ -13,7 +13,7 @@ from daah.errors import ImageError
 from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever
 from daah.types import EncodedFace, Face
-from daah.ui.state.context import SHIPPED, Desk
+from daah.ui.state.context import DEFAULT_MODEL, AppContext
 from daah.ui.state.session import Expires
 
 Progress = Callable[[float, str], None]
@@ -62,53 +62,57 @@ class Lineup(Expires):
         return person, firsts.count(person)
 
 
-def line_up_photo(desk: Desk, photo: np.ndarray, own: SessionGallery, progress: Progress) -> Lineup:
+def line_up_photo(
+    context: AppContext, photo: np.ndarray, additions: SessionGallery, progress: Progress
+) -> Lineup:
     """The largest face of a photo (H, W, 3) uint8 by every method. Raises DaahError."""
     progress(0.0, "Finding faces")
-    found = desk.retriever.detector.find(photo)
+    found = context.retriever.detector.find(photo)
     if not found.faces:
         raise ImageError("No face found. Try a larger, front-facing face.")
     count = len(found.faces) + found.left_out
-    return line_up(desk, found.faces[0], count, own, progress)
+    return line_up(context, found.faces[0], count, additions, progress)
 
 
-def line_up(desk: Desk, face: Face, count: int, own: SessionGallery, progress: Progress) -> Lineup:
+def line_up(
+    context: AppContext, face: Face, count: int, additions: SessionGallery, progress: Progress
+) -> Lineup:
     """A face by this project's networks and by every small model. Raises DaahError.
 
     The first time, or after the gallery changed, its faces are encoded by each of them.
     """
-    held = desk.side_by_side(progress)
+    held = context.side_by_side(progress)
     rows = []
-    for model in (SHIPPED, *desk.others):
-        retriever = desk.serving(model, progress)
-        rows.append(_own_row(desk, retriever, model, face, own, held.models.bits))
+    for model in (DEFAULT_MODEL, *context.others):
+        retriever = context.retriever_for(model, progress)
+        rows.append(_own_row(context, retriever, model, face, additions, held.models.bits))
     known = held.models.card.get("map", {})
     rows += [
         Row(result, known.get(result.name), project=False)
-        for result in held.search(face.aligned, MATCHES, own)
+        for result in held.search(face.aligned, MATCHES, additions)
     ]
     ids = {match.id for row in rows for match in row.result.matches}
     return Lineup(
         face,
         count,
         tuple(rows),
-        {id_: desk.retriever.thumbnail(id_, own) for id_ in ids},
-        held.faces + len(own),
-        held.total + len(own),
+        {id_: context.retriever.thumbnail(id_, additions) for id_ in ids},
+        held.faces + len(additions),
+        held.total + len(additions),
         int(held.models.card.get("people", 0)),
     )
 
 
 def _own_row(
-    desk: Desk,
+    context: AppContext,
     retriever: FaceRetriever,
     model: str,
     face: Face,
-    own: SessionGallery,
+    additions: SessionGallery,
     wanted: int,
 ) -> Row:
     """One of this project's networks, at the length nearest to that of the small models."""
     bits = min(retriever.lengths, key=lambda length: abs(length - wanted))
     encoded: EncodedFace = retriever.encode([face])[0]
-    matches = retriever.match(encoded, MATCHES, bits, desk.additions(own, model))
+    matches = retriever.match(encoded, MATCHES, bits, context.additions(additions, model))
     return Row(MethodResult(retriever.encoder.name, encoded.code.bits[:bits], matches), None, True)

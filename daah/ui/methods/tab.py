@@ -14,16 +14,15 @@ from daah.gallery import SessionGallery
 from daah.ui.methods import actions, html
 from daah.ui.methods.actions import Lineup
 from daah.ui.page import html as page_html
-from daah.ui.page.components import Photo, part
-from daah.ui.page.events import AT_ONCE, QUICK
+from daah.ui.page.components import Photo, html_panel
+from daah.ui.page.events import AT_ONCE, REDRAWS
 from daah.ui.page.examples import EXAMPLES
 from daah.ui.quality import html as quality_html
 from daah.ui.quality import reports
 from daah.ui.search.tab import SearchTab
 from daah.ui.server.inputs import whole
-from daah.ui.state.context import Desk
-from daah.ui.state.session import MODEL as ON
-from daah.ui.state.session import Session
+from daah.ui.state.context import AppContext
+from daah.ui.state.session import ATTENTION_ON, Session
 
 #: Encoding a whole gallery must not keep searches waiting, so it does not take their turn.
 _TURN: dict[str, Any] = {
@@ -43,8 +42,10 @@ class MethodsTab:
     search: the Search tab, whose chosen face the tab starts with. tab: this tab.
     """
 
-    def __init__(self, desk: Desk, own: gr.State, search: SearchTab, tab: gr.Tab) -> None:
-        self.desk, self.own, self.search, self.tab = desk, own, search, tab
+    def __init__(
+        self, context: AppContext, additions: gr.State, search: SearchTab, tab: gr.Tab
+    ) -> None:
+        self.context, self.additions, self.search, self.tab = context, additions, search, tab
         self.lineup = gr.State(None)
         self._made: tuple[tuple, str] = ((), "")
         with gr.Row():
@@ -58,59 +59,59 @@ class MethodsTab:
                     alt_text="The photo you gave",
                     placeholder="Drop a photo here, or tap to choose one",
                 )
-                self.examples = part("methods-examples", page_html.examples(_OFFERED))
+                self.examples = html_panel("methods-examples", page_html.examples(_OFFERED))
             with gr.Column(scale=2, min_width=320):
                 words = page_html.say(html.WAITING)
-                self.sentence = part("methods-sentence", words, live=True)
-                self.rows = part("methods")
-        self.measured = part("methods-measured")
+                self.sentence = html_panel("methods-sentence", words, live=True)
+                self.rows = html_panel("methods")
+        self.measured = html_panel("methods-measured")
         self._wire()
 
     def _wire(self) -> None:
         result = [self.lineup, self.sentence, self.rows]
         loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": self.sentence}
-        self.tab.select(self._measured, None, self.measured, **QUICK)
+        self.tab.select(self._measured, None, self.measured, **REDRAWS)
         turned = self.tab.select(
             self._searched,
-            [self.search.session, self.own, self.lineup],
+            [self.search.session, self.additions, self.lineup],
             result,
             **_TURN,
             **loud,
         )
-        turned.failure(self._failed, None, result, **QUICK)
-        known = [self.search.session, self.own]
+        turned.failure(self._failed, None, result, **REDRAWS)
+        known = [self.search.session, self.additions]
         # Not by `input`, as on the Search tab.
         given = self.photo.upload(self._photo, [self.photo, *known], result, **_TURN, **loud)
-        given.failure(self._failed, None, result, **QUICK)
+        given.failure(self._failed, None, result, **REDRAWS)
         self.photo.clear(
             self._cleared, None, [self.photo, *result], show_progress="hidden", **_TURN
         )
         shown = self.examples.select(self._example, known, [self.photo, *result], **_TURN, **loud)
-        shown.failure(self._failed, None, result, **QUICK)
+        shown.failure(self._failed, None, result, **REDRAWS)
 
     def _measured(self) -> str:
         now = tuple(reports.state())
         if self._made[0] != now:
             found = reports.comparison()
-            self._made = now, quality_html.comparison(found, self.desk.figures.address)
+            self._made = now, quality_html.comparison(found, self.context.figures.address)
         return self._made[1]
 
     def _searched(
         self,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
         session: Session | None = None,
-        own: SessionGallery | None = None,
+        additions: SessionGallery | None = None,
         before: Lineup | None = None,
     ) -> dict[Any, Any]:
         """Turned to: the face chosen on the Search tab, unless it was shown here before."""
         asked = self._asked(session)
         if asked is None or session is None or (before is not None and before.asked == asked):
             return {self.lineup: before}
-        face = session.encoded[ON][session.face].face
-        mine = own or SessionGallery()
+        face = session.encoded[ATTENTION_ON][session.face].face
+        mine = additions or SessionGallery()
         return self._drawn(
             lambda report: replace(
-                actions.line_up(self.desk, face, 1, mine, report), born=session.born
+                actions.line_up(self.context, face, 1, mine, report), born=session.born
             ),
             progress,
             asked,
@@ -121,12 +122,14 @@ class MethodsTab:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
         photo: np.ndarray | None = None,
         session: Session | None = None,
-        own: SessionGallery | None = None,
+        additions: SessionGallery | None = None,
     ) -> dict[Any, Any]:
         if photo is None:
             return {self.lineup: None, **self._words(html.WAITING)}
         return self._drawn(
-            lambda report: actions.line_up_photo(self.desk, photo, own or SessionGallery(), report),
+            lambda report: actions.line_up_photo(
+                self.context, photo, additions or SessionGallery(), report
+            ),
             progress,
             self._asked(session),
         )
@@ -139,16 +142,16 @@ class MethodsTab:
         event: gr.EventData,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
         session: Session | None = None,
-        own: SessionGallery | None = None,
+        additions: SessionGallery | None = None,
     ) -> dict[Any, Any]:
         photo = _OFFERED[whole(event, "index") % len(_OFFERED)].read()
-        return {self.photo: photo, **self._photo(progress, photo, session, own)}
+        return {self.photo: photo, **self._photo(progress, photo, session, additions)}
 
     def _asked(self, session: Session | None) -> tuple[float, int] | None:
         """Which face is chosen on the Search tab: of a photo of that time, and its number."""
-        if session is None or session.expired(self.desk.settings.keep_seconds):
+        if session is None or session.expired(self.context.settings.keep_seconds):
             return None
-        return (session.born, session.face) if session.encoded[ON] else None
+        return (session.born, session.face) if session.encoded[ATTENTION_ON] else None
 
     def _drawn(
         self,

@@ -17,7 +17,7 @@ from gradio.data_classes import ImageData
 
 from daah.errors import ImageError
 from daah.reading import READER
-from daah.ui.server.user_error import Refusal
+from daah.ui.server.user_error import UserError
 
 _UI = Path(__file__).parents[1]
 
@@ -26,15 +26,15 @@ class Photo(gr.Image):
     """`gr.Image` whose value is (H, W, 3) uint8 RGB, upright, read through `daah.reading`."""
 
     def preprocess(self, payload: ImageData | None) -> np.ndarray | None:
-        """The uploaded photo. Raises Refusal with the ImageError's sentence."""
+        """The uploaded photo. Raises UserError with the ImageError's sentence."""
         if payload is None:
             return None
         if not payload.path:
-            raise Refusal("A photo must be uploaded as a file.", title="No photo")
+            raise UserError("A photo must be uploaded as a file.", title="No photo")
         try:
             return READER.read(Path(payload.path))
         except ImageError as problem:
-            raise Refusal(str(problem), title="This photo cannot be read") from None
+            raise UserError(str(problem), title="This photo cannot be read") from None
 
     is_template = True  # the page draws it as its base
 
@@ -51,7 +51,7 @@ def static(name: str) -> str:
     return (_UI / folder / "static" / file).read_text(encoding="utf-8")
 
 
-def part(
+def html_panel(
     elem_id: str, value: str = "", live: bool = False, script: str = "page/panel.js", **more: Any
 ) -> gr.HTML:
     """A piece of the page drawn by `render`; its buttons arrive as `select` events.

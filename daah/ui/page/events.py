@@ -8,7 +8,7 @@ from daah.reading import READERS
 
 #: How every event is set up unless it says otherwise: hidden from the API, answered at once and
 #: beside the queue, because it only draws again what is known already.
-QUICK: dict[str, Any] = {
+REDRAWS: dict[str, Any] = {
     "queue": False,
     "show_progress": "hidden",
     "api_visibility": "private",
@@ -19,7 +19,7 @@ QUICK: dict[str, Any] = {
 AT_ONCE = 1 + READERS
 
 #: Events that run the network: one after another, so that two visitors take turns.
-MODEL: dict[str, Any] = {
+RUNS_NETWORK: dict[str, Any] = {
     "concurrency_id": "model",
     "concurrency_limit": AT_ONCE,
     "trigger_mode": "multiple",  # what is asked for meanwhile waits its turn, and is not lost

@@ -6,11 +6,11 @@ import gradio as gr
 
 from daah.errors import CheckpointError
 from daah.models.encoder import FaceEncoder
-from daah.ui.page.components import part
-from daah.ui.page.events import QUICK
+from daah.ui.page.components import html_panel
+from daah.ui.page.events import REDRAWS
 from daah.ui.quality import reports
 from daah.ui.quality.html import section
-from daah.ui.state.context import SHIPPED, Desk
+from daah.ui.state.context import DEFAULT_MODEL, AppContext
 
 _INTRO = (
     '<p class="hint">Every figure below is read from the checkpoint or from a report that a '
@@ -26,29 +26,29 @@ class QualityTab:
     Most visitors never look at it. What it says is the same for all of them, and made once.
     """
 
-    def __init__(self, desk: Desk, tab: gr.Tab) -> None:
-        self.desk = desk
+    def __init__(self, context: AppContext, tab: gr.Tab) -> None:
+        self.context = context
         self._made: tuple[tuple, str] = ((), "")
-        bits = desk.retriever.bits
+        bits = context.retriever.bits
         self._intro = _INTRO.format(bits=bits, bytes=bits // 8)
-        drawn = part("quality", self._intro)
-        tab.select(self._drawn, None, drawn, **QUICK)
+        drawn = html_panel("quality", self._intro)
+        tab.select(self._drawn, None, drawn, **REDRAWS)
 
     def _drawn(self) -> str:
         encoders = self._encoders()
         now = (*(encoder.fingerprint for encoder in encoders), *reports.state())
         if self._made[0] != now:
             found = reports.sections(encoders)
-            address = self.desk.figures.address
+            address = self.context.figures.address
             self._made = now, self._intro + "".join(section(one, address) for one in found)
         return self._made[1]
 
     def _encoders(self) -> list[FaceEncoder]:
         """The networks that are served here; a damaged file is told to those who choose it."""
-        encoders = [self.desk.encoder(SHIPPED)]
-        for model in self.desk.others:
+        encoders = [self.context.encoder(DEFAULT_MODEL)]
+        for model in self.context.others:
             try:
-                encoders.append(self.desk.encoder(model))
+                encoders.append(self.context.encoder(model))
             except CheckpointError:
                 continue
         return encoders

@@ -19,7 +19,7 @@ from daah.retrieval.retriever import FaceRetriever
 from daah.types import ALIGNED_SIZE, EncodedFace, Face, Match
 from daah.ui.page.photos import data_uri_bytes
 from daah.ui.search.view import Detail, View
-from daah.ui.state.session import MODEL, OFF, PAINTED, Options, Session
+from daah.ui.state.session import ATTENTION_OFF, ATTENTION_ON, ATTENTION_PAINTED, Options, Session
 
 Progress = Callable[[float, str], None]
 
@@ -34,14 +34,18 @@ def search(
     retriever: FaceRetriever,
     photo: np.ndarray,
     options: Options,
-    own: SessionGallery | None = None,
+    additions: SessionGallery | None = None,
     progress: Progress | None = None,
 ) -> Session:
     """Find and encode a photo's faces; it is (H, W, 3) uint8. Without a face nothing is encoded."""
-    result = retriever.search(photo, options.count, options.bits, progress, own)
+    result = retriever.search(photo, options.count, options.bits, progress, additions)
     encoded = tuple(found.encoded for found in result.faces)
     session = Session(
-        photo, {MODEL: encoded}, result.seconds, model=options.model, left_out=result.left_out
+        photo,
+        {ATTENTION_ON: encoded},
+        result.seconds,
+        model=options.model,
+        left_out=result.left_out,
     )
     return with_attention(retriever, session, options.attention)
 
@@ -49,10 +53,10 @@ def search(
 def with_attention(retriever: FaceRetriever, session: Session, attention: str) -> Session:
     """The session with codes for this attention ready; encodes only what was never asked for."""
     session = replace(session, bit=None)
-    if attention == OFF and OFF not in session.encoded:
-        faces = [encoded.face for encoded in session.encoded[MODEL]]
+    if attention == ATTENTION_OFF and ATTENTION_OFF not in session.encoded:
+        faces = [encoded.face for encoded in session.encoded[ATTENTION_ON]]
         encoded = tuple(retriever.encode(faces, "off")) if faces else ()
-        return replace(session, encoded={**session.encoded, OFF: encoded})
+        return replace(session, encoded={**session.encoded, ATTENTION_OFF: encoded})
     return session
 
 
@@ -61,11 +65,11 @@ def with_model(retriever: FaceRetriever, session: Session, model: str, attention
 
     A painting stays, and so does the chosen match: the gallery's people are the same.
     """
-    faces = [encoded.face for encoded in session.encoded[MODEL]]
+    faces = [encoded.face for encoded in session.encoded[ATTENTION_ON]]
     encoded = tuple(retriever.encode(faces)) if faces else ()
     painted = {i: retriever.encode([p.face], p.mask)[0] for i, p in session.painted.items()}
     session = replace(
-        session, encoded={MODEL: encoded}, painted=painted, regions={}, bit=None, model=model
+        session, encoded={ATTENTION_ON: encoded}, painted=painted, regions={}, bit=None, model=model
     )
     return with_attention(retriever, session, attention)
 
@@ -73,9 +77,11 @@ def with_model(retriever: FaceRetriever, session: Session, model: str, attention
 def paint(retriever: FaceRetriever, session: Session, mask: np.ndarray | None) -> Session:
     """Encode the chosen face under a mask (150, 150) float32 in [0, 1]; None takes it back."""
     painted = {i: face for i, face in session.painted.items() if i != session.face}
-    regions = {key: r for key, r in session.regions.items() if key != (PAINTED, session.face)}
+    regions = {
+        key: r for key, r in session.regions.items() if key != (ATTENTION_PAINTED, session.face)
+    }
     if mask is not None:
-        face = session.encoded[MODEL][session.face].face
+        face = session.encoded[ATTENTION_ON][session.face].face
         painted[session.face] = retriever.encode([face], mask)[0]
     return replace(session, painted=painted, regions=regions, bit=None)
 
@@ -95,17 +101,17 @@ def painted_mask(picture: str) -> np.ndarray | None:
 
 
 def search_entry(
-    retriever: FaceRetriever, id: int, options: Options, own: SessionGallery | None = None
+    retriever: FaceRetriever, id: int, options: Options, additions: SessionGallery | None = None
 ) -> Session:
     """A new search with a gallery entry's own face, which is aligned already."""
-    encoded = retriever.recall(id, own)
-    new = Session(encoded.face.aligned, {MODEL: (encoded,)}, {}, model=options.model)
+    encoded = retriever.recall(id, additions)
+    new = Session(encoded.face.aligned, {ATTENTION_ON: (encoded,)}, {}, model=options.model)
     return with_attention(retriever, new, options.attention)
 
 
 def choose_face(session: Session, index: int) -> Session:
     """Another face of the same photo; what was chosen of the old one is let go."""
-    if not 0 <= index < len(session.encoded[MODEL]):
+    if not 0 <= index < len(session.encoded[ATTENTION_ON]):
         return session
     return replace(session, face=index, match=None, bit=None)
 
@@ -119,7 +125,7 @@ def face_at(session: Session, x: float, y: float) -> int | None:
     point = np.array([x * width, y * height])
     holding = [
         i
-        for i, encoded in enumerate(session.encoded[MODEL])
+        for i, encoded in enumerate(session.encoded[ATTENTION_ON])
         if (encoded.face.box[:2] <= point).all() and (point <= encoded.face.box[2:]).all()
     ]
     return holding[-1] if holding else None  # faces are ordered largest first
@@ -132,7 +138,7 @@ def choose_match(session: Session, id: int) -> Session:
 
 def choose_bit(retriever: FaceRetriever, session: Session, options: Options, bit: int) -> Session:
     """Show what decides this bit. The per-bit view of a face is computed on its first bit."""
-    if session.bit == bit or not 0 <= bit < retriever.bits or not session.encoded[MODEL]:
+    if session.bit == bit or not 0 <= bit < retriever.bits or not session.encoded[ATTENTION_ON]:
         return replace(session, bit=None)
     attention = session.attention(options.attention)
     key = (attention, session.face)
@@ -160,14 +166,14 @@ def look(
     retriever: FaceRetriever,
     session: Session,
     options: Options,
-    own: SessionGallery | None = None,
+    additions: SessionGallery | None = None,
 ) -> View:
     """Rank the gallery for every face, as the options say. Encodes no face of the visitor."""
     options = replace(options, attention=session.attention(options.attention))
     if session.bit is not None and (options.attention, session.face) not in session.regions:
         session = replace(session, bit=None)  # chosen under another attention
     faces = session.faces(options.attention)
-    matches = tuple(rank(retriever, face, options, own) for face in faces)
+    matches = tuple(rank(retriever, face, options, additions) for face in faces)
     shown = matches[session.face] if faces else ()
     chosen = next((m for m in shown if m.id == session.match), None)
     return View(
@@ -175,9 +181,9 @@ def look(
         options=options,
         faces=faces,
         matches=matches,
-        thumbnails={m.id: retriever.thumbnail(m.id, own) for m in shown},
-        gallery=retriever.gallery.store.count() + (len(own) if own else 0),
-        detail=Detail(chosen, retriever.recall(chosen.id, own)) if chosen else None,
+        thumbnails={m.id: retriever.thumbnail(m.id, additions) for m in shown},
+        gallery=retriever.gallery.store.count() + (len(additions) if additions else 0),
+        detail=Detail(chosen, retriever.recall(chosen.id, additions)) if chosen else None,
     )
 
 
@@ -185,10 +191,10 @@ def rank(
     retriever: FaceRetriever,
     encoded: EncodedFace,
     options: Options,
-    own: SessionGallery | None = None,
+    additions: SessionGallery | None = None,
 ) -> tuple[Match, ...]:
     """The nearest entries, judged by the threshold that the visitor set."""
-    found = retriever.match(encoded, options.count, options.bits, own)
+    found = retriever.match(encoded, options.count, options.bits, additions)
     return tuple(replace(m, same_person=m.distance <= options.threshold) for m in found)
 
 

@@ -29,7 +29,7 @@ from daah.ui.page.html import (
 )
 from daah.ui.search import actions, result_json
 from daah.ui.search.view import View
-from daah.ui.state.session import MODEL, OFF, PAINTED
+from daah.ui.state.session import ATTENTION_OFF, ATTENTION_ON, ATTENTION_PAINTED
 
 NO_FACE = "No face found. Try a larger, front-facing face."
 
@@ -62,9 +62,9 @@ def sentence(view: View) -> str:
     width = faces[index].face.width
     if width < actions.SMALL_FACE:
         parts.append(f"This face is only {width:.0f} pixels wide, so it may be unreliable.")
-    if options.attention == OFF:
+    if options.attention == ATTENTION_OFF:
         parts.append("Attention is off.")
-    if options.attention == PAINTED and index in view.session.painted:
+    if options.attention == ATTENTION_PAINTED and index in view.session.painted:
         parts.append("The model looks only where you painted.")
     return " ".join(parts)
 
@@ -162,12 +162,12 @@ def heatmap(view: View) -> str:
 
 
 def _attention_words(view: View) -> str:
-    if view.options.attention == OFF:
+    if view.options.attention == ATTENTION_OFF:
         return (
             "Attention is off: every pixel of the aligned face counts the same, and the code "
             "below comes from the whole picture."
         )
-    if view.options.attention == PAINTED:
+    if view.options.attention == ATTENTION_PAINTED:
         if view.session.face in view.session.painted:
             return (
                 "This is your own mask: the model sees what you painted in full and the rest "
@@ -186,10 +186,10 @@ def _attention_words(view: View) -> str:
 
 def paint(view: View) -> str:
     """The canvas over the chosen face, when attention is painted; its script is `paint.js`."""
-    if view.options.attention != PAINTED:
+    if view.options.attention != ATTENTION_PAINTED:
         return ""
     index = view.session.face
-    face = view.session.encoded[MODEL][index].face
+    face = view.session.encoded[ATTENTION_ON][index].face
     painted = view.session.painted.get(index)
     start = ""
     if painted is not None:

@@ -15,7 +15,7 @@ from daah.retrieval.retriever import FaceRetriever
 from daah.types import Code, EncodedFace, Face
 from daah.ui.page.examples import EXAMPLES
 from daah.ui.search import actions
-from daah.ui.state.session import MODEL, Options, Session
+from daah.ui.state.session import ATTENTION_ON, Options, Session
 
 FILE = Path(__file__).parent / "static" / "start_example.npz"
 
@@ -23,7 +23,7 @@ FILE = Path(__file__).parent / "static" / "start_example.npz"
 EXAMPLE = EXAMPLES[0]
 
 
-def load_landing(retriever: FaceRetriever, path: Path = FILE) -> Session:
+def load_start_example(retriever: FaceRetriever, path: Path = FILE) -> Session:
     """The finished example. Of another model's file nothing is used: it is encoded now instead."""
     stored = _read(path, retriever.encoder.fingerprint)
     if stored is not None:
@@ -32,12 +32,12 @@ def load_landing(retriever: FaceRetriever, path: Path = FILE) -> Session:
     return _lasting(actions.search(retriever, EXAMPLE.read(), Options(bits, 1, 0)))
 
 
-def save_landing(retriever: FaceRetriever, path: Path = FILE) -> None:
+def save_start_example(retriever: FaceRetriever, path: Path = FILE) -> None:
     """Encode the example and write its file, with the per-bit view of its first face."""
     options = Options(retriever.bits, 1, 0)
     session = actions.search(retriever, EXAMPLE.read(), options)
     session = actions.choose_bit(retriever, session, options, 0)
-    faces = session.encoded[MODEL]
+    faces = session.encoded[ATTENTION_ON]
     np.savez_compressed(
         path,
         fingerprint=np.array(retriever.encoder.fingerprint),
@@ -48,7 +48,7 @@ def save_landing(retriever: FaceRetriever, path: Path = FILE) -> None:
         matrix=np.stack([f.face.matrix for f in faces]),
         logits=np.stack([f.code.logits for f in faces]),
         mask=np.stack([np.rint(255 * f.mask) for f in faces]).astype(np.uint8),
-        regions=session.regions[(MODEL, 0)].astype(np.float16),
+        regions=session.regions[(ATTENTION_ON, 0)].astype(np.float16),
         steps=np.array(list(session.seconds)),
         seconds=np.array(list(session.seconds.values())),
     )
@@ -75,9 +75,9 @@ def _read(path: Path, fingerprint: str) -> Session | None:
             )
         )
         seconds = dict(zip(held["steps"].tolist(), held["seconds"].tolist(), strict=True))
-        regions = {(MODEL, 0): held["regions"].astype(np.float32)}
+        regions = {(ATTENTION_ON, 0): held["regions"].astype(np.float32)}
     return Session(
-        EXAMPLE.read(), {MODEL: faces}, seconds, regions=regions, born=math.inf, example=True
+        EXAMPLE.read(), {ATTENTION_ON: faces}, seconds, regions=regions, born=math.inf, example=True
     )
 
 

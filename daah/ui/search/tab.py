@@ -13,21 +13,20 @@ from daah.errors import DaahError
 from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.page import html as page_html
-from daah.ui.page.components import Photo, part
-from daah.ui.page.events import MODEL, QUICK
+from daah.ui.page.components import Photo, html_panel
+from daah.ui.page.events import REDRAWS, RUNS_NETWORK
 from daah.ui.page.examples import EXAMPLES
 from daah.ui.search import actions
 from daah.ui.search import html as search_html
 from daah.ui.search.view import View
 from daah.ui.server.inputs import share, whole
-from daah.ui.server.user_error import Refusal
-from daah.ui.state.context import SHIPPED, Desk
-from daah.ui.state.session import MODEL as ON
-from daah.ui.state.session import OFF, PAINTED, Options, Session
+from daah.ui.server.user_error import UserError
+from daah.ui.state.context import DEFAULT_MODEL, AppContext
+from daah.ui.state.session import ATTENTION_OFF, ATTENTION_ON, ATTENTION_PAINTED, Options, Session
 
 
 @dataclass(frozen=True)
-class Parts:
+class Panels:
     """The pieces that a result is drawn in, in the order of the screen."""
 
     sentence: gr.HTML
@@ -73,20 +72,22 @@ def blank(sentence: str) -> dict[str, str]:
 class SearchTab:
     """Builds the tab inside the current Blocks and wires it.
 
-    own: the State with the visitor's own SessionGallery. landing: the finished example that a page
-    starts with, or None.
+    additions: the State with the visitor's own SessionGallery. landing: the finished example that a
+    page starts with, or None.
     """
 
-    def __init__(self, desk: Desk, own: gr.State, landing: Session | None) -> None:
-        self.desk, self.settings, self.own = desk, desk.settings, own
-        self.landing = landing
-        retriever = desk.retriever
-        self.session = gr.State(landing)
+    def __init__(
+        self, context: AppContext, additions: gr.State, start_example: Session | None
+    ) -> None:
+        self.context, self.settings, self.additions = context, context.settings, additions
+        self.start_example = start_example
+        retriever = context.retriever
+        self.session = gr.State(start_example)
         # Where the slider stands, and the code length that this means.
         self.position = gr.State(retriever.bits)
         self.length = gr.State(retriever.bits)
         # The model that results are of: what is chosen becomes it once it is ready.
-        self.model = gr.State(SHIPPED)
+        self.model = gr.State(DEFAULT_MODEL)
         with gr.Row(elem_classes="search"):
             with gr.Column(scale=1, min_width=300, elem_classes="left"):
                 self._inputs()
@@ -97,7 +98,7 @@ class SearchTab:
     @property
     def retriever(self) -> FaceRetriever:
         """The retriever at hand."""
-        return self.desk.retriever
+        return self.context.retriever
 
     @property
     def controls(self) -> list[Any]:
@@ -131,7 +132,7 @@ class SearchTab:
             alt_text="The photo you gave",
             placeholder="Drop a photo here, or tap to choose one",
         )
-        self.examples = part("examples", page_html.examples(EXAMPLES))
+        self.examples = html_panel("examples", page_html.examples(EXAMPLES))
         start = self.options_at_start()
         with gr.Accordion("Options", open=False, elem_id="options"):
             self.bits = gr.Slider(
@@ -165,66 +166,74 @@ class SearchTab:
                 buttons=[],
             )
             self.attention = gr.Radio(
-                [("On", ON), ("Off", OFF), ("Painted", PAINTED)],
-                value=ON,
+                [("On", ATTENTION_ON), ("Off", ATTENTION_OFF), ("Painted", ATTENTION_PAINTED)],
+                value=ATTENTION_ON,
                 label="Attention",
                 info="The model's own mask, none, or one that you paint.",
                 elem_id="attention",
             )
             self.choice = gr.Radio(
-                [(self.retriever.encoder.name, SHIPPED), *((n, n) for n in self.desk.others)],
-                value=SHIPPED,
+                [
+                    (self.retriever.encoder.name, DEFAULT_MODEL),
+                    *((n, n) for n in self.context.others),
+                ],
+                value=DEFAULT_MODEL,
                 label="Model",
-                info=_model_info(self.desk),
+                info=_model_info(self.context),
                 elem_id="model",
-                visible=bool(self.desk.others),
+                visible=bool(self.context.others),
             )
 
     def _outputs(self) -> None:
         start = blank(page_html.say(search_html.WAITING))
-        if self.landing is not None:
-            start = draw(actions.look(self.retriever, self.landing, self.options_at_start()))
-        pieces = {"sentence": part("sentence", start["sentence"], live=True)}
+        if self.start_example is not None:
+            start = draw(actions.look(self.retriever, self.start_example, self.options_at_start()))
+        pieces = {"sentence": html_panel("sentence", start["sentence"], live=True)}
         for name in ("boxes", "chips", "heatmap"):
-            pieces[name] = part(name, start[name])
-        pieces["paint"] = part("paint", start["paint"], script="search/paint.js")
+            pieces[name] = html_panel(name, start[name])
+        pieces["paint"] = html_panel("paint", start["paint"], script="search/paint.js")
         for name in ("code", "matches", "match", "download"):
-            pieces[name] = part(name, start[name])
-        self.parts = Parts(**pieces)
+            pieces[name] = html_panel(name, start[name])
+        self.parts = Panels(**pieces)
 
     def _wire(self) -> None:
         parts = self.parts
-        known = [self.session, self.own, *self.controls]
+        known = [self.session, self.additions, *self.controls]
         result = [self.session, *parts.all()]
         whole = self.whole
         loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": parts.sentence}
-        newest = {**QUICK, "trigger_mode": "always_last"}
+        newest = {**REDRAWS, "trigger_mode": "always_last"}
 
         # Not by `input`: of a photo that the server set, Gradio sends the old one once more when it
         # is taken away.
-        found = self.photo.upload(self._search, [self.photo, *known], whole, **MODEL, **loud)
-        found.failure(self._failed, None, whole, **QUICK)
-        self.photo.clear(self._cleared, None, whole, show_progress="hidden", **MODEL)
-        shown = self.examples.select(self._example, known, whole, **MODEL, **loud)
-        shown.failure(self._failed, None, whole, **QUICK)
-        parts.match.select(self._again, known, whole, **MODEL, **loud)
-        self.attention.input(self._attention, known, whole, **MODEL, **loud)
+        found = self.photo.upload(self._search, [self.photo, *known], whole, **RUNS_NETWORK, **loud)
+        found.failure(self._failed, None, whole, **REDRAWS)
+        self.photo.clear(self._cleared, None, whole, show_progress="hidden", **RUNS_NETWORK)
+        shown = self.examples.select(self._example, known, whole, **RUNS_NETWORK, **loud)
+        shown.failure(self._failed, None, whole, **REDRAWS)
+        parts.match.select(self._again, known, whole, **RUNS_NETWORK, **loud)
+        self.attention.input(self._attention, known, whole, **RUNS_NETWORK, **loud)
         parts.code.select(
-            self._bit, known, result, **MODEL, show_progress="minimal", show_progress_on=parts.code
+            self._bit,
+            known,
+            result,
+            **RUNS_NETWORK,
+            show_progress="minimal",
+            show_progress_on=parts.code,
         )
-        parts.paint.select(self._paint, known, result, **MODEL, **loud)
+        parts.paint.select(self._paint, known, result, **RUNS_NETWORK, **loud)
 
-        parts.boxes.select(self._face, known, result, **QUICK)
-        parts.chips.select(self._face, known, result, **QUICK)
-        parts.matches.select(self._match, known, result, **QUICK)
+        parts.boxes.select(self._face, known, result, **REDRAWS)
+        parts.chips.select(self._face, known, result, **REDRAWS)
+        parts.matches.select(self._match, known, result, **REDRAWS)
         self.bits.input(
             self._length,
             [self.position, self.bits, *known],
             [self.position, self.length, self.threshold, *result],
             **newest,
         )
-        self.bits.release(self._settle, self.length, [self.bits, self.position], **QUICK)
-        if self.desk.others:
+        self.bits.release(self._settle, self.length, [self.bits, self.position], **REDRAWS)
+        if self.context.others:
             changed = [self.model, self.position, self.length, self.bits, self.threshold]
             picked = self.choice.input(
                 self._model,
@@ -235,7 +244,7 @@ class SearchTab:
                 api_visibility="private",
                 **loud,
             )
-            picked.failure(lambda model: model, self.model, self.choice, **QUICK)
+            picked.failure(lambda model: model, self.model, self.choice, **REDRAWS)
         for control in (self.count, self.threshold):
             control.input(self._rank, known, result, **newest)
         self.strength.input(self._strength, known, result, **newest)
@@ -248,7 +257,7 @@ class SearchTab:
         progress: gr.Progress = gr.Progress(),  # noqa: B008 (how Gradio hands it over)
         photo: np.ndarray | None = None,
         session: Session | None = None,
-        own: SessionGallery | None = None,
+        additions: SessionGallery | None = None,
         *controls: Any,
     ) -> dict[Any, Any]:
         if photo is None:
@@ -256,14 +265,14 @@ class SearchTab:
         options = Options(*controls)
         return self._fresh(
             lambda: actions.search(
-                self.desk.serving(options.model),
+                self.context.retriever_for(options.model),
                 photo,
                 options,
-                self.desk.additions(own, options.model),
+                self.context.additions(additions, options.model),
                 lambda done, text: progress(done, desc=text),
             ),
             options,
-            own,
+            additions,
         )
 
     def _cleared(self) -> dict[Any, Any]:
@@ -274,67 +283,69 @@ class SearchTab:
         event: gr.EventData,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
         session: Session | None = None,
-        own: SessionGallery | None = None,
+        additions: SessionGallery | None = None,
         *controls: Any,
     ) -> dict[Any, Any]:
         example = EXAMPLES[whole(event, "index") % len(EXAMPLES)]
         photo = example.read()
-        drawn = self._search(progress, photo, session, own, *controls)
+        drawn = self._search(progress, photo, session, additions, *controls)
         return {self.photo: photo, **drawn}
 
     def _again(
         self,
         event: gr.EventData,
         session: Session | None,
-        own: SessionGallery | None,
+        additions: SessionGallery | None,
         *controls: Any,
     ) -> dict[Any, Any]:
         if not self._here(session) or session.match is None:
             return self._expired()
-        return self.entry(session.match, own, *controls)
+        return self.entry(session.match, additions, *controls)
 
-    def entry(self, id: int, own: SessionGallery | None, *controls: Any) -> dict[Any, Any]:
+    def entry(self, id: int, additions: SessionGallery | None, *controls: Any) -> dict[Any, Any]:
         """A new search with the face of a gallery entry."""
         options = Options(*controls)
         drawn = self._fresh(
             lambda: actions.search_entry(
-                self.desk.serving(options.model),
+                self.context.retriever_for(options.model),
                 id,
                 options,
-                self.desk.additions(own, options.model),
+                self.context.additions(additions, options.model),
             ),
             options,
-            own,
+            additions,
         )
         return {self.photo: drawn[self.session].photo, **drawn}
 
     def _attention(
-        self, session: Session | None, own: SessionGallery | None, *controls: Any
+        self, session: Session | None, additions: SessionGallery | None, *controls: Any
     ) -> dict[Any, Any]:
         if not self._here(session):
             return self._expired()
         options = Options(*controls)
         return self._fresh(
             lambda: actions.with_attention(
-                self.desk.serving(session.model), session, options.attention
+                self.context.retriever_for(session.model), session, options.attention
             ),
             options,
-            own,
+            additions,
         )
 
     def _model(
         self,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
-        model: str = SHIPPED,
+        model: str = DEFAULT_MODEL,
         session: Session | None = None,
-        own: SessionGallery | None = None,
+        additions: SessionGallery | None = None,
         *controls: Any,
     ) -> dict[Any, Any]:
         before = Options(*controls)
         try:
-            retriever = self.desk.serving(model, lambda done, text: progress(done, desc=text))
+            retriever = self.context.retriever_for(
+                model, lambda done, text: progress(done, desc=text)
+            )
         except DaahError as problem:
-            raise Refusal(str(problem), title="This model cannot be used") from None
+            raise UserError(str(problem), title="This model cannot be used") from None
         bits, limit = retriever.bits, _threshold(retriever, retriever.bits)
         changed = {
             self.model: model,
@@ -353,7 +364,7 @@ class SearchTab:
             **self._fresh(
                 lambda: actions.with_model(retriever, session, model, options.attention),
                 options,
-                own,
+                additions,
             ),
         }
 
@@ -365,7 +376,7 @@ class SearchTab:
         self,
         event: gr.EventData,
         session: Session | None,
-        own: SessionGallery | None,
+        additions: SessionGallery | None,
         *controls: Any,
     ) -> dict[Any, Any]:
         if not self._here(session):
@@ -376,25 +387,25 @@ class SearchTab:
             index = whole(event, "index")
         if index is None or index == session.face:
             return {self.session: session}
-        return self._drawn(actions.choose_face(session, index), Options(*controls), own)
+        return self._drawn(actions.choose_face(session, index), Options(*controls), additions)
 
     def _match(
         self,
         event: gr.EventData,
         session: Session | None,
-        own: SessionGallery | None,
+        additions: SessionGallery | None,
         *controls: Any,
     ) -> dict[Any, Any]:
         if not self._here(session):
             return self._expired()
         session = actions.choose_match(session, whole(event, "id"))
-        return self._drawn(session, Options(*controls), own, "code", "matches", "match")
+        return self._drawn(session, Options(*controls), additions, "code", "matches", "match")
 
     def _bit(
         self,
         event: gr.EventData,
         session: Session | None,
-        own: SessionGallery | None,
+        additions: SessionGallery | None,
         *controls: Any,
     ) -> dict[Any, Any]:
         if not self._here(session):
@@ -402,14 +413,14 @@ class SearchTab:
         options = Options(*controls)
         bit = whole(event, "index")
         session = actions.choose_bit(self._serving(session.model), session, options, bit)
-        return self._drawn(session, options, own, "code")
+        return self._drawn(session, options, additions, "code")
 
     def _length(
         self,
         before: int,
         wanted: int,
         session: Session | None,
-        own: SessionGallery | None,
+        additions: SessionGallery | None,
         length: int,
         *controls: Any,
     ) -> dict[Any, Any]:
@@ -426,73 +437,73 @@ class SearchTab:
         if not self._here(session):
             return {**changed, **self._expired()}
         count, _, *rest = controls
-        return {**changed, **self._drawn(session, Options(bits, count, limit, *rest), own)}
+        return {**changed, **self._drawn(session, Options(bits, count, limit, *rest), additions)}
 
     def _settle(self, length: int) -> tuple[int, int]:
         return length, length
 
     def _rank(
-        self, session: Session | None, own: SessionGallery | None, *controls: Any
+        self, session: Session | None, additions: SessionGallery | None, *controls: Any
     ) -> dict[Any, Any]:
         if not self._here(session):
             return self._expired()
         names = ("sentence", "chips", "code", "matches", "match", "download")
-        return self._drawn(session, Options(*controls), own, *names)
+        return self._drawn(session, Options(*controls), additions, *names)
 
     def _strength(
-        self, session: Session | None, own: SessionGallery | None, *controls: Any
+        self, session: Session | None, additions: SessionGallery | None, *controls: Any
     ) -> dict[Any, Any]:
         if not self._here(session):
             return self._expired()
-        return self._drawn(session, Options(*controls), own, "heatmap", "code", "match")
+        return self._drawn(session, Options(*controls), additions, "heatmap", "code", "match")
 
     def _paint(
         self,
         event: gr.EventData,
         session: Session | None,
-        own: SessionGallery | None,
+        additions: SessionGallery | None,
         *controls: Any,
     ) -> dict[Any, Any]:
         if not self._here(session):
             return self._expired()
         options = Options(*controls)
-        if options.attention != PAINTED or not session.encoded[ON]:
+        if options.attention != ATTENTION_PAINTED or not session.encoded[ATTENTION_ON]:
             return {self.session: session}
         painting = str(event._data.get("mask") or "")
         drawn = self._fresh(
             lambda: actions.paint(
-                self.desk.serving(session.model), session, actions.painted_mask(painting)
+                self.context.retriever_for(session.model), session, actions.painted_mask(painting)
             ),
             options,
-            own,
+            additions,
         )
         drawn.pop(self.parts.paint)  # the canvas shows its own strokes
         return drawn
 
     def _serving(self, model: str) -> FaceRetriever:
         try:
-            return self.desk.serving(model)
+            return self.context.retriever_for(model)
         except DaahError as problem:
-            raise Refusal(str(problem)) from None
+            raise UserError(str(problem)) from None
 
     def _here(self, session: Session | None) -> TypeGuard[Session]:
         return session is not None and not session.expired(self.settings.keep_seconds)
 
     def _fresh(
-        self, work: Callable[[], Session], options: Options, own: SessionGallery | None
+        self, work: Callable[[], Session], options: Options, additions: SessionGallery | None
     ) -> dict[Any, Any]:
         """Run the network, and draw what it found."""
         try:
             session = work()
         except DaahError as problem:
-            raise Refusal(str(problem), title="No result") from None
-        return self._drawn(session, options, own)
+            raise UserError(str(problem), title="No result") from None
+        return self._drawn(session, options, additions)
 
     def _drawn(
-        self, session: Session, options: Options, own: SessionGallery | None, *names: str
+        self, session: Session, options: Options, additions: SessionGallery | None, *names: str
     ) -> dict[Any, Any]:
         """The session, and the parts with these names (default: all) drawn from it."""
-        mine = self.desk.additions(own, session.model)
+        mine = self.context.additions(additions, session.model)
         drawn = draw(actions.look(self._serving(session.model), session, options, mine), names)
         return {self.session: session, **{vars(self.parts)[n]: html for n, html in drawn.items()}}
 
@@ -529,10 +540,10 @@ def _lengths(retriever: FaceRetriever) -> dict[str, Any]:
     }
 
 
-def _model_info(desk: Desk) -> str:
-    shipped = desk.retriever.encoder.name
+def _model_info(context: AppContext) -> str:
+    shipped = context.retriever.encoder.name
     words = [f"{shipped} is made for people whom training never saw."]
-    if "paper" in desk.others:
+    if "paper" in context.others:
         words.append("paper is the published network: 32x32 pixels, one length, a closed set.")
     words.append("Another model encodes the same gallery when it is first chosen.")
     words.append(f"Compare and Live use {shipped}.")

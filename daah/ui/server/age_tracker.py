@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 
 
-class Ages:
+class AgeTracker:
     """Remembers when each key came up first; those that are not named any more are forgotten.
 
     clock: seconds that only grow.

@@ -8,14 +8,14 @@ from typing import Any
 
 import gradio as gr
 
-from daah.ui.server.user_error import Refusal
+from daah.ui.server.user_error import UserError
 
 #: Said to a request that no page of this app sends.
 NEVER = "The page sent something that it never offers; load it again."
 
 
 def refuse_addresses(inputs: Any) -> None:
-    """Raise Refusal when a value of an event names a file by address or without Gradio's mark.
+    """Raise UserError when a value of an event names a file by address or without Gradio's mark.
 
     Gradio checks that a marked file was uploaded; it would download one given by address.
     """
@@ -23,7 +23,7 @@ def refuse_addresses(inputs: Any) -> None:
         if isinstance(inputs.get("path"), str):
             marked = (inputs.get("meta") or {}).get("_type") == "gradio.FileData"
             if not marked or "://" in inputs["path"]:
-                raise Refusal("Photos are taken as uploads only, not by address.")
+                raise UserError("Photos are taken as uploads only, not by address.")
         values: Any = inputs.values()
     elif isinstance(inputs, list | tuple):
         values = inputs
@@ -36,7 +36,8 @@ def refuse_addresses(inputs: Any) -> None:
 def as_offered(blocks: Sequence[Any], values: Sequence[Any]) -> list[Any]:
     """The values of an event's inputs as the page's sliders and text boxes give them.
 
-    Gradio checks only the ends of a slider. Raises Refusal for a slider's value that is no number.
+    Gradio checks only the ends of a slider. Raises UserError for a slider's value that is no
+    number.
     """
     checked = list(values)
     for i, (block, value) in enumerate(zip(blocks, values, strict=True)):
@@ -44,7 +45,7 @@ def as_offered(blocks: Sequence[Any], values: Sequence[Any]) -> list[Any]:
             checked[i] = value or ""
         elif isinstance(block, gr.Slider):
             if not isinstance(value, int | float) or not math.isfinite(value):
-                raise Refusal(NEVER)
+                raise UserError(NEVER)
             checked[i] = round(value) if float(block.step).is_integer() else float(value)
     return checked
 
@@ -54,7 +55,7 @@ def whole(event: gr.EventData, name: str) -> int:
     try:
         return int(str(event._data[name]))
     except (KeyError, TypeError, ValueError):
-        raise Refusal(NEVER) from None
+        raise UserError(NEVER) from None
 
 
 def share(event: gr.EventData, name: str) -> float:
@@ -62,4 +63,4 @@ def share(event: gr.EventData, name: str) -> float:
     try:
         return float(event._data[name])
     except (KeyError, TypeError, ValueError):
-        raise Refusal(NEVER) from None
+        raise UserError(NEVER) from None

@@ -87,7 +87,7 @@ class Gate:
         return self.local and _is_loopback(server) and not _is_loopback(host)
 
 
-class Guard:
+class RequestGuard:
     """ASGI middleware: what no page of this app ever sends is refused with a status and a word.
 
     max_bytes: of an upload. max_stored: bytes in the upload folder from which on no more are taken.

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 from gradio.routes import file_upload_statuses
 
-from daah.ui.server.age_tracker import Ages
+from daah.ui.server.age_tracker import AgeTracker
 from daah.ui.server.uploads import Sweeper
 from daah.ui.server.visits import Visit
 
@@ -34,7 +34,7 @@ class Forgetter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._demo, self._seconds, self._kept = demo, seconds, kept
-        self._sessions, self._uploads = Ages(clock), Ages(clock)
+        self._sessions, self._uploads = AgeTracker(clock), AgeTracker(clock)
 
     def __call__(self) -> None:
         """Drop what is over now."""
@@ -80,7 +80,7 @@ def give_back() -> None:
 
 
 @contextlib.asynccontextmanager
-async def forgetting(
+async def retention_lifespan(
     demo: gr.Blocks, seconds: float, every: float, kept: Callable[[Any], Any]
 ) -> AsyncIterator[None]:
     """While this is entered: forget, in memory and on disk, every so many seconds."""

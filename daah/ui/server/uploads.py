@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from daah.ui.server.age_tracker import Ages
+from daah.ui.server.age_tracker import AgeTracker
 
 #: What Gradio reads the folder's path from.
 VARIABLE = "GRADIO_TEMP_DIR"
@@ -48,7 +48,7 @@ class Sweeper:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._folder, self._seconds, self._wall = folder, seconds, wall
-        self._files, self._folders = Ages(clock), Ages(clock)
+        self._files, self._folders = AgeTracker(clock), AgeTracker(clock)
 
     def __call__(self) -> None:
         """Delete what is too old now."""
@@ -69,7 +69,9 @@ class Sweeper:
             with contextlib.suppress(OSError):  # not empty
                 path.rmdir()
 
-    def _old(self, ages: Ages, changed: dict[tuple[Any, ...], float]) -> list[tuple[Any, ...]]:
+    def _old(
+        self, ages: AgeTracker, changed: dict[tuple[Any, ...], float]
+    ) -> list[tuple[Any, ...]]:
         stated = {key: self._wall() - at for key, at in changed.items()}
         return [key for key, age in ages.of(stated).items() if age > self._seconds]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 
-class Refusal(gr.Error):
+class UserError(gr.Error):
     """A `gr.Error` about what a visitor gave. Nothing failed, so no traceback is printed."""
 
     def __init__(self, sentence: str, title: str = "This did not work") -> None:

@@ -28,7 +28,7 @@ from daah.ui.settings import Settings
 Progress = Callable[[float, str], None]
 
 #: The model that the page starts with.
-SHIPPED = ""
+DEFAULT_MODEL = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class _Other:
         return self.gallery is gallery and self.generation == gallery.store.generation
 
 
-class Desk:
+class AppContext:
     """Holds the retriever. It changes only in a local run, when a gallery is chosen.
 
     others: checkpoints that a visitor may choose instead, by name. baselines: the file of small
@@ -77,7 +77,7 @@ class Desk:
 
     def encoder(self, model: str) -> FaceEncoder:
         """The network of a model. Raises CheckpointError when its file is damaged."""
-        if model == SHIPPED:
+        if model == DEFAULT_MODEL:
             return self.retriever.encoder
         if model not in self.others:
             raise GalleryError(f"This page has no model named {model!r}.")
@@ -89,12 +89,14 @@ class Desk:
                 raise CheckpointError(str(problem).replace(str(path), path.name)) from None
         return self._encoders[model]
 
-    def serving(self, model: str = SHIPPED, progress: Progress | None = None) -> FaceRetriever:
+    def retriever_for(
+        self, model: str = DEFAULT_MODEL, progress: Progress | None = None
+    ) -> FaceRetriever:
         """The retriever of a model, over the same people; codes them first where needed.
 
         Raises DaahError when the model or its codes cannot be used.
         """
-        if model == SHIPPED:
+        if model == DEFAULT_MODEL:
             return self.retriever
         report = progress or (lambda done, text: None)
         with self._coding:
@@ -118,28 +120,28 @@ class Desk:
         )
         return _Other(FaceRetriever(now.detector, encoder, coded), now.gallery, generation)
 
-    def projection(self, model: str = SHIPPED) -> Projection:
+    def projection(self, model: str = DEFAULT_MODEL) -> Projection:
         """The map of the gallery by a model, kept from one look to the next.
 
         Drawn where it never was.
         """
-        gallery = self.serving(model).gallery
+        gallery = self.retriever_for(model).gallery
         held = self._projections.get(model)
         if held is None or held[0] is not gallery:
             held = (gallery, gallery.map() or gallery.draw_map())
             self._projections[model] = held
         return held[1]
 
-    def additions(self, own: SessionGallery | None, model: str) -> SessionGallery | None:
+    def additions(self, additions: SessionGallery | None, model: str) -> SessionGallery | None:
         """A visitor's additions, which the shipped model coded, as another model codes them.
 
         Kept for as long as the additions themselves, and no longer.
         """
-        if not own or model == SHIPPED:
-            return own
-        held = self._recoded.setdefault(own, {})
+        if not additions or model == DEFAULT_MODEL:
+            return additions
+        held = self._recoded.setdefault(additions, {})
         if model not in held:
-            held[model] = recode(self.serving(model), own)
+            held[model] = recode(self.retriever_for(model), additions)
         return held[model]
 
     def forget_projection(self) -> None:
@@ -212,10 +214,10 @@ def shipped_others(retriever: FaceRetriever) -> dict[str, Path]:
     }
 
 
-def recode(retriever: FaceRetriever, own: SessionGallery) -> SessionGallery:
+def recode(retriever: FaceRetriever, additions: SessionGallery) -> SessionGallery:
     """A visitor's additions as this retriever's model encodes them."""
     made = SessionGallery()
-    for entry in own.entries():
-        (encoded,) = retriever.encode([aligned_face(own.thumbnail(entry.id))])
-        made = made.add(entry.person, entry.photo, encoded, most=len(own))
+    for entry in additions.entries():
+        (encoded,) = retriever.encode([aligned_face(additions.thumbnail(entry.id))])
+        made = made.add(entry.person, entry.photo, encoded, most=len(additions))
     return made

@@ -16,7 +16,7 @@ SHOWN_SIDE = 960
 #: Per-bit views that are kept: those of the faces that were looked at last.
 MOST_REGIONS = 8
 
-MODEL, OFF, PAINTED = "on", "off", "painted"
+ATTENTION_ON, ATTENTION_OFF, ATTENTION_PAINTED = "on", "off", "painted"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Options:
     count: int
     threshold: int
     strength: float = 0.6
-    attention: str = MODEL
+    attention: str = ATTENTION_ON
     model: str = ""
 
 
@@ -93,14 +93,18 @@ class Session(Expires):
 
         A control may be moved while that is still waiting for its turn.
         """
-        return MODEL if wanted == OFF and OFF not in self.encoded else wanted
+        return (
+            ATTENTION_ON
+            if wanted == ATTENTION_OFF and ATTENTION_OFF not in self.encoded
+            else wanted
+        )
 
     def faces(self, attention: str) -> tuple[EncodedFace, ...]:
         """The faces under `attention`; those not painted yet keep the model's own mask."""
-        if attention == OFF:
-            return self.encoded[OFF]
-        own = self.encoded[MODEL]
-        if attention == PAINTED:
+        if attention == ATTENTION_OFF:
+            return self.encoded[ATTENTION_OFF]
+        own = self.encoded[ATTENTION_ON]
+        if attention == ATTENTION_PAINTED:
             return tuple(self.painted.get(i, face) for i, face in enumerate(own))
         return own
 

@@ -84,10 +84,10 @@ def test_label_similarity_is_intersection_over_union() -> None:
 
 def test_saliency_loss_by_hand() -> None:
     """The same pair came nearer by 0.5 (free), different pairs by 0.5 and 0 (0.6 and 0.1)."""
-    plain = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-    attended = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, -1.0]])
+    unmasked = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    masked = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, -1.0]])
     # inner products / 2: plain 0, 0, -0.5; attended 0.5, 0.5, 0.
-    loss = saliency_loss(attended, plain, SAME, 0.1)
+    loss = saliency_loss(masked, unmasked, SAME, 0.1)
     assert float(loss) == pytest.approx(0 + (0.6 + 0.6) / 2)
 
 

@@ -43,12 +43,12 @@ def reference_gradients(recipe: PaperRecipe) -> tuple[dict, dict]:
         logits = model.hashing(images)
         return branch_loss(logits, model.classify(logits), labels)
 
-    attended, plain = branch(x * model.mask(x)), branch(x)
+    masked, unmasked = branch(x * model.mask(x)), branch(x)
     spatial = dict(model.spatial.named_parameters())
     hashing = {k: v for k, v in model.named_parameters() if not k.startswith("spatial.")}
-    hinge = torch.relu(recipe.settings.margin + attended - plain)
+    hinge = torch.relu(recipe.settings.margin + masked - unmasked)
     theirs = torch.autograd.grad(hinge, list(spatial.values()), retain_graph=True)
-    ours = torch.autograd.grad(attended + plain, list(hashing.values()))
+    ours = torch.autograd.grad(masked + unmasked, list(hashing.values()))
     return dict(zip(spatial, theirs, strict=True)), dict(zip(hashing, ours, strict=True))
 
 
@@ -125,9 +125,9 @@ def test_plain_branch_and_hinges_take_turns(demo_parts) -> None:
         kinds.append(
             (norm(recipe.model.spatial.parameters()) > 0, set(losses) - {"attended", "mask_spread"})
         )
-    plain, idle = (False, {"plain"}), (False, set())
+    unmasked, idle = (False, {"plain"}), (False, set())
     spatial, hidden = (True, {"spatial"}), (True, {"hidden"})
-    assert kinds == [plain, idle, spatial, idle, plain, idle, hidden, idle]
+    assert kinds == [unmasked, idle, spatial, idle, unmasked, idle, hidden, idle]
 
 
 def test_the_hinges_never_touch_the_hash_network(demo_parts) -> None:
@@ -156,13 +156,13 @@ def test_a_pretrained_trunk_meets_the_plain_image_first(demo_parts) -> None:
     first = demo_recipe(demo_parts)
     losses = first.gradients(BATCH, progress=0.0)
     assert losses["attended"] == pytest.approx(losses["plain"], abs=1e-5)
-    later = demo_recipe(demo_parts, plain_until=2.0)
+    later = demo_recipe(demo_parts, unmasked_until=2.0)
     losses = later.gradients(BATCH, progress=1.0)
     assert losses["attended"] != pytest.approx(losses["plain"], abs=1e-5)
 
 
 def test_the_last_epochs_learn_from_attended_faces_alone(demo_parts) -> None:
-    recipe = demo_recipe(demo_parts, plain_until=0.5)
+    recipe = demo_recipe(demo_parts, unmasked_until=0.5)
     assert "plain" in recipe.gradients(BATCH, progress=0.4)
     recipe.step = 0
     losses = recipe.gradients(BATCH, progress=0.6)

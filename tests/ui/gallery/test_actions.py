@@ -15,7 +15,7 @@ from daah.ui.app import build_app
 from daah.ui.gallery import actions as gallery_actions
 from daah.ui.gallery import html as gallery_html
 from daah.ui.settings import Settings
-from daah.ui.state.context import Desk
+from daah.ui.state.context import AppContext
 from tests.doubles import retriever as fake_retriever
 from tests.doubles.retriever import PEOPLE, photo
 
@@ -34,8 +34,8 @@ def saved(path: Path, rgb: np.ndarray) -> str:
 
 
 def test_the_map_has_a_point_for_each_photo_and_the_visitors_face(fake: FaceRetriever) -> None:
-    desk = Desk(fake, LOCAL)
-    drawn = gallery_actions.draw_map(desk, fake_retriever.encoded(RED))
+    context = AppContext(fake, LOCAL)
+    drawn = gallery_actions.draw_map(context, fake_retriever.encoded(RED))
     assert len(drawn.ids) == 6
     assert sorted(set(drawn.people)) == ["blue", "green", "red"]
     assert drawn.query is not None
@@ -53,11 +53,11 @@ def test_a_point_of_the_picture_is_a_point_of_the_map() -> None:
 
 
 def test_people_are_found_by_name_and_the_visitors_own_come_first(fake: FaceRetriever) -> None:
-    own = SessionGallery().add("Redmond", "x/1", fake_retriever.encoded(BLUE))
-    found, total = gallery_actions.find_people(fake.gallery, own, "RED", 10)
+    additions = SessionGallery().add("Redmond", "x/1", fake_retriever.encoded(BLUE))
+    found, total = gallery_actions.find_people(fake.gallery, additions, "RED", 10)
     assert [(p.name, p.own) for p in found] == [("Redmond", True), ("red", False)]
     assert total == 2
-    found, total = gallery_actions.find_people(fake.gallery, own, "", 2)
+    found, total = gallery_actions.find_people(fake.gallery, additions, "", 2)
     assert (len(found), total) == (2, 4)
     assert "2 more" in gallery_html.people(found, total, lambda _: photo(), "")
     assert "Nobody named" in gallery_html.people([], 0, lambda _: photo(), "zoe")
@@ -91,60 +91,60 @@ def test_a_photo_opens_with_others_of_the_person(fake: FaceRetriever) -> None:
 
 
 def test_additions_of_a_visit_leave_the_gallery_as_it_is(fake: FaceRetriever) -> None:
-    own = gallery_actions.add_for_visit(fake, SessionGallery(), "Ann", photo((RED, 200)))
-    own = gallery_actions.add_for_visit(fake, own, "Ann", photo((BLUE, 200)))
-    assert own.people() == {"Ann": 2}
+    additions = gallery_actions.add_for_visit(fake, SessionGallery(), "Ann", photo((RED, 200)))
+    additions = gallery_actions.add_for_visit(fake, additions, "Ann", photo((BLUE, 200)))
+    assert additions.people() == {"Ann": 2}
     assert fake.gallery.count() == 6
     with pytest.raises(ImageError):
-        gallery_actions.add_for_visit(fake, own, "Ann", None)
+        gallery_actions.add_for_visit(fake, additions, "Ann", None)
     with pytest.raises(ImageError, match="No face"):
-        gallery_actions.add_for_visit(fake, own, "Ann", photo())
+        gallery_actions.add_for_visit(fake, additions, "Ann", photo())
     with pytest.raises(ConfigError):
-        gallery_actions.add_for_visit(fake, own, "  ", photo((RED, 200)))
+        gallery_actions.add_for_visit(fake, additions, "  ", photo((RED, 200)))
 
 
 def test_a_local_run_adds_removes_imports_and_chooses(fake: FaceRetriever, tmp_path: Path) -> None:
-    desk = Desk(fake, LOCAL)
+    context = AppContext(fake, LOCAL)
     files = [saved(tmp_path / "a.png", photo((RED, 200))), saved(tmp_path / "b.png", photo())]
-    added, skipped = gallery_actions.add_person(desk, "Ann", files, lambda *_: None)
+    added, skipped = gallery_actions.add_person(context, "Ann", files, lambda *_: None)
     assert (added, [name for name, _ in skipped]) == (1, ["b.png"])
     assert "b.png" in gallery_html.outcome(added, skipped)
-    gallery_actions.redraw(desk)
-    assert len(gallery_actions.draw_map(desk).ids) == 7
-    assert gallery_actions.remove_person(desk, "Ann") == 1
+    gallery_actions.redraw(context)
+    assert len(gallery_actions.draw_map(context).ids) == 7
+    assert gallery_actions.remove_person(context, "Ann") == 1
     with pytest.raises(GalleryError):
-        gallery_actions.remove_person(desk, "Ann")
+        gallery_actions.remove_person(context, "Ann")
 
     saved(tmp_path / "tree" / "Bob" / "1.png", photo((GREEN, 200)))
     saved(tmp_path / "tree" / "Cid" / "1.png", photo((BLUE, 200)))
     with pytest.raises(GalleryError, match="no gallery mine"):
-        desk.choose(str(tmp_path / "mine"))
+        context.choose(str(tmp_path / "mine"))
     with pytest.raises(GalleryError, match="holds other files"):
-        desk.choose(str(tmp_path / "tree"), create=True)
-    assert desk.retriever is fake
+        context.choose(str(tmp_path / "tree"), create=True)
+    assert context.retriever is fake
     assert {path.name for path in (tmp_path / "tree").iterdir()} == {"Bob", "Cid"}
-    desk.choose(str(tmp_path / "mine"), create=True)
-    assert desk.retriever is not fake
+    context.choose(str(tmp_path / "mine"), create=True)
+    assert context.retriever is not fake
     told: list[str] = []
     report = gallery_actions.import_folder(
-        desk, str(tmp_path / "tree"), lambda _, text: told.append(text)
+        context, str(tmp_path / "tree"), lambda _, text: told.append(text)
     )
     assert report == (2, 0, [])
     assert told[-1].startswith("2 of 2: ")
-    assert desk.retriever.gallery.people() == {"Bob": 1, "Cid": 1}
+    assert context.retriever.gallery.people() == {"Bob": 1, "Cid": 1}
     with pytest.raises(DataError):
-        gallery_actions.import_folder(desk, str(tmp_path / "nowhere"), lambda *_: None)
-    desk.retriever.gallery.close()
+        gallery_actions.import_folder(context, str(tmp_path / "nowhere"), lambda *_: None)
+    context.retriever.gallery.close()
 
 
 def test_a_public_host_refuses_every_change(fake: FaceRetriever, tmp_path: Path) -> None:
-    desk = Desk(fake, Settings())
+    context = AppContext(fake, Settings())
     for change in (
-        lambda: gallery_actions.add_person(desk, "Ann", ["x"], lambda *_: None),
-        lambda: gallery_actions.remove_person(desk, "red"),
-        lambda: gallery_actions.import_folder(desk, str(tmp_path), lambda *_: None),
-        lambda: gallery_actions.redraw(desk),
-        lambda: desk.choose(str(tmp_path / "other")),
+        lambda: gallery_actions.add_person(context, "Ann", ["x"], lambda *_: None),
+        lambda: gallery_actions.remove_person(context, "red"),
+        lambda: gallery_actions.import_folder(context, str(tmp_path), lambda *_: None),
+        lambda: gallery_actions.redraw(context),
+        lambda: context.choose(str(tmp_path / "other")),
     ):
         with pytest.raises(GalleryError, match="read-only"):
             change()

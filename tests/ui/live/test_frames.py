@@ -17,7 +17,7 @@ from daah.ui.app import build_app
 from daah.ui.live.frames import Live
 from daah.ui.page.html import data_uri
 from daah.ui.settings import Settings
-from daah.ui.state.context import Desk
+from daah.ui.state.context import AppContext
 from tests.doubles.retriever import PEOPLE, photo
 from tests.doubles.waiting import HANG
 
@@ -36,7 +36,7 @@ def png(rgb: np.ndarray) -> bytes:
 
 
 def test_a_frame_says_what_to_draw(fake: FaceRetriever) -> None:
-    answer = Live(Desk(fake, LOCAL)).frame(data_uri(photo((RED, 300))))
+    answer = Live(AppContext(fake, LOCAL)).frame(data_uri(photo((RED, 300))))
     (face,) = answer["faces"]
     assert (answer["width"], answer["height"]) == (400, 400)
     assert face["box"] == pytest.approx([20, 20, 320, 320], abs=6)
@@ -49,7 +49,7 @@ def test_a_frame_says_what_to_draw(fake: FaceRetriever) -> None:
 
 
 def test_a_frame_without_a_face_or_without_a_picture(fake: FaceRetriever) -> None:
-    live = Live(Desk(fake, LOCAL))
+    live = Live(AppContext(fake, LOCAL))
     assert live.frame(data_uri(photo()))["faces"] == []
     for bad in ("", "nonsense", "data:image/png;base64,AAAA", "data:text/html;base64,AAAA"):
         assert set(live.frame(bad)) == {"error"}
@@ -63,7 +63,7 @@ def test_a_frame_is_dropped_while_another_is_at_work(fake: FaceRetriever) -> Non
         leave.wait(HANG)
         return []
 
-    live = Live(Desk(fake, LOCAL))
+    live = Live(AppContext(fake, LOCAL))
     fake.detector.detect = slow
     worker = threading.Thread(target=live.frame, args=(data_uri(photo()),))
     worker.start()

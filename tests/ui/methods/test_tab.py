@@ -21,7 +21,7 @@ from daah.ui.methods.actions import Lineup
 from daah.ui.quality import html as quality_html
 from daah.ui.quality import reports
 from daah.ui.settings import Settings
-from daah.ui.state.context import Desk
+from daah.ui.state.context import AppContext
 from tests.doubles import encoder as fake_encoder
 from tests.doubles import retriever as fake_retriever
 from tests.doubles.retriever import PEOPLE, photo
@@ -33,16 +33,16 @@ NOBODY = SessionGallery()
 
 
 @pytest.fixture
-def desk(fake: FaceRetriever) -> Desk:
-    """A desk over painted squares with the small models that are shipped."""
-    return Desk(fake, Settings())
+def context(fake: FaceRetriever) -> AppContext:
+    """a context over painted squares with the small models that are shipped."""
+    return AppContext(fake, Settings())
 
 
 @pytest.fixture
-def lineup(desk: Desk) -> Lineup:
+def lineup(context: AppContext) -> Lineup:
     """A red face beside a smaller blue one."""
     return methods_actions.line_up_photo(
-        desk, photo((BLUE, 80), (RED, 300)), NOBODY, lambda *_: None
+        context, photo((BLUE, 80), (RED, 300)), NOBODY, lambda *_: None
     )
 
 
@@ -80,53 +80,53 @@ def test_the_sentence_says_how_far_they_agree(lineup: Lineup) -> None:
     assert f"of {person}, whom most methods put first" in methods_html.rows(lineup)
 
 
-def test_the_gallery_is_encoded_once_and_again_when_it_changed(desk: Desk) -> None:
+def test_the_gallery_is_encoded_once_and_again_when_it_changed(context: AppContext) -> None:
     told: list[str] = []
     picture = photo((RED, 300))
 
     def note(_: float, text: str) -> None:
         told.append(text)
 
-    methods_actions.line_up_photo(desk, picture, NOBODY, note)
+    methods_actions.line_up_photo(context, picture, NOBODY, note)
     assert "Encoding the gallery by 5 methods: 6 of 6 faces" in told
     told.clear()
-    methods_actions.line_up_photo(desk, picture, NOBODY, note)
+    methods_actions.line_up_photo(context, picture, NOBODY, note)
     assert told == ["Finding faces"]
-    desk.retriever.gallery.remove("red")
-    again = methods_actions.line_up_photo(desk, picture, NOBODY, note)
+    context.retriever.gallery.remove("red")
+    again = methods_actions.line_up_photo(context, picture, NOBODY, note)
     assert again.total == 4
     assert all(m.person != "red" for row in again.rows for m in row.result.matches)
 
 
-def test_a_visitors_additions_are_found_by_every_method(desk: Desk) -> None:
+def test_a_visitors_additions_are_found_by_every_method(context: AppContext) -> None:
     me = fake_encoder.face(3)  # with texture: squares of one colour are all alike to most methods
-    own = NOBODY.add("me", "me/1", desk.retriever.encode([me])[0])
-    found = methods_actions.line_up(desk, me, 1, own, lambda *_: None)
+    own = NOBODY.add("me", "me/1", context.retriever.encode([me])[0])
+    found = methods_actions.line_up(context, me, 1, own, lambda *_: None)
     assert methods_html.rows(found).count("me · yours") == 6
     for row in found.rows:
         assert "me" in [m.person for m in row.result.matches if m.distance == 0]
 
 
 def test_no_face_an_empty_gallery_and_a_missing_file_are_told(
-    desk: Desk, fake: FaceRetriever, tmp_path
+    context: AppContext, fake: FaceRetriever, tmp_path
 ) -> None:
     with pytest.raises(ImageError, match="No face found"):
-        methods_actions.line_up_photo(desk, photo(), NOBODY, lambda *_: None)
+        methods_actions.line_up_photo(context, photo(), NOBODY, lambda *_: None)
     for person in PEOPLE:
         fake.gallery.remove(person)
-    empty = methods_actions.line_up_photo(desk, photo((RED, 300)), NOBODY, lambda *_: None)
+    empty = methods_actions.line_up_photo(context, photo((RED, 300)), NOBODY, lambda *_: None)
     assert empty.favourite is None
     assert "nobody to compare with" in methods_html.sentence(empty)
     assert "<li" not in methods_html.rows(empty)
-    broken = Desk(fake, Settings(), baselines=tmp_path / "absent.safetensors")
+    broken = AppContext(fake, Settings(), baselines=tmp_path / "absent.safetensors")
     with pytest.raises(CheckpointError, match=r"absent\.safetensors is missing"):
         methods_actions.line_up_photo(broken, photo((RED, 300)), NOBODY, lambda *_: None)
 
 
-def test_names_are_escaped(desk: Desk) -> None:
+def test_names_are_escaped(context: AppContext) -> None:
     own = NOBODY.add("<b>me</b>", "<i>", fake_retriever.encoded(RED))
     html = methods_html.rows(
-        methods_actions.line_up_photo(desk, photo((RED, 300)), own, lambda *_: None)
+        methods_actions.line_up_photo(context, photo((RED, 300)), own, lambda *_: None)
     )
     assert "<b>me</b>" not in html
     assert "<i>" not in html

@@ -19,19 +19,21 @@ from daah.metrics.leave_one_out import pair_distances
 from daah.ui.quality import html as quality_html
 from daah.ui.quality import reports as quality_reports
 from daah.ui.quality.reports import RESULTS
-from tests.doubles.faces import FakeDetector, FakeEncoder, write_tree
+from tests.doubles.faces import CentreEncoder, FramedFaceDetector, write_tree
 
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> LabelledFaces:
     """Invented people, some with one photo."""
-    return detect_faces(write_tree(tmp_path_factory.mktemp("tree"), [3, 2, 1] * 2), FakeDetector())
+    return detect_faces(
+        write_tree(tmp_path_factory.mktemp("tree"), [3, 2, 1] * 2), FramedFaceDetector()
+    )
 
 
 @pytest.fixture(scope="module")
-def encoder(faces: LabelledFaces) -> FakeEncoder:
+def encoder(faces: LabelledFaces) -> CentreEncoder:
     """A calibrated stand-in for the shipped network."""
-    made = FakeEncoder((64,))
+    made = CentreEncoder((64,))
     logits = made.encode(faces.aligned)[0]
     packed = codes.pack(codes.sign(logits))
     made.calibration = fit_calibration({64: pair_distances(packed, faces.labels)})
@@ -41,7 +43,7 @@ def encoder(faces: LabelledFaces) -> FakeEncoder:
 
 @pytest.fixture(scope="module")
 def results(
-    tmp_path_factory: pytest.TempPathFactory, encoder: FakeEncoder, faces: LabelledFaces
+    tmp_path_factory: pytest.TempPathFactory, encoder: CentreEncoder, faces: LabelledFaces
 ) -> Path:
     """What `benchmarks/quality.py` writes, and reports of other commands beside it."""
     out = tmp_path_factory.mktemp("results")
@@ -70,7 +72,7 @@ def drawn(encoders: list, folder: Path) -> str:
     )
 
 
-def test_every_report_and_every_figure_is_there(encoder: FakeEncoder, results: Path) -> None:
+def test_every_report_and_every_figure_is_there(encoder: CentreEncoder, results: Path) -> None:
     found = quality_reports.sections([encoder], results)
     sources = {table.source for section in found for table in section.tables}
     assert {path.name for path in results.glob("*.json")} <= sources
@@ -88,7 +90,7 @@ def test_every_report_and_every_figure_is_there(encoder: FakeEncoder, results: P
 
 
 @pytest.mark.slow
-def test_every_figure_says_at_which_code_length(encoder: FakeEncoder, results: Path) -> None:
+def test_every_figure_says_at_which_code_length(encoder: CentreEncoder, results: Path) -> None:
     """In its table or its caption, and as the commands that measure it have it."""
     assert quality_reports.FIGURE_BITS == script.BITS
     for section in quality_reports.sections([encoder], results):
@@ -103,7 +105,7 @@ def test_every_figure_says_at_which_code_length(encoder: FakeEncoder, results: P
 
 
 def test_both_masks_stand_side_by_side_where_the_heatmap_is_judged(
-    encoder: FakeEncoder, results: Path
+    encoder: CentreEncoder, results: Path
 ) -> None:
     section = next(s for s in quality_reports.sections([encoder], results) if "heatmap" in s.title)
     assert section.pictures[0].path.name == "masks.png"
@@ -113,7 +115,7 @@ def test_both_masks_stand_side_by_side_where_the_heatmap_is_judged(
 
 @pytest.mark.slow
 def test_a_report_of_another_served_model_says_whose_it_is(
-    encoder: FakeEncoder, results: Path, faces: LabelledFaces, tmp_path: Path
+    encoder: CentreEncoder, results: Path, faces: LabelledFaces, tmp_path: Path
 ) -> None:
     paper = SimpleNamespace(name="paper", recipe="paper", fingerprint="9" * 64, calibration=None)
     closed = {
@@ -133,7 +135,7 @@ def test_a_report_of_another_served_model_says_whose_it_is(
     assert "open-set.json" in alone
 
 
-def test_the_committed_results_are_shown(encoder: FakeEncoder) -> None:
+def test_the_committed_results_are_shown(encoder: CentreEncoder) -> None:
     """Whatever is committed: no file is left out, unless it is of a checkpoint not shipped here."""
     shipped = [stand_in(path) for path in RESULTS.glob("*.json")]
     found = quality_reports.sections([encoder, *[one for one in shipped if one]], RESULTS)
@@ -154,7 +156,7 @@ def stand_in(path: Path) -> SimpleNamespace | None:
     return SimpleNamespace(name=named["name"], fingerprint=named["sha256"], calibration=None)
 
 
-def test_a_damaged_or_strange_report_is_passed_over(encoder: FakeEncoder, tmp_path: Path) -> None:
+def test_a_damaged_or_strange_report_is_passed_over(encoder: CentreEncoder, tmp_path: Path) -> None:
     for name, text in (("a.json", "{"), ("b.json", "[1, 2]"), ("c.json", '{"rows": "none"}')):
         (tmp_path / name).write_text(text)
     (tmp_path / "detection.json").write_text('{"speed": 3}')

@@ -17,7 +17,14 @@ from daah.ui.page.html import data_uri
 from daah.ui.search import actions as search_actions
 from daah.ui.search import html as search_html
 from daah.ui.search import result_json
-from daah.ui.state.session import MODEL, OFF, PAINTED, SHOWN_SIDE, Options, Session
+from daah.ui.state.session import (
+    ATTENTION_OFF,
+    ATTENTION_ON,
+    ATTENTION_PAINTED,
+    SHOWN_SIDE,
+    Options,
+    Session,
+)
 from tests.doubles import retriever as fake_retriever
 from tests.doubles.retriever import PEOPLE, photo
 
@@ -60,8 +67,8 @@ def test_other_lengths_limits_and_counts_encode_nothing(
 
 
 def test_a_photo_without_a_face_gives_a_session_without_faces(fake: FaceRetriever) -> None:
-    session = search_actions.search(fake, photo(), replace(OPTIONS, attention=OFF))
-    view = search_actions.look(fake, session, replace(OPTIONS, attention=OFF))
+    session = search_actions.search(fake, photo(), replace(OPTIONS, attention=ATTENTION_OFF))
+    view = search_actions.look(fake, session, replace(OPTIONS, attention=ATTENTION_OFF))
     assert view.faces == ()
     assert view.matches == ()
 
@@ -69,12 +76,12 @@ def test_a_photo_without_a_face_gives_a_session_without_faces(fake: FaceRetrieve
 def test_attention_off_is_encoded_once_and_changes_the_mask(
     fake: FaceRetriever, session: Session
 ) -> None:
-    off = search_actions.with_attention(fake, session, OFF)
+    off = search_actions.with_attention(fake, session, ATTENTION_OFF)
     before = fake.encoder.calls
-    again = search_actions.with_attention(fake, off, OFF)
+    again = search_actions.with_attention(fake, off, ATTENTION_OFF)
     assert fake.encoder.calls == before
-    assert (again.faces(OFF)[0].mask == 1).all()
-    assert again.faces(MODEL)[0].mask.min() < 0.2
+    assert (again.faces(ATTENTION_OFF)[0].mask == 1).all()
+    assert again.faces(ATTENTION_ON)[0].mask.min() < 0.2
 
 
 def test_a_painted_mask_replaces_the_models_and_undo_brings_it_back(
@@ -87,11 +94,11 @@ def test_a_painted_mask_replaces_the_models_and_undo_brings_it_back(
     assert mask[50, 50] == pytest.approx(1)
     assert mask[100, 100] == pytest.approx(0, abs=0.02)
     painted = search_actions.paint(fake, session, mask)
-    own, theirs = session.faces(MODEL)[0], painted.faces(PAINTED)[0]
+    own, theirs = session.faces(ATTENTION_ON)[0], painted.faces(ATTENTION_PAINTED)[0]
     assert not np.array_equal(own.code.bits, theirs.code.bits)
-    assert painted.faces(PAINTED)[1] is session.faces(MODEL)[1]
+    assert painted.faces(ATTENTION_PAINTED)[1] is session.faces(ATTENTION_ON)[1]
     undone = search_actions.paint(fake, painted, search_actions.painted_mask(""))
-    assert undone.faces(PAINTED)[0] is own
+    assert undone.faces(ATTENTION_PAINTED)[0] is own
 
 
 @pytest.mark.parametrize(
@@ -112,9 +119,9 @@ def test_the_length_slider_moves_to_the_next_code(before: int, wanted: int, mean
 
 
 def test_a_tap_means_the_smallest_face_under_it(fake: FaceRetriever, session: Session) -> None:
-    large, small = session.encoded[MODEL]
+    large, small = session.encoded[ATTENTION_ON]
     inside = replace(small.face, box=np.array([450, 50, 490, 90], np.float32))
-    session = replace(session, encoded={MODEL: (large, replace(small, face=inside))})
+    session = replace(session, encoded={ATTENTION_ON: (large, replace(small, face=inside))})
     height, width = session.photo.shape[:2]
     assert search_actions.face_at(session, 460 / width, 60 / height) == 1
     assert search_actions.face_at(session, 600 / width, 200 / height) == 0
@@ -129,7 +136,7 @@ def test_choosing_a_match_twice_hides_it_and_another_face_lets_it_go(
     detail = search_actions.look(fake, chosen, OPTIONS).detail
     assert detail is not None
     assert detail.match.id == best.id
-    own, other = chosen.faces(MODEL)[0].code.bits[:64], detail.encoded.code.bits[:64]
+    own, other = chosen.faces(ATTENTION_ON)[0].code.bits[:64], detail.encoded.code.bits[:64]
     assert (own != other).sum() == best.distance
     assert search_actions.choose_match(chosen, best.id).match is None
     assert search_actions.choose_face(chosen, 1).match is None
@@ -142,7 +149,7 @@ def test_what_decides_a_bit_is_computed_once_a_face(fake: FaceRetriever, session
     two = search_actions.choose_bit(fake, one, OPTIONS, 4)
     assert fake.encoder.calls == before
     assert two.bit == 4
-    assert two.regions[(MODEL, 0)].shape == (128, search_actions.GRID, search_actions.GRID)
+    assert two.regions[(ATTENTION_ON, 0)].shape == (128, search_actions.GRID, search_actions.GRID)
     assert search_actions.choose_bit(fake, two, OPTIONS, 4).bit is None
     assert search_actions.choose_bit(fake, two, OPTIONS, 500).bit is None
 
@@ -157,13 +164,13 @@ def test_a_gallery_face_can_be_searched_with(fake: FaceRetriever, session: Sessi
 def test_a_visitors_own_faces_are_searched_beside_the_gallery(
     fake: FaceRetriever, session: Session
 ) -> None:
-    own = SessionGallery().add("mine", "mine/1", session.encoded[MODEL][0])
-    view = search_actions.look(fake, session, OPTIONS, own)
+    additions = SessionGallery().add("mine", "mine/1", session.encoded[ATTENTION_ON][0])
+    view = search_actions.look(fake, session, OPTIONS, additions)
     assert "mine" in [match.person for match in view.matches[0] if match.distance == 0]
     assert view.gallery == 7
     mine = next(match for match in view.matches[0] if match.person == "mine")
     detail = search_actions.look(
-        fake, search_actions.choose_match(session, mine.id), OPTIONS, own
+        fake, search_actions.choose_match(session, mine.id), OPTIONS, additions
     ).detail
     assert detail is not None
     with pytest.raises(GalleryError):
@@ -172,7 +179,7 @@ def test_a_visitors_own_faces_are_searched_beside_the_gallery(
 
 def test_a_large_photo_is_drawn_smaller_with_its_faces_in_place(fake: FaceRetriever) -> None:
     session = search_actions.search(fake, photo((RED, 900), size=1500), OPTIONS)
-    shown, faces = search_actions.shown_photo(session, session.faces(MODEL))
+    shown, faces = search_actions.shown_photo(session, session.faces(ATTENTION_ON))
     assert max(shown.shape) == SHOWN_SIDE
     x0, y0, x1, y1 = (int(v) for v in faces[0].face.box)
     assert (np.abs(shown[y0 + 4 : y1 - 4, x0 + 4 : x1 - 4].astype(int) - RED).max()) < 12

@@ -8,7 +8,7 @@ from daah import codes
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.search import actions as search_actions
 from daah.ui.search import result_json
-from daah.ui.state.session import MODEL, Options, Session
+from daah.ui.state.session import ATTENTION_ON, Options, Session
 from tests.doubles.retriever import PEOPLE, photo
 
 RED, GREEN, BLUE = PEOPLE["red"], PEOPLE["green"], PEOPLE["blue"]
@@ -27,7 +27,7 @@ def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, sessio
     assert made["faces_left_out"] == 0
     first = made["faces"][0]
     assert set(first) == {"box", "score", "landmarks", "code", "matches"}
-    bits = session.encoded[MODEL][0].code.bits[:64]
+    bits = session.encoded[ATTENTION_ON][0].code.bits[:64]
     assert first["code"] == codes.to_hex(codes.pack(bits))
     assert set(first["matches"][0]) == {
         "id", "person", "photo", "distance", "probability", "same_person",

@@ -14,7 +14,7 @@ from daah.retrieval.retriever import FaceRetriever
 from daah.ui.page.examples import EXAMPLES, PAIRS
 from daah.ui.search import actions as search_actions
 from daah.ui.search import start_example
-from daah.ui.state.session import MODEL, Options
+from daah.ui.state.session import ATTENTION_ON, Options
 from tests.doubles.retriever import PEOPLE, photo
 
 RED, GREEN, BLUE = PEOPLE["red"], PEOPLE["green"], PEOPLE["blue"]
@@ -49,9 +49,9 @@ def test_a_landing_is_read_back_without_the_network(
     saved(picture, photo((RED, 300)))
     monkeypatch.setattr(start_example, "EXAMPLE", SimpleNamespace(read=lambda: photo((RED, 300))))
     file = tmp_path / "landing.npz"
-    start_example.save_landing(fake, file)
+    start_example.save_start_example(fake, file)
     before = fake.encoder.calls
-    session = start_example.load_landing(fake, file)
+    session = start_example.load_start_example(fake, file)
     view = search_actions.look(fake, search_actions.choose_bit(fake, session, Options(64, 4, 9), 5),
                          Options(64, 4, 9))  # fmt: skip
     assert fake.encoder.calls == before
@@ -59,9 +59,11 @@ def test_a_landing_is_read_back_without_the_network(
     assert session.example
     assert not session.expired(0)
     fake.encoder.fingerprint = "e" * 64
-    again = start_example.load_landing(fake, file)
+    again = start_example.load_start_example(fake, file)
     assert fake.encoder.calls > before
-    assert np.array_equal(again.encoded[MODEL][0].code.bits, session.encoded[MODEL][0].code.bits)
+    assert np.array_equal(
+        again.encoded[ATTENTION_ON][0].code.bits, session.encoded[ATTENTION_ON][0].code.bits
+    )
 
 
 def test_the_shipped_landing_is_of_the_shipped_checkpoint(encoder: FaceEncoder) -> None:

@@ -37,7 +37,7 @@ def test_the_server_fetches_no_address_and_takes_no_large_body() -> None:
         return PlainTextResponse("reached")
 
     routes = [Route("/{path:path}", answer, methods=["GET", "POST"])]
-    client = TestClient(middleware.Guard(Starlette(routes=routes), 1000))
+    client = TestClient(middleware.RequestGuard(Starlette(routes=routes), 1000))
     assert client.get("/gradio_api/file=/tmp/x").text == "reached"
     for path in ("file=http://10.0.0.1/", "file=HTTPS://example.org", "proxy=https://a.hf.space/"):
         assert client.get(f"/gradio_api/{path}").status_code == 403

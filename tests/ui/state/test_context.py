@@ -17,8 +17,8 @@ from daah.ui.methods import actions as methods_actions
 from daah.ui.search import actions as search_actions
 from daah.ui.settings import Settings
 from daah.ui.state import context as context_module
-from daah.ui.state.context import Desk
-from daah.ui.state.session import MODEL, PAINTED, Options
+from daah.ui.state.context import AppContext
+from daah.ui.state.session import ATTENTION_ON, ATTENTION_PAINTED, Options
 from tests.doubles import retriever as fake_retriever
 from tests.doubles.retriever import PEOPLE, photo
 
@@ -27,14 +27,14 @@ OPTIONS = Options(bits=48, count=6, threshold=12)
 
 
 @pytest.fixture
-def both(fake: FaceRetriever, paper: Path) -> Desk:
+def both(fake: FaceRetriever, paper: Path) -> AppContext:
     """The fake model, and the paper's beside it."""
-    return Desk(fake, Settings(), {"paper": paper})
+    return AppContext(fake, Settings(), {"paper": paper})
 
 
-def test_another_model_searches_the_same_people(both: Desk, fake: FaceRetriever) -> None:
+def test_another_model_searches_the_same_people(both: AppContext, fake: FaceRetriever) -> None:
     told: list[str] = []
-    other = both.serving("paper", lambda _, text: told.append(text))
+    other = both.retriever_for("paper", lambda _, text: told.append(text))
     assert told == [
         "Loading paper",
         "Encoding the gallery for paper: 0 of 6",
@@ -42,70 +42,76 @@ def test_another_model_searches_the_same_people(both: Desk, fake: FaceRetriever)
     ]
     assert (other.bits, other.lengths) == (48, (48,))
     assert other.gallery.people() == fake.gallery.people()
-    assert both.serving("paper") is other
-    assert both.serving() is fake
-    again = Desk(fake, Settings(), both.others)
+    assert both.retriever_for("paper") is other
+    assert both.retriever_for() is fake
+    again = AppContext(fake, Settings(), both.others)
     told.clear()
-    again.serving("paper", lambda _, text: told.append(text))
+    again.retriever_for("paper", lambda _, text: told.append(text))
     assert told == ["Loading paper", "Encoding the gallery for paper: 0 of 0"]
 
 
-def test_faces_are_encoded_anew_and_the_choice_stays(both: Desk, fake: FaceRetriever) -> None:
+def test_faces_are_encoded_anew_and_the_choice_stays(both: AppContext, fake: FaceRetriever) -> None:
     session = search_actions.search(fake, photo((GREEN, 80), (RED, 300)), OPTIONS)
     match = search_actions.look(fake, session, OPTIONS).matches[0][0]
     session = search_actions.choose_match(search_actions.choose_face(session, 1), match.id)
-    other = both.serving("paper")
-    moved = search_actions.with_model(other, session, "paper", MODEL)
+    other = both.retriever_for("paper")
+    moved = search_actions.with_model(other, session, "paper", ATTENTION_ON)
     assert moved.model == "paper"
     assert (moved.face, moved.match, moved.born) == (1, match.id, session.born)
-    assert [len(face.code.bits) for face in moved.faces(MODEL)] == [48, 48]
+    assert [len(face.code.bits) for face in moved.faces(ATTENTION_ON)] == [48, 48]
     view = search_actions.look(other, moved, OPTIONS)
     assert view.detail is not None
     assert {m.bits for matches in view.matches for m in matches} == {48}
     assert all(m.probability is None for m in view.matches[0])
-    back = search_actions.with_model(fake, moved, "", MODEL)
-    for now, before in zip(back.faces(MODEL), session.faces(MODEL), strict=True):
+    back = search_actions.with_model(fake, moved, "", ATTENTION_ON)
+    for now, before in zip(back.faces(ATTENTION_ON), session.faces(ATTENTION_ON), strict=True):
         assert np.array_equal(now.code.bits, before.code.bits)
 
 
-def test_a_painting_moves_along(both: Desk, fake: FaceRetriever) -> None:
+def test_a_painting_moves_along(both: AppContext, fake: FaceRetriever) -> None:
     mask = np.zeros((150, 150), np.float32)
     mask[30:90, 30:90] = 1
     session = search_actions.paint(
         fake, search_actions.search(fake, photo((RED, 300)), OPTIONS), mask
     )
-    moved = search_actions.with_model(both.serving("paper"), session, "paper", PAINTED)
-    painted = moved.faces(PAINTED)[0]
-    assert painted is not moved.faces(MODEL)[0]
+    moved = search_actions.with_model(
+        both.retriever_for("paper"), session, "paper", ATTENTION_PAINTED
+    )
+    painted = moved.faces(ATTENTION_PAINTED)[0]
+    assert painted is not moved.faces(ATTENTION_ON)[0]
     assert painted.mask[60, 60] > 0.9
     assert painted.mask[120, 120] < 0.1
 
 
-def test_a_change_of_the_gallery_reaches_the_other_model(both: Desk, fake: FaceRetriever) -> None:
-    first = both.serving("paper")
+def test_a_change_of_the_gallery_reaches_the_other_model(
+    both: AppContext, fake: FaceRetriever
+) -> None:
+    first = both.retriever_for("paper")
     fake.gallery.remove("red")
-    second = both.serving("paper")
+    second = both.retriever_for("paper")
     assert second is not first
     assert "red" not in second.gallery.people()
 
 
-def test_additions_are_coded_for_the_other_model_and_kept_no_longer(both: Desk) -> None:
-    own = SessionGallery().add("me", "me/1", fake_retriever.encoded(RED))
-    assert both.additions(own, "") is own
-    mine = both.additions(own, "paper")
-    assert both.additions(own, "paper") is mine
-    assert [(e.person, e.id) for e in mine.entries()] == [(e.person, e.id) for e in own.entries()]
-    found = both.serving("paper").match(
-        both.serving("paper").encode([fake_retriever.face(RED)])[0], 1, 48, mine
+def test_additions_are_coded_for_the_other_model_and_kept_no_longer(both: AppContext) -> None:
+    additions = SessionGallery().add("me", "me/1", fake_retriever.encoded(RED))
+    assert both.additions(additions, "") is additions
+    mine = both.additions(additions, "paper")
+    assert both.additions(additions, "paper") is mine
+    assert [(e.person, e.id) for e in mine.entries()] == [
+        (e.person, e.id) for e in additions.entries()
+    ]
+    found = both.retriever_for("paper").match(
+        both.retriever_for("paper").encode([fake_retriever.face(RED)])[0], 1, 48, mine
     )
     assert found[0].distance == 0
     assert len(both._recoded) == 1
-    del own, mine
+    del additions, mine
     assert len(both._recoded) == 0
 
 
-def test_the_map_is_that_of_the_model(both: Desk) -> None:
-    other = both.serving("paper")
+def test_the_map_is_that_of_the_model(both: AppContext) -> None:
+    other = both.retriever_for("paper")
     (encoded,) = other.encode([fake_retriever.face(RED)])
     drawn = gallery_actions.draw_map(both, encoded, "paper")
     assert len(drawn.ids) == 6
@@ -114,7 +120,7 @@ def test_the_map_is_that_of_the_model(both: Desk) -> None:
     assert both.projection().fingerprint == both.retriever.encoder.fingerprint
 
 
-def test_the_other_model_is_lined_up_with_the_methods(both: Desk) -> None:
+def test_the_other_model_is_lined_up_with_the_methods(both: AppContext) -> None:
     found = methods_actions.line_up_photo(
         both, photo((RED, 300)), SessionGallery(), lambda *_: None
     )
@@ -125,11 +131,11 @@ def test_the_other_model_is_lined_up_with_the_methods(both: Desk) -> None:
 def test_an_unknown_model_and_a_damaged_file_are_told(fake: FaceRetriever, tmp_path: Path) -> None:
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"x" * 100)
-    made = Desk(fake, Settings(), {"bad": bad})
+    made = AppContext(fake, Settings(), {"bad": bad})
     with pytest.raises(GalleryError, match="no model named 'nothing'"):
-        made.serving("nothing")
+        made.retriever_for("nothing")
     with pytest.raises(CheckpointError):
-        made.serving("bad")
+        made.retriever_for("bad")
 
 
 def test_checkpoints_beside_the_shipped_one_are_offered(
@@ -143,8 +149,8 @@ def test_checkpoints_beside_the_shipped_one_are_offered(
     assert context_module.shipped_others(fake) == {}
 
 
-def test_a_page_over_a_model_of_one_length_hides_the_slider(both: Desk) -> None:
-    demo = build_app(both.serving("paper"), Settings(), {})
+def test_a_page_over_a_model_of_one_length_hides_the_slider(both: AppContext) -> None:
+    demo = build_app(both.retriever_for("paper"), Settings(), {})
     parts = {block.elem_id: block for block in demo.blocks.values()}
     assert parts["bits"].visible is False
     assert parts["threshold"].maximum == 24
@@ -156,7 +162,7 @@ def test_the_shipped_models_are_chosen_between_and_agree_with_their_cards(
     retriever: FaceRetriever,
 ) -> None:
     """The paper's network is a closed set's, so it does worse on strangers, but far from chance."""
-    both = Desk(retriever, Settings(), context_module.shipped_others(retriever))
+    both = AppContext(retriever, Settings(), context_module.shipped_others(retriever))
     assert list(both.others) == ["paper"]
     encoder = both.encoder("paper")
     assert (encoder.recipe, encoder.bits) == ("paper", 48)
