@@ -34,6 +34,7 @@ from daah.comparison.methods.features import LBP, Features, Pixels, chi_square, 
 from daah.comparison.methods.softmax_start import SoftmaxTrunk, TrunkFeatures
 from daah.errors import DataError
 from daah.evaluation.closed_set import split_faces
+from daah.files import replace_atomically
 from daah.metrics.query_database import ClosedSetScores, score_codes, score_distances
 
 #: Seed of the split inside the training images; any fixed number but those of the rows.
@@ -310,6 +311,4 @@ def _say(text: str) -> None:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=1) + "\n")
-    partial.replace(path)
+    replace_atomically(path, (json.dumps(value, indent=1) + "\n").encode())

@@ -34,6 +34,7 @@ from daah.comparison.methods.pairwise import DSH
 from daah.comparison.methods.softmax_start import SoftmaxTrunk
 from daah.data.face_set import FaceSet
 from daah.errors import CheckpointError
+from daah.files import replacing
 from daah.metrics.query_database import score_codes
 from daah.paths import PATHS
 from daah.types import ALIGNED_SIZE
@@ -128,9 +129,8 @@ def save_models(
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(stored, partial, {"daah-baselines": text, "sha256": _digest(stored, text)})
-    partial.replace(path)
+    with replacing(path) as temporary:
+        save_file(stored, temporary, {"daah-baselines": text, "sha256": _digest(stored, text)})
 
 
 def load_models(path: Path = DEFAULT) -> ComparisonModels:

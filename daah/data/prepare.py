@@ -28,6 +28,7 @@ from daah.data import sources
 from daah.detection.alignment import TEMPLATE, CroppedFaces
 from daah.detection.detector import FaceDetector, principal_face
 from daah.errors import ConfigError, DataError, ImageError
+from daah.files import replace_atomically
 from daah.images import read_image
 from daah.parallel import Progress, begin_worker, one_thread
 from daah.types import ALIGNMENT
@@ -146,7 +147,9 @@ def prepare(
                 saved += bool(entry.face)
                 done += 1
                 report_progress(done, len(listed), "Aligning faces")
-        _replace(dst / INDEX, "".join(_line(index[photo]) for photo in sorted(index)).encode())
+        replace_atomically(
+            dst / INDEX, "".join(_line(index[photo]) for photo in sorted(index)).encode()
+        )
     except OSError as error:
         raise DataError(f"{dst} cannot be written to: {error}. Run again to go on.") from error
     names = [f"{person}/{path.name}" for person, path in listed]
@@ -158,7 +161,7 @@ def prepare(
         skipped=tuple((name, index[name].reason) for name in names if index[name].reason),
         seconds=round(time.perf_counter() - start, 3),
     )
-    _replace(dst / REPORT, _json({"settings": settings} | report.to_dict()))
+    replace_atomically(dst / REPORT, _json({"settings": settings} | report.to_dict()))
     return report
 
 
@@ -218,10 +221,10 @@ def _open(dst: Path, settings: Mapping[str, Any]) -> dict[str, PreparedPhoto]:
                     "choose another folder or empty this one."
                 )
         else:
-            _replace(report, _json({"settings": settings}))
+            replace_atomically(report, _json({"settings": settings}))
         index = read_index(dst) if (dst / INDEX).is_file() else {}
         # Also rids the index of a torn last line, onto which the next would be written.
-        _replace(dst / INDEX, "".join(map(_line, index.values())).encode())
+        replace_atomically(dst / INDEX, "".join(map(_line, index.values())).encode())
     except (OSError, ValueError, AttributeError) as error:
         raise DataError(f"{dst} cannot be used as an output folder: {error}") from error
     return index
@@ -305,7 +308,7 @@ def _prepare_one(detector: FaceDetector | CroppedFaces, job: _Job) -> PreparedPh
     encoding = _ENCODINGS[job.target.suffix[1:]]
     Image.fromarray(face.aligned).save(stream, **encoding)
     job.target.parent.mkdir(exist_ok=True)
-    _replace(job.target, stream.getvalue())
+    replace_atomically(job.target, stream.getvalue())
     return PreparedPhoto(
         **seen,
         face=job.face,
@@ -332,10 +335,3 @@ def _line(entry: PreparedPhoto) -> str:
 
 def _json(values: Mapping[str, Any]) -> bytes:
     return (json.dumps(values, indent=1) + "\n").encode()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file so that its name holds the old content or the new, and never a part."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)

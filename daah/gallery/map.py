@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from daah import codes
 from daah.errors import GalleryError
+from daah.files import replace_atomically
 
 #: Most entries on a map; of a larger gallery a random choice.
 LARGEST = 20_000
@@ -121,12 +121,9 @@ def save(path: Path, projection: Projection) -> None:
         codes=projection.codes,
         fingerprint=np.array(projection.fingerprint),
     )
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(buffer.getvalue())
-        temporary.replace(path)
+        replace_atomically(path, buffer.getvalue())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise GalleryError(f"The gallery's map cannot be written ({error.strerror}).") from error
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from daah.config import from_mapping
 from daah.errors import ConfigError, GalleryError
+from daah.files import replace_atomically
 from daah.types import ALIGNMENT
 
 SCHEMA = 1
@@ -96,18 +96,11 @@ def read(folder: Path) -> Provenance | None:
 
 def write(folder: Path, provenance: Provenance) -> None:
     """Replace the file in one step, so that a reader finds the old one or the new one."""
-    path = folder / FILE
-    temporary = path.with_name(f"{FILE}.{os.getpid()}.tmp")
     values = dataclasses.asdict(provenance) | {_CHECKSUM: _checksum(provenance)}
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_atomically(folder / FILE, text.encode(), sync=True)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise GalleryError(
             f"The gallery {folder.name} cannot be written ({error.strerror}); it is as it was."
         ) from error

@@ -7,7 +7,6 @@ folder is its id modulo 256, so that no folder holds more than a 256th of a larg
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from daah.errors import GalleryError
+from daah.files import leftovers, replace_atomically
 from daah.types import ALIGNED_SIZE
 
 
@@ -42,13 +42,10 @@ class Thumbnails:
 
     def _replace(self, id: int, data: bytes) -> None:
         path = self.path(id)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(data)
-            temporary.replace(path)
+            replace_atomically(path, data)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise GalleryError(f"A thumbnail cannot be written ({error.strerror}).") from error
 
     def read(self, id: int) -> np.ndarray:
@@ -83,8 +80,7 @@ class Thumbnails:
 
     def remove_halves(self, id: int) -> None:
         """Delete what a stopped `write` of this entry left half written."""
-        path = self.path(id)
-        for half in path.parent.glob(f"{path.name}.*.tmp"):
+        for half in leftovers(self.path(id)):
             half.unlink(missing_ok=True)
 
     def ids(self) -> Iterator[int]:

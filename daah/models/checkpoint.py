@@ -24,6 +24,7 @@ from torch import Tensor
 
 from daah.config import ModelConfig, from_mapping
 from daah.errors import CheckpointError, ConfigError
+from daah.files import replacing
 from daah.models.ddah import DDAH, build_model
 from daah.types import ALIGNMENT
 
@@ -173,10 +174,9 @@ def _metadata(
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> str:
     text = json.dumps(metadata, sort_keys=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, {"daah": text, "sha256": _digest(tensors, text)})
-    partial.chmod(0o644)  # safetensors makes it readable by its owner alone
-    partial.replace(path)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, {"daah": text, "sha256": _digest(tensors, text)})
+        temporary.chmod(0o644)  # safetensors makes it readable by its owner alone
     return _fingerprint(tensors, metadata)
 
 

@@ -23,6 +23,7 @@ from torch import nn
 from tqdm import tqdm
 
 from daah.errors import CheckpointError
+from daah.files import replacing
 from daah.models.checkpoint import save_checkpoint
 from daah.plots import learning_curve, save_figure
 from daah.training.recipes.base import Recipe
@@ -214,9 +215,8 @@ def _write(
         "generator": generator.bit_generator.state,
         "history": history,
     }
-    partial = out / f"{STATE_FILE}.partial"
-    torch.save(state, partial)
-    partial.replace(out / STATE_FILE)
+    with replacing(out / STATE_FILE) as temporary:
+        torch.save(state, temporary)
 
 
 def _load_state(

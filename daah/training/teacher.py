@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from daah.data.face_set import FaceSet, to_tensor
 from daah.errors import DataError
+from daah.files import replacing
 from daah.models.precision import autocast
 from daah.models.trunk import DlibTrunk
 
@@ -113,7 +114,6 @@ def cached_embeddings(
         except (OSError, KeyError, ValueError) as error:
             raise DataError(f"{cache}: not a teacher cache; delete it to compute anew") from error
     embedding = teacher_embeddings(trunk, linear, faces.images, views)
-    partial = cache.with_suffix(".partial.npz")
-    np.savez(partial, key=key, embedding=embedding.astype(np.float16))
-    partial.replace(cache)
+    with replacing(cache) as temporary, temporary.open("wb") as file:
+        np.savez(file, key=key, embedding=embedding.astype(np.float16))
     return embedding

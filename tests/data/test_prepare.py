@@ -183,7 +183,7 @@ def test_a_killed_run_is_gone_on_with(tmp_path: Path, orl_photos: list) -> None:
     assert fresh.saved == 30
     a, b = contents(faces), contents(tmp_path / "fresh")
     del a[REPORT], b[REPORT]
-    assert {k: v for k, v in a.items() if not k.endswith(".part")} == b
+    assert {k: v for k, v in a.items() if not k.endswith(".tmp")} == b
 
 
 def test_a_torn_last_line_is_forgotten(tree: Path, tmp_path: Path) -> None:
@@ -232,15 +232,6 @@ def test_impossible_places_and_settings_are_refused(tree: Path, tmp_path: Path) 
         prepare(tree, tmp_path / "faces", file_format="bmp")
     with pytest.raises(ConfigError, match="workers"):
         prepare(tree, tmp_path / "faces", workers=-1)
-
-
-def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
-    target = tmp_path / "face.jpg"
-    prepare_module._replace(target, b"old")
-    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        prepare_module._replace(target, b"new")
-    assert target.read_bytes() == b"old"
 
 
 def test_a_full_disk_is_a_named_error(tree: Path, tmp_path: Path, monkeypatch) -> None:

@@ -16,7 +16,7 @@ import pytest
 from daah.errors import GalleryError
 from daah.stores.base import CodeSpec, Filter, Meta
 from daah.stores.factory import open_store
-from daah.stores.sqlite import SQLiteStore, code_cache, knn, schema, snapshot
+from daah.stores.sqlite import SQLiteStore, knn, schema, snapshot
 from tests.doubles.waiting import HANG
 from tests.stores import sample
 from tests.stores.reference import NumpyStore
@@ -393,7 +393,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypa
 
     with SQLiteStore(tmp_path / "g.db", sample.spec(64), cached_rows=1) as store:
         fill(store, 10)
-        monkeypatch.setattr(code_cache.os, "fsync", full)
+        monkeypatch.setattr(os, "fsync", full)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["g.db", "g.db-acked", "g.db-lock"]
     with SQLiteStore(tmp_path / "g.db", sample.spec(64), read_only=True, cached_rows=1) as store:
         assert store.count() == 10

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from daah.files import leftovers, replacing
 from daah.stores.sqlite.schema import Head
 from daah.stores.sqlite.snapshot import Segment, padded_bytes
 
@@ -49,19 +50,11 @@ def write(path: Path, head: Head, segment: Segment) -> bytes:
         }
     ).encode()
     digest = hashlib.sha256(header).digest()
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(MAGIC + len(header).to_bytes(4, "little") + header)
-            file.write(digest)
-            for section in sections:
-                file.write(_bytes(section))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path, sync=True) as temporary, temporary.open("wb") as file:
+        file.write(MAGIC + len(header).to_bytes(4, "little") + header)
+        file.write(digest)
+        for section in sections:
+            file.write(_bytes(section))
     return digest
 
 
@@ -124,7 +117,8 @@ def _facts(header: bytes, head: Head) -> dict[str, Any] | None:
 def drop(path: Path) -> None:
     """Delete the cache and what an interrupted `write` left."""
     path.unlink(missing_ok=True)
-    path.with_name(path.name + ".tmp").unlink(missing_ok=True)
+    for half in leftovers(path):
+        half.unlink(missing_ok=True)
 
 
 def _identity(head: Head) -> dict[str, object]:
