@@ -81,7 +81,7 @@ def compare(
     from daah.comparison.data import closed_data, orl_data, published_data
     from daah.comparison.jobs import ComparisonSettings
     from daah.comparison.methods import METHODS
-    from daah.comparison.methods.deep import Budget
+    from daah.comparison.methods.base import Budget
     from daah.comparison.run import compare as run
 
     if quick == bool(data):
@@ -133,7 +133,7 @@ def compare_models(
       python -m daah compare-models --data FACES
     """
     from daah.comparison.data import closed_data
-    from daah.comparison.methods.deep import Budget
+    from daah.comparison.methods.base import Budget
     from daah.comparison.small_models import DEFAULT, make_models
 
     faces = closed_data(data, minimum, maximum)

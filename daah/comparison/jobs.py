@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from daah.comparison.methods import ABLATION, METHODS
-from daah.comparison.methods.deep import Budget
+from daah.comparison.methods.base import Budget
 from daah.errors import ConfigError
 
 #: The descriptor of the main table's shallow rows; the others are reported beside it.

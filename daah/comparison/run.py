@@ -28,8 +28,7 @@ from safetensors.torch import load_file, save_file
 from daah.comparison.data import ClosedData
 from daah.comparison.jobs import MAIN_FEATURE, TUNING_BITS, ComparisonSettings, Job, jobs
 from daah.comparison.methods import ABLATION, METHODS
-from daah.comparison.methods.base import Hasher
-from daah.comparison.methods.deep import Budget
+from daah.comparison.methods.base import Budget, HashingMethod
 from daah.comparison.methods.features import LBP, Features, Pixels, chi_square, lbp_histograms
 from daah.comparison.methods.softmax_start import SoftmaxTrunk, TrunkFeatures
 from daah.errors import DataError
@@ -160,13 +159,10 @@ class Comparison:
         chosen: dict[str, Any],
         budget: Budget,
         report: Callable[[int, int], None] | None,
-    ) -> Hasher:
-        build = METHODS[job.method].build
-        if build.inputs == "features":
-            return build(job.bits, job.seed, **chosen)
-        hasher = build(job.bits, job.seed, budget, **chosen)
-        hasher.report = report
-        return hasher
+    ) -> HashingMethod:
+        method = METHODS[job.method].build(job.bits, job.seed, budget, **chosen)
+        method.report = report
+        return method
 
     def features(self, name: str, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
         """A descriptor of training images and queries, and milliseconds an image; kept."""

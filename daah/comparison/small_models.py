@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,12 +22,12 @@ from safetensors.numpy import save_file
 from torch.nn import functional as F
 
 from daah import codes
-from daah.comparison.methods.base import Hasher
+from daah.comparison.methods.base import Budget, HashingMethod
 from daah.comparison.methods.classification import DDQH
-from daah.comparison.methods.deep import Budget, DeepHasher
+from daah.comparison.methods.deep import DeepHasher
 from daah.comparison.methods.features import LBP, UnitRows
 from daah.comparison.methods.itq import ITQ
-from daah.comparison.methods.kernel import SDH, AnchorKernel
+from daah.comparison.methods.kernel import SDH
 from daah.comparison.methods.lsh import LSH
 from daah.comparison.methods.pairwise import DSH
 from daah.comparison.methods.softmax_start import SoftmaxTrunk
@@ -51,7 +50,13 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "SDH": {"anchors": SDH_ANCHORS, "width": 0.5},
     "DDQH": {"lr": 3e-3},
 }
-_CLASSES: dict[str, type] = {"LSH": LSH, "ITQ": ITQ, "SDH": SDH, "DSH": DSH, "DDQH": DDQH}
+_CLASSES: dict[str, type[HashingMethod]] = {
+    "LSH": LSH,
+    "ITQ": ITQ,
+    "SDH": SDH,
+    "DSH": DSH,
+    "DDQH": DDQH,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +64,7 @@ class ComparisonModels:
     """Fitted methods of one length. card: what they were trained on, and their figures there."""
 
     bits: int
-    methods: dict[str, Hasher]
+    methods: dict[str, HashingMethod]
     lbp: LBP
     card: dict[str, Any]
 
@@ -114,12 +119,12 @@ class ComparisonGallery:
 
 
 def save_models(
-    path: Path, methods: dict[str, Hasher], lbp: LBP, bits: int, card: dict[str, Any]
+    path: Path, methods: dict[str, HashingMethod], lbp: LBP, bits: int, card: dict[str, Any]
 ) -> None:
     """Write fitted methods as float16. Raises ValueError when that takes more than 10 MB."""
     tensors = {"lbp.mean": lbp.unit.mean}
-    for name, hasher in methods.items():
-        tensors |= {f"{name}.{key}": value for key, value in _state(hasher).items()}
+    for name, method in methods.items():
+        tensors |= {f"{name}.{key}": value for key, value in method.state().items()}
     stored = {key: np.ascontiguousarray(value, np.float16) for key, value in tensors.items()}
     size = sum(value.nbytes for value in stored.values())
     if size > MAX_BYTES:
@@ -163,7 +168,7 @@ def load_models(path: Path = DEFAULT) -> ComparisonModels:
                 for key, value in tensors.items()
                 if key.startswith(f"{name}.")
             }
-            methods[name] = _restore(name, bits, own)
+            methods[name] = _CLASSES[name].restore(bits, own)
         return ComparisonModels(bits, methods, lbp, metadata["card"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
@@ -200,21 +205,17 @@ def make_models(
     features = lbp.transform(train.images)
     start = SoftmaxTrunk(seed, replace(budget, epochs=start_epochs))
     steps = ("common start", *SHIPPED)
-    methods: dict[str, Hasher] = {}
+    methods: dict[str, HashingMethod] = {}
     for done, name in enumerate(steps):
         if progress is not None:
             progress(done, len(steps), name)
         if name == "common start":
             start.fit(train.images, train.labels)
             continue
-        settings = _SETTINGS.get(name, {})
-        if _CLASSES[name].inputs == "features":
-            methods[name] = _CLASSES[name](bits, seed, **settings)
-            methods[name].fit(features, train.labels)
-        else:
-            methods[name] = _CLASSES[name](bits, seed, budget, **settings)
-            methods[name].initial = start.stages()
-            methods[name].fit(train.images, train.labels)
+        method = methods[name] = _CLASSES[name](bits, seed, budget, **_SETTINGS.get(name, {}))
+        if isinstance(method, DeepHasher):
+            method.initial = start.stages()
+        method.fit(features if method.inputs == "features" else train.images, train.labels)
     card = {
         "people": len(train.people),
         "images": len(train),
@@ -234,74 +235,6 @@ def make_models(
     if progress is not None:
         progress(len(steps), len(steps), "done")
     return load_models(path)
-
-
-class Linear:
-    """A restored linear method: (x - mean), to unit rows for ITQ, times a matrix plus an offset."""
-
-    inputs = "features"
-
-    def __init__(self, bits: int, state: dict[str, np.ndarray]) -> None:
-        self.bits, self.state = bits, state
-        if state["matrix"].shape[0] != bits:
-            raise ValueError(f"expected {bits} rows, got {state['matrix'].shape}")
-
-    def encode(self, x: np.ndarray) -> np.ndarray:
-        if "mean" in self.state:
-            x = x - self.state["mean"]
-            x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-        return (x @ self.state["matrix"].T + self.state["offset"]).astype(np.float32)
-
-
-def _state(hasher: Hasher) -> dict[str, np.ndarray]:
-    if isinstance(hasher, LSH):
-        return _linear(hasher.rotation)
-    if isinstance(hasher, ITQ):
-        transform = hasher.transform
-        mean = faiss.vector_to_array(transform.mean)
-        return {"mean": mean, **_linear(transform.pca_then_itq)}
-    if isinstance(hasher, SDH):
-        kernel = hasher.kernel
-        return {
-            "anchors": kernel.anchors,
-            "mean": kernel.mean,
-            # Rows have unit length, so the kernel's scale is of order one.
-            "scale": np.array([kernel.scale]),
-            "projection": hasher.projection / np.abs(hasher.projection).max(),
-        }
-    if isinstance(hasher, DeepHasher):
-        return {
-            key: value.numpy()
-            for key, value in hasher.network.state_dict().items()
-            if value.is_floating_point() and not key.startswith("classifier.")
-        }
-    raise ValueError(f"no way to store {type(hasher).__name__}")
-
-
-def _restore(name: str, bits: int, state: dict[str, np.ndarray]) -> Hasher:
-    if name in ("LSH", "ITQ"):
-        return Linear(bits, state)
-    hasher = _CLASSES[name](bits)
-    if name == "SDH":
-        hasher.kernel = AnchorKernel.restore(
-            state["anchors"], float(state["scale"][0]), state["mean"]
-        )
-        hasher.projection = state["projection"].astype(np.float64)
-        if hasher.projection.shape != (len(state["anchors"]), bits):
-            raise ValueError(f"SDH: projection {hasher.projection.shape}")
-        return hasher
-    hasher.network = hasher.build(classes=0)
-    weights = {key: torch.from_numpy(value) for key, value in state.items()}
-    counters = {k: v for k, v in hasher.network.state_dict().items() if not v.is_floating_point()}
-    hasher.network.load_state_dict(weights | counters, strict=True)
-    hasher.network.eval().requires_grad_(False)
-    return hasher
-
-
-def _linear(transform: faiss.LinearTransform) -> dict[str, np.ndarray]:
-    matrix = faiss.vector_to_array(transform.A).reshape(transform.d_out, transform.d_in)
-    offset = faiss.vector_to_array(transform.b)
-    return {"matrix": matrix, "offset": offset if len(offset) else np.zeros(transform.d_out)}
 
 
 def _small(aligned: np.ndarray) -> np.ndarray:

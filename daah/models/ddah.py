@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from daah.config import ModelConfig
 from daah.models.hash_network import DemoHashNetwork, PaperHashNetwork
-from daah.models.layers import xavier_
+from daah.models.layers import PixelStatistics, xavier_
 from daah.models.spatial_network import FaceSpatialNetwork, coarse_mask, enlarged, plain_mask
 
 
@@ -63,12 +63,10 @@ class DDAH(nn.Module, ABC):
         return Encoding(self.read(self.gate(x, mask)), mask)
 
 
-class PaperDDAH(DDAH):
+class PaperDDAH(PixelStatistics, DDAH):
     """DDAH as published, 32x32.
 
     `classes` > 0 adds the classifier that training needs; a shipped checkpoint has none.
-    The mean and spread that faces are standardised by are frozen at training time: a single
-    upload has none of its own.
     """
 
     input_size = 32
@@ -87,17 +85,7 @@ class PaperDDAH(DDAH):
             bits, channel_attention=channel_attention, fused_stages=fused_stages
         )
         self.classifier = nn.Linear(bits, classes) if classes else None
-        self.register_buffer("pixel_mean", torch.zeros(1, 3, 1, 1))
-        self.register_buffer("pixel_std", torch.ones(1, 3, 1, 1))
         self.apply(xavier_)
-
-    def standardise_by(self, faces: Tensor) -> None:
-        """Freeze the mean and spread of training faces (N, 3, H, W) in [0, 255] per channel."""
-        self.pixel_mean.copy_(faces.mean((0, 2, 3)).view(1, 3, 1, 1))
-        self.pixel_std.copy_(faces.std((0, 2, 3)).clamp(min=1e-3).view(1, 3, 1, 1))
-
-    def normalise(self, x: Tensor) -> Tensor:
-        return (x - self.pixel_mean) / self.pixel_std
 
     def mask(self, x: Tensor) -> Tensor:
         return plain_mask(self.spatial(x))

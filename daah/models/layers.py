@@ -6,6 +6,27 @@ import torch
 from torch import Tensor, nn
 
 
+class PixelStatistics(nn.Module):
+    """Mean and standard deviation of training pixels per channel, frozen in the network.
+
+    A single upload has none of its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("pixel_mean", torch.zeros(1, 3, 1, 1))
+        self.register_buffer("pixel_std", torch.ones(1, 3, 1, 1))
+
+    def standardise_by(self, faces: Tensor) -> None:
+        """Freeze the statistics of training faces (N, 3, H, W) in [0, 255]."""
+        self.pixel_mean.copy_(faces.mean((0, 2, 3)).view(1, 3, 1, 1))
+        self.pixel_std.copy_(faces.std((0, 2, 3)).clamp(min=1e-3).view(1, 3, 1, 1))
+
+    def normalise(self, faces: Tensor) -> Tensor:
+        """Faces in [0, 255] to zero mean and unit deviation of the training pixels."""
+        return (faces - self.pixel_mean) / self.pixel_std
+
+
 def xavier_(module: nn.Module) -> None:
     """Xavier-normal weights and zero biases for convolutions and linears, as the paper has them."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):

@@ -17,8 +17,7 @@ from daah.comparison import report as comparison_report
 from daah.comparison.data import ClosedData
 from daah.comparison.jobs import ComparisonSettings, Job, jobs
 from daah.comparison.methods import ABLATION, METHODS, Method
-from daah.comparison.methods.base import SymmetricHasher
-from daah.comparison.methods.deep import Budget
+from daah.comparison.methods.base import Budget, HashingMethod
 from daah.comparison.run import Comparison, compare
 from daah.errors import DataError
 from daah.metrics.query_database import AT
@@ -180,7 +179,7 @@ def test_a_method_can_be_added(tmp_path: Path, small: ClosedData, monkeypatch) -
     added = next(
         v
         for v in scope.values()
-        if isinstance(v, type) and issubclass(v, SymmetricHasher) and v is not SymmetricHasher
+        if isinstance(v, type) and issubclass(v, HashingMethod) and v is not HashingMethod
     )
     monkeypatch.setitem(METHODS, "added", Method(added, "shallow"))
     settings = quick_settings(methods=("ITQ", "added"))

@@ -10,7 +10,7 @@ import pytest
 from daah import codes
 from daah.comparison import data as comparison_data
 from daah.comparison import small_models
-from daah.comparison.methods.deep import Budget
+from daah.comparison.methods.base import Budget
 from daah.comparison.methods.features import LBP
 from daah.comparison.small_models import (
     SHIPPED,

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from daah.comparison.methods.adsh import ADSH
-from daah.comparison.methods.base import Hasher
+from daah.comparison.methods.base import HashingMethod
 from daah.comparison.methods.classification import DDH, DDQH
 from daah.comparison.methods.ddah import DDAH
 from daah.comparison.methods.dsah import DSaH
@@ -27,12 +27,12 @@ from daah.comparison.methods.spherical import SpherH
 class Method:
     """A row of the comparison.
 
-    build: the `Hasher`, called with bits and seed, with the settings of a try, and with a budget
-    when it takes images. kind: "shallow" or "deep". tries: settings among which tuning chooses;
-    every method that has any to tune has the same number of them.
+    build: the class, called with bits, seed, budget and the settings of a try. kind: "shallow" or
+    "deep". tries: settings among which tuning chooses; every method that has any to tune has the
+    same number of them.
     """
 
-    build: Callable[..., Hasher]
+    build: type[HashingMethod]
     kind: str
     tries: tuple[Mapping[str, Any], ...] = field(default=({},))
 

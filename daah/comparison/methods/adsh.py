@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from daah.comparison.methods.deep import Budget, DeepHasher, same_person
+from daah.comparison.methods.deep import DeepHasher, same_person
 
 
 class ADSH(DeepHasher):
@@ -25,16 +25,6 @@ class ADSH(DeepHasher):
     """
 
     gamma = 200.0
-
-    def __init__(
-        self,
-        bits: int,
-        seed: int = 0,
-        budget: Budget | None = None,
-        *,
-        lr: float = 1e-3,
-    ) -> None:
-        super().__init__(bits, seed, budget, lr=lr)
 
     def start(self, labels: Tensor) -> None:
         same = same_person(labels, labels)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from daah.comparison.methods.deep import FEATURES, Budget, DeepHasher, HashNet
-from daah.comparison.methods.pairwise import distance_to_signs
+from daah.comparison.methods.deep import FEATURES, DeepHasher, HashNet
+from daah.training.losses import quantisation_loss
 
 
 class DivideAndEncode(nn.Module):
@@ -39,17 +39,7 @@ class DDH(DeepHasher):
     Deviation: the weight of the second term is not known and is tuned.
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int = 0,
-        budget: Budget | None = None,
-        *,
-        lr: float = 1e-3,
-        alpha: float = 0.01,
-    ) -> None:
-        super().__init__(bits, seed, budget, lr=lr)
-        self.alpha = alpha
+    alpha = 0.01
 
     def head(self) -> nn.Module:
         return DivideAndEncode(FEATURES, self.bits)
@@ -60,7 +50,7 @@ class DDH(DeepHasher):
     def loss(self, logits: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
         z = logits.tanh()
         return F.cross_entropy(self.network.classifier(z), labels) + (
-            self.alpha * distance_to_signs(z)
+            self.alpha * quantisation_loss(z)
         )
 
 

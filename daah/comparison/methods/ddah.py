@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from daah.comparison.methods.deep import Budget, DeepHasher
+from daah.comparison.methods.base import Budget
+from daah.comparison.methods.deep import DeepHasher
 from daah.data.augmentation import Augmentation
 from daah.data.face_set import FaceSet
 from daah.training.recipes.paper import PaperRecipe, PaperSettings
@@ -30,11 +31,11 @@ class DDAH(DeepHasher):
         seed: int = 0,
         budget: Budget | None = None,
         *,
-        lr: float = 1e-3,
+        lr: float = DeepHasher.lr,
         **switches: Any,
     ) -> None:
         super().__init__(bits, seed, budget, lr=lr)
-        self.settings = PaperSettings(bits=bits, lr=lr, augment=self.budget.augment, **switches)
+        self.paper = PaperSettings(bits=bits, lr=lr, augment=self.budget.augment, **switches)
 
     def build(self, classes: int) -> nn.Module:
         labels = self.train_labels.numpy()
@@ -44,7 +45,7 @@ class DDAH(DeepHasher):
             tuple(str(i) for i in range(classes)),
             tuple(str(i) for i in range(len(labels))),
         )
-        self.recipe = PaperRecipe(faces, faces, self.settings, torch.device("cpu"), self.seed)
+        self.recipe = PaperRecipe(faces, faces, self.paper, torch.device("cpu"), self.seed)
         return self.recipe.model
 
     def stages_module(self) -> nn.Module:
@@ -62,7 +63,7 @@ class DDAH(DeepHasher):
             self.recipe.gradients(indices, progress)
 
     def forward(self, faces: Tensor) -> Tensor:
-        mask = None if self.settings.spatial_attention else torch.ones_like(faces[:, :1])
+        mask = None if self.paper.spatial_attention else torch.ones_like(faces[:, :1])
         return self.network(faces, mask).logits
 
 

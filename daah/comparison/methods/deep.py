@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from daah.comparison.methods.base import SymmetricHasher
+from daah.comparison.methods.base import HashingMethod
 from daah.data.augmentation import Augmentation
 from daah.data.face_set import to_tensor
 from daah.models.hash_network import PaperStages
+from daah.models.layers import PixelStatistics, xavier_
 from daah.models.precision import bfloat16_is_fast
 
 #: Width of the layer that the convolution stages are fused into.
@@ -25,28 +25,7 @@ FEATURES = 1024
 _CLIP = 5.0
 
 
-@dataclass(frozen=True)
-class Budget:
-    """What every deep method gets alike.
-
-    epochs: passes over the training images. people x each: images of a batch, so that losses on
-    pairs find pairs; methods on single images take the same batches. augment: strength of
-    `daah.data.augmentation.Augmentation`. bfloat16: autocast, where the processor is fast at it.
-    """
-
-    epochs: int = 10
-    people: int = 32
-    each: int = 4
-    weight_decay: float = 1e-4
-    augment: float = 0.5
-    bfloat16: bool = True
-
-    def __post_init__(self) -> None:
-        if min(self.epochs, self.people, self.each) < 1:
-            raise ValueError(f"expected at least one epoch, person and image, got {self}")
-
-
-class Trunk(nn.Module):
+class Trunk(PixelStatistics):
     """The paper's convolution stages and fusing layer, without attention.
 
     Faces (B, 3, 32, 32) float in [0, 255] to (B, 1024). multi_scale: fuse the last two stages, as
@@ -60,16 +39,6 @@ class Trunk(nn.Module):
         self.stages = PaperStages()
         width = (128 * 9 if multi_scale else 0) + 256 * 4
         self.fuse = nn.Sequential(nn.Linear(width, FEATURES), nn.BatchNorm1d(FEATURES), nn.ReLU())
-        self.register_buffer("pixel_mean", torch.zeros(1, 3, 1, 1))
-        self.register_buffer("pixel_std", torch.ones(1, 3, 1, 1))
-
-    def standardise_by(self, faces: Tensor) -> None:
-        """Freeze mean and spread of training faces (N, 3, 32, 32) in [0, 255] per channel."""
-        self.pixel_mean.copy_(faces.mean((0, 2, 3)).view(1, 3, 1, 1))
-        self.pixel_std.copy_(faces.std((0, 2, 3)).clamp(min=1e-3).view(1, 3, 1, 1))
-
-    def normalise(self, faces: Tensor) -> Tensor:
-        return (faces - self.pixel_mean) / self.pixel_std
 
     def features(self, x: Tensor) -> Tensor:
         """Standardised faces to (B, 1024)."""
@@ -92,20 +61,13 @@ class HashNet(nn.Module):
         self.trunk = Trunk(multi_scale)
         self.head = head
         self.classifier = nn.Linear(bits, classes) if classes else None
-        self.apply(xavier)
+        self.apply(xavier_)
 
     def forward(self, faces: Tensor) -> Tensor:
         return self.head(self.trunk(faces))
 
 
-def xavier(module: nn.Module) -> None:
-    """Xavier-normal weights and zero biases, as the paper starts its network."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        nn.init.xavier_normal_(module.weight)
-        nn.init.zeros_(module.bias)
-
-
-class DeepHasher(SymmetricHasher):
+class DeepHasher(HashingMethod):
     """A network trained by `loss`; a method is this class with its own network and loss.
 
     Images (N, 32, 32, 3) uint8 RGB. Adam, a warm-up of 5% and a cosine to zero for all.
@@ -114,14 +76,10 @@ class DeepHasher(SymmetricHasher):
     """
 
     inputs = "images"
+    lr = 1e-3
     network: nn.Module
-
-    def __init__(
-        self, bits: int, seed: int = 0, budget: Budget | None = None, *, lr: float = 1e-3
-    ) -> None:
-        self.bits, self.seed, self.budget, self.lr = bits, seed, budget or Budget(), lr
-        self.initial: dict[str, Tensor] | None = None
-        self.report: Callable[[int, int], None] | None = None
+    initial: dict[str, Tensor] | None = None
+    report: Callable[[int, int], None] | None = None
 
     # What a method fills in ---------------------------------------------------------------
 
@@ -224,6 +182,24 @@ class DeepHasher(SymmetricHasher):
     def forward(self, faces: Tensor) -> Tensor:
         """Logits of faces in [0, 255] in eval mode."""
         return self.network(faces)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The network's weights but for its classifier, which tells people of the training set."""
+        return {
+            key: value.numpy()
+            for key, value in self.network.state_dict().items()
+            if value.is_floating_point() and not key.startswith("classifier.")
+        }
+
+    @classmethod
+    def restore(cls, bits: int, state: Mapping[str, np.ndarray]) -> DeepHasher:
+        method = cls(bits)
+        network = method.network = method.build(classes=0)
+        weights = {key: torch.from_numpy(value) for key, value in state.items()}
+        counters = {k: v for k, v in network.state_dict().items() if not v.is_floating_point()}
+        network.load_state_dict(weights | counters, strict=True)
+        network.eval().requires_grad_(False)
+        return method
 
 
 @torch.inference_mode()

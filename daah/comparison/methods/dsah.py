@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from daah.comparison.methods.deep import FEATURES, Budget, DeepHasher, HashNet, same_person, xavier
-from daah.comparison.methods.pairwise import distance_to_signs, pair_cross_entropy
+from daah.comparison.methods.deep import FEATURES, DeepHasher, HashNet, same_person
+from daah.comparison.methods.pairwise import pair_cross_entropy
+from daah.models.layers import xavier_
 from daah.models.spatial_network import FaceSpatialNetwork, plain_mask
+from daah.training.losses import quantisation_loss
 
 
 class DSaH(DeepHasher):
@@ -25,22 +27,12 @@ class DSaH(DeepHasher):
     read as a hinge on code inner products divided by K, its margin is tuned.
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int = 0,
-        budget: Budget | None = None,
-        *,
-        lr: float = 1e-3,
-        margin: float = 0.1,
-        weight: float = 0.01,
-    ) -> None:
-        super().__init__(bits, seed, budget, lr=lr)
-        self.margin, self.weight = margin, weight
+    margin = 0.1
+    weight = 0.01
 
     def build(self, classes: int) -> nn.Module:
         network = HashNet(nn.Linear(FEATURES, self.bits), self.bits)
-        network.spatial = FaceSpatialNetwork().apply(xavier)
+        network.spatial = FaceSpatialNetwork().apply(xavier_)
         return network
 
     def gradients(self, faces: Tensor, indices: Tensor) -> None:
@@ -57,7 +49,7 @@ class DSaH(DeepHasher):
         saliency = saliency_loss(masked.tanh(), unmasked.tanh().detach(), same, self.margin)
         (wish,) = torch.autograd.grad(saliency, leaf, retain_graph=True)
         semantic = sum(
-            pair_cross_entropy(h.tanh(), same) + self.weight * distance_to_signs(h.tanh())
+            pair_cross_entropy(h.tanh(), same) + self.weight * quantisation_loss(h.tanh())
             for h in (masked, unmasked)
         )
         semantic.backward()

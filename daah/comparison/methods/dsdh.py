@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from daah.comparison.methods.base import one_hot
-from daah.comparison.methods.deep import Budget, DeepHasher, same_person
+from daah.comparison.methods.deep import DeepHasher, same_person
 from daah.comparison.methods.kernel import classifier_of, discrete_codes
 from daah.comparison.methods.pairwise import pair_cross_entropy
 
@@ -31,18 +31,8 @@ class DSDH(DeepHasher):
 
     ridge = 1.0
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int = 0,
-        budget: Budget | None = None,
-        *,
-        lr: float = 1e-3,
-        eta: float = 0.05,
-        pull: float = 0.1,
-    ) -> None:
-        super().__init__(bits, seed, budget, lr=lr)
-        self.eta, self.pull = eta, pull
+    eta = 0.05
+    pull = 0.1
 
     def start(self, labels: Tensor) -> None:
         self.y = one_hot(labels.numpy())

@@ -6,10 +6,11 @@ import faiss
 import numpy as np
 from sklearn.decomposition import PCA
 
-from daah.comparison.methods.base import SymmetricHasher, check_features
+from daah.comparison.methods.base import HashingMethod, check_features
+from daah.comparison.methods.linear import LinearMethod, arrays_of
 
 
-class ITQ(SymmetricHasher):
+class ITQ(LinearMethod):
     """Iterative quantization: the rotation R of PCA axes V that loses least by taking signs.
 
     Source: Gong and Lazebnik, "Iterative quantization: a Procrustean approach to learning binary
@@ -19,11 +20,6 @@ class ITQ(SymmetricHasher):
     Deviations: faiss scales the centred rows to unit length before PCA, and its rounds settle at a
     higher quantisation loss than the paper's, which `daah.evaluation.dlib_itq.itq` writes out.
     """
-
-    inputs = "features"
-
-    def __init__(self, bits: int, seed: int = 0) -> None:
-        self.bits, self.seed = bits, seed
 
     def fit(self, x: np.ndarray, labels: np.ndarray) -> None:
         check_features(x, self.bits)
@@ -40,18 +36,17 @@ class ITQ(SymmetricHasher):
     def encode(self, x: np.ndarray) -> np.ndarray:
         return self.transform.apply(np.ascontiguousarray(x, np.float32))
 
+    def state(self) -> dict[str, np.ndarray]:
+        mean = faiss.vector_to_array(self.transform.mean)
+        return {"mean": mean, **arrays_of(self.transform.pca_then_itq)}
 
-class PCASigns(SymmetricHasher):
+
+class PCASigns(HashingMethod):
     """Signs of the first K principal components: the plainest way to cut a descriptor to K bits.
 
     The "LBP" row of the comparison is this on LBP histograms (Ahonen et al. 2006 compare float
     histograms; the comparison reports that too, as a reference without a code length).
     """
-
-    inputs = "features"
-
-    def __init__(self, bits: int, seed: int = 0) -> None:
-        self.bits, self.seed = bits, seed
 
     def fit(self, x: np.ndarray, labels: np.ndarray) -> None:
         check_features(x, self.bits)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy.linalg import eigh
 from sklearn.metrics import pairwise_distances
 
-from daah.comparison.methods.base import SymmetricHasher, check_features, one_hot
+from daah.comparison.methods.base import HashingMethod, check_features, one_hot
 
 
 class AnchorKernel:
@@ -41,7 +43,7 @@ class AnchorKernel:
         return np.exp(-(distance**2) / self.scale) - self.mean
 
 
-class KSH(SymmetricHasher):
+class KSH(HashingMethod):
     """Supervised hashing with kernels: bits fitted one by one to a pairwise label matrix.
 
     Source: Liu, Wang, Ji, Jiang and Chang, "Supervised hashing with kernels", CVPR 2012. With the
@@ -56,11 +58,9 @@ class KSH(SymmetricHasher):
     S is never stored, S v = 2 Y Y^T v - 1 1^T v. Anchors are random rows (300 in the paper).
     """
 
-    inputs = "features"
+    anchors = 300
+    width = 1.0
     steps = 100
-
-    def __init__(self, bits: int, seed: int = 0, *, anchors: int = 300, width: float = 1.0) -> None:
-        self.bits, self.seed, self.anchors, self.width = bits, seed, anchors, width
 
     def fit(self, x: np.ndarray, labels: np.ndarray) -> None:
         check_features(x, self.bits)
@@ -110,7 +110,7 @@ class KSH(SymmetricHasher):
         return (self.kernel(x) @ self.weights).astype(np.float32)
 
 
-class SDH(SymmetricHasher):
+class SDH(HashingMethod):
     """Supervised discrete hashing: codes from which a linear classifier tells the person.
 
     Source: Shen, Shen, Liu and Shen, "Supervised discrete hashing", CVPR 2015, equation 3:
@@ -121,21 +121,11 @@ class SDH(SymmetricHasher):
     lambda = 1, nu = 1e-5, the L2 loss, all as in the paper.
     """
 
-    inputs = "features"
+    anchors = 1000
+    width = 1.0
+    ridge = 1.0
+    nu = 1e-5
     rounds = 5
-
-    def __init__(
-        self,
-        bits: int,
-        seed: int = 0,
-        *,
-        anchors: int = 1000,
-        width: float = 1.0,
-        ridge: float = 1.0,
-        nu: float = 1e-5,
-    ) -> None:
-        self.bits, self.seed, self.anchors, self.width = bits, seed, anchors, width
-        self.ridge, self.nu = ridge, nu
 
     def fit(self, x: np.ndarray, labels: np.ndarray) -> None:
         check_features(x, self.bits)
@@ -157,6 +147,26 @@ class SDH(SymmetricHasher):
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         return (self.kernel(x) @ self.projection).astype(np.float32)
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {
+            "anchors": self.kernel.anchors,
+            "mean": self.kernel.mean,
+            # Rows have unit length, so the kernel's scale is of order one.
+            "scale": np.array([self.kernel.scale]),
+            "projection": self.projection / np.abs(self.projection).max(),
+        }
+
+    @classmethod
+    def restore(cls, bits: int, state: Mapping[str, np.ndarray]) -> SDH:
+        method = cls(bits)
+        method.kernel = AnchorKernel.restore(
+            state["anchors"], float(state["scale"][0]), state["mean"]
+        )
+        method.projection = state["projection"].astype(np.float64)
+        if method.projection.shape != (len(state["anchors"]), bits):
+            raise ValueError(f"SDH: projection {method.projection.shape}")
+        return method
 
 
 def classifier_of(codes: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
-from daah.comparison.methods.base import SymmetricHasher, check_features
+from daah.comparison.methods.base import check_features
+from daah.comparison.methods.linear import LinearMethod, arrays_of
 
 #: The seed that `faiss.IndexLSH` has built in; ours is added, so that seed 0 gives its codes.
 _FAISS_SEED = 5
 
 
-class LSH(SymmetricHasher):
+class LSH(LinearMethod):
     """Locality-sensitive hashing of cosine similarity: bit k = [w_k . x > 0], w_k random.
 
     Source: Andoni and Indyk, "Near-optimal hashing algorithms for approximate nearest neighbor in
@@ -22,11 +23,6 @@ class LSH(SymmetricHasher):
     LSH", 2012), because they are faiss's: seed 0 gives the codes of `faiss.IndexLSH`.
     """
 
-    inputs = "features"
-
-    def __init__(self, bits: int, seed: int = 0) -> None:
-        self.bits, self.seed = bits, seed
-
     def fit(self, x: np.ndarray, labels: np.ndarray) -> None:
         check_features(x, self.bits)
         self.rotation = faiss.RandomRotationMatrix(x.shape[1], self.bits)
@@ -34,3 +30,6 @@ class LSH(SymmetricHasher):
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         return self.rotation.apply(np.ascontiguousarray(x, np.float32))
+
+    def state(self) -> dict[str, np.ndarray]:
+        return arrays_of(self.rotation)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from daah.comparison.methods.deep import FEATURES, Budget, DeepHasher, HashNet, same_person
+from daah.comparison.methods.deep import FEATURES, DeepHasher, HashNet, same_person
+from daah.training.losses import quantisation_loss
 
 
 class DSH(DeepHasher):
@@ -23,21 +24,11 @@ class DSH(DeepHasher):
     many identities weigh as much (with the paper's ten classes they are a tenth).
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int = 0,
-        budget: Budget | None = None,
-        *,
-        lr: float = 1e-3,
-        alpha: float = 0.01,
-    ) -> None:
-        super().__init__(bits, seed, budget, lr=lr)
-        self.alpha = alpha
+    alpha = 0.01
 
     def loss(self, logits: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
         return contrastive(logits, same_person(labels, labels), 2 * self.bits) + (
-            self.alpha * distance_to_signs(logits)
+            self.alpha * quantisation_loss(logits)
         )
 
 
@@ -51,17 +42,7 @@ class DHN(DeepHasher):
     Deviation: similar and dissimilar pairs are averaged apart, as for DSH.
     """
 
-    def __init__(
-        self,
-        bits: int,
-        seed: int = 0,
-        budget: Budget | None = None,
-        *,
-        lr: float = 1e-3,
-        weight: float = 0.1,
-    ) -> None:
-        super().__init__(bits, seed, budget, lr=lr)
-        self.weight = weight
+    weight = 0.1
 
     def loss(self, logits: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
         z = logits.tanh()
@@ -96,7 +77,7 @@ class MultiLabelDSH(DSH):
             logits, scores = self.network.head(features), self.network.side(features)
         sets = F.one_hot(labels, scores.shape[1]).float()
         loss = contrastive(logits.float(), label_similarity(sets, sets), 2 * self.bits)
-        loss = loss + self.alpha * distance_to_signs(logits.float())
+        loss = loss + self.alpha * quantisation_loss(logits.float())
         (loss + F.cross_entropy(scores.float(), labels)).backward()
 
 
@@ -134,11 +115,6 @@ def label_similarity(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of label sets (B, C) and (M, C) of zeros and ones: (B, M)."""
     both = a @ b.T
     return both / (a.sum(1)[:, None] + b.sum(1)[None, :] - both).clamp(min=1)
-
-
-def distance_to_signs(codes: Tensor) -> Tensor:
-    """Mean over the batch of sum_k | |h_k| - 1 |."""
-    return (codes.abs() - 1).abs().sum(1).mean()
 
 
 def log_cosh(x: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from daah.comparison.methods.deep import FEATURES, Budget, DeepHasher, HashNet, check_images, run
+from daah.comparison.methods.base import Budget
+from daah.comparison.methods.deep import FEATURES, DeepHasher, HashNet, check_images, run
 from daah.comparison.methods.features import UnitRows
 
 
@@ -18,8 +19,8 @@ class SoftmaxTrunk(DeepHasher):
     the descriptors that shallow methods take. It makes no codes: `encode` gives (N, 1024).
     """
 
-    def __init__(self, seed: int = 0, budget: Budget | None = None, *, lr: float = 1e-3) -> None:
-        super().__init__(FEATURES, seed, budget, lr=lr)
+    def __init__(self, seed: int = 0, budget: Budget | None = None) -> None:
+        super().__init__(FEATURES, seed, budget)
 
     def build(self, classes: int) -> nn.Module:
         return HashNet(nn.Identity(), FEATURES, classes, multi_scale=True)

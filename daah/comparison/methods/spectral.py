@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from sklearn.decomposition import PCA
 
-from daah.comparison.methods.base import SymmetricHasher, check_features
+from daah.comparison.methods.base import HashingMethod, check_features
 
 
-class SH(SymmetricHasher):
+class SH(HashingMethod):
     """Spectral hashing: thresholded Laplacian eigenfunctions of a box along the PCA axes.
 
     Source: Weiss, Torralba and Fergus, "Spectral hashing", NIPS 2008, section 3. On a box with
@@ -16,11 +16,6 @@ class SH(SymmetricHasher):
     ..., with eigenvalues that grow with k / (b_i - a_i); the K smallest over all axes make the
     code. Data-dependent and without randomness: `seed` changes nothing.
     """
-
-    inputs = "features"
-
-    def __init__(self, bits: int, seed: int = 0) -> None:
-        self.bits, self.seed = bits, seed
 
     def fit(self, x: np.ndarray, labels: np.ndarray) -> None:
         check_features(x, self.bits)

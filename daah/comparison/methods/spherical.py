@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import pairwise_distances
 
-from daah.comparison.methods.base import SymmetricHasher, check_features
+from daah.comparison.methods.base import HashingMethod, check_features
 
 
-class SpherH(SymmetricHasher):
+class SpherH(HashingMethod):
     """Spherical hashing: bit k says whether x lies in sphere k, |x - p_k| <= t_k.
 
     Source: Heo, Lee, He, Chang and Yoon, "Spherical hashing: binary code embedding with
@@ -21,11 +21,7 @@ class SpherH(SymmetricHasher):
     spherical distance, |a xor b| / |a and b|, is `spherical_distance`.
     """
 
-    inputs = "features"
     rounds = 100
-
-    def __init__(self, bits: int, seed: int = 0) -> None:
-        self.bits, self.seed = bits, seed
 
     def fit(self, x: np.ndarray, labels: np.ndarray) -> None:
         check_features(x, self.bits)

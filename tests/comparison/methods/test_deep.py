@@ -10,9 +10,10 @@ from torch.nn import functional as F
 from daah import codes
 from daah.comparison.methods import METHODS
 from daah.comparison.methods.adsh import ADSH, database_codes
+from daah.comparison.methods.base import Budget
 from daah.comparison.methods.classification import DDH, DDQH, DivideAndEncode
 from daah.comparison.methods.ddah import DDAH
-from daah.comparison.methods.deep import Budget, Trunk, people_batches
+from daah.comparison.methods.deep import Trunk, people_batches
 from daah.comparison.methods.dsah import DSaH, saliency_loss
 from daah.comparison.methods.dsdh import DSDH
 from daah.comparison.methods.pairwise import (
@@ -20,13 +21,13 @@ from daah.comparison.methods.pairwise import (
     DSH,
     MultiLabelDSH,
     contrastive,
-    distance_to_signs,
     label_similarity,
     log_cosh,
     pair_cross_entropy,
 )
 from daah.comparison.methods.softmax_start import SoftmaxTrunk, TrunkFeatures
 from daah.metrics.query_database import score_codes
+from daah.training.losses import quantisation_loss
 
 DEEP = (DSH, DHN, MultiLabelDSH, DSDH, DDH, DDQH, ADSH, DSaH, DDAH)
 LOGITS = torch.tensor([[1.0, -1.0], [0.5, 2.0], [-1.0, 1.0]])
@@ -70,7 +71,7 @@ def test_pair_cross_entropy_against_stored_codes_is_the_likelihood() -> None:
 
 
 def test_quantisation_terms_by_hand() -> None:
-    assert float(distance_to_signs(LOGITS)) == pytest.approx((0 + 0.5 + 1 + 0) / 3)
+    assert float(quantisation_loss(LOGITS)) == pytest.approx((0 + 0.5 + 1 + 0) / 3)
     x = torch.tensor([0.0, 0.3, -90.0])
     expected = [0.0, np.log(np.cosh(0.3)), 90 - np.log(2)]
     np.testing.assert_allclose(log_cosh(x), expected, rtol=1e-5, atol=1e-7)
