@@ -26,7 +26,7 @@ from PIL import Image
 from daah import codes, metrics, plots
 from daah.data import sources
 from daah.data.labelled_faces import LabelledFaces, detect_faces
-from daah.evaluation.attention import AttentionReport, AttentiveHasher, evaluate_attention_on
+from daah.evaluation.attention import AttentionReport, evaluate_attention_on
 from daah.evaluation.dlib_itq import PeerReport, peers
 from daah.evaluation.encoding import encode_faces
 from daah.evaluation.open_set import OpenSetIdentification, open_set_identification
@@ -41,7 +41,7 @@ from daah.evaluation.search_examples import retrieval_examples
 from daah.evaluation.unseen_people import Report, evaluate_faces
 from daah.metrics.leave_one_out import LeaveOneOutScores, pair_distances
 from daah.models.calibration import Calibration
-from daah.models.encoder import load_encoder
+from daah.models.encoder import Encoder, load_encoder
 from daah.plots import Series, save_figure
 
 #: Code length of everything that is shown at one length.
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(
-    encoder: AttentiveHasher,
+    encoder: Encoder,
     faces: LabelledFaces,
     name: str,
     out: Path,
@@ -251,7 +251,7 @@ def groups_figure(rows: Sequence[GroupScores]) -> Figure:
     return plots.slices(panels, {})
 
 
-def draw_examples(encoder: AttentiveHasher, faces: LabelledFaces, path: Path) -> None:
+def draw_examples(encoder: Encoder, faces: LabelledFaces, path: Path) -> None:
     """A page of searches that went well and of some that did not, with how many there are."""
     found = retrieval_examples(encode_faces(encoder, faces.aligned), faces, BITS)
     title = (

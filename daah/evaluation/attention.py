@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
 
 import numpy as np
 from PIL import Image
@@ -22,9 +21,10 @@ from daah.detection.alignment import align
 from daah.detection.detector import FaceDetector
 from daah.errors import ConfigError
 from daah.evaluation.corruptions import blur
-from daah.evaluation.encoding import BATCH, Hasher, count_queries, encode_faces
+from daah.evaluation.encoding import BATCH, count_queries, encode_faces
 from daah.images import read_image
 from daah.metrics.leave_one_out import leave_one_out
+from daah.models.encoder import Attention, Encoder
 from daah.parallel import Progress, in_order
 from daah.types import ALIGNED_SIZE
 
@@ -51,20 +51,6 @@ _KINDS = ("deletion", "insertion")
 
 #: How much more of the photo the wide frames show than the aligned frame does, each way.
 CONTEXTS = (1.0, 1.5, 2.0)
-
-
-Attention = Literal["model", "off"]
-
-
-class AttentiveHasher(Hasher, Protocol):
-    """A hasher whose masks mean something, and can be switched off."""
-
-    bits: int
-
-    def encode(
-        self, aligned: np.ndarray, attention: Attention = "model"
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """As `Hasher.encode`; attention: "model" or "off"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +123,7 @@ class AttentionReport:
 
 
 def evaluate_attention(
-    encoder: AttentiveHasher,
+    encoder: Encoder,
     images_dir: Path,
     detector: FaceDetector | None = None,
     sample: int = 200,
@@ -148,7 +134,7 @@ def evaluate_attention(
     """Measure the masks on a folder-per-person tree of photos with background.
 
     sample: faces for the curves, which take 55 encodings each; drawn by the seed. Raises
-    ConfigError for a hasher without 64-bit codes, DataError for a tree with nothing to measure.
+    ConfigError for an encoder without 64-bit codes, DataError for a tree with nothing to measure.
     """
     _check(encoder)
     faces = detect_faces(images_dir, detector, progress, fold)
@@ -156,7 +142,7 @@ def evaluate_attention(
 
 
 def evaluate_attention_on(
-    encoder: AttentiveHasher,
+    encoder: Encoder,
     faces: LabelledFaces,
     sample: int = 200,
     seed: int = 0,
@@ -192,7 +178,7 @@ def evaluate_attention_on(
 
 
 def encode_with_masks(
-    encoder: AttentiveHasher,
+    encoder: Encoder,
     aligned: np.ndarray,
     attention: Attention = "model",
     progress: Progress | None = None,
@@ -296,7 +282,7 @@ def _from_middle() -> np.ndarray:
 
 
 def _ratio_in_context(
-    encoder: AttentiveHasher,
+    encoder: Encoder,
     faces: LabelledFaces,
     chosen: np.ndarray,
     context: float,
@@ -316,7 +302,7 @@ def _ratio_in_context(
     return inside_mass_ratio(masks, face_regions(np.stack([points for _, points in widened])))
 
 
-def _check(encoder: AttentiveHasher) -> None:
+def _check(encoder: Encoder) -> None:
     if MAP_BITS not in encoder.lengths:
         raise ConfigError(
             f"{encoder.name} has no codes of {MAP_BITS} bits; its lengths are {encoder.lengths}"

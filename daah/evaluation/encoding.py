@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
 from daah.errors import ConfigError, DataError
+from daah.models.encoder import Encoder
 from daah.parallel import Progress, in_order
 
 #: Faces encoded at once; larger batches are no faster on one core.
 BATCH = 64
 
 
-class Hasher(Protocol):
-    """Whatever turns aligned faces into logits: `FaceEncoder`, or a baseline in its place.
-
-    name, recipe, fingerprint: what the report calls it. lengths: prefixes that are codes.
-    """
-
-    name: str
-    recipe: str
-    fingerprint: str
-    lengths: tuple[int, ...]
-
-    def encode(self, aligned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Faces (B, 150, 150, 3) uint8 to logits (B, K) float32, and masks (B, 150, 150)."""
-
-
 def encode_faces(
-    encoder: Hasher, aligned: np.ndarray, progress: Progress | None = None
+    encoder: Encoder, aligned: np.ndarray, progress: Progress | None = None
 ) -> np.ndarray:
     """Aligned faces (N, 150, 150, 3) uint8 to logits (N, K) float32.
 
@@ -56,7 +41,7 @@ def count_queries(labels: np.ndarray) -> int:
     return queries
 
 
-def check_lengths(encoder: Hasher, bits: Sequence[int]) -> tuple[int, ...]:
+def check_lengths(encoder: Encoder, bits: Sequence[int]) -> tuple[int, ...]:
     lengths = tuple(dict.fromkeys(bits)) or encoder.lengths
     unknown = [length for length in lengths if length not in encoder.lengths]
     if unknown:

@@ -14,8 +14,9 @@ from scipy.ndimage import laplace
 from daah import codes, metrics
 from daah.data.labelled_faces import LabelledFaces
 from daah.evaluation.corruptions import LUMA, Corruption, blur, cover, grey, resize_face, rotate
-from daah.evaluation.encoding import Hasher, encode_faces
+from daah.evaluation.encoding import encode_faces
 from daah.metrics.leave_one_out import pair_distances, query_scores
+from daah.models.encoder import Encoder
 from daah.parallel import Progress
 from daah.types import ALIGNED_SIZE
 
@@ -51,7 +52,7 @@ CORRUPTIONS: dict[str, dict[float, Corruption]] = {
 
 
 def corrupted_queries(
-    encoder: Hasher,
+    encoder: Encoder,
     faces: LabelledFaces,
     bits: int,
     damages: dict[str, dict[float, Corruption]] = CORRUPTIONS,
@@ -107,7 +108,7 @@ def _probe_pairs(
 
 
 def _packed(
-    encoder: Hasher, aligned: np.ndarray, bits: int, progress: Progress | None = None
+    encoder: Encoder, aligned: np.ndarray, bits: int, progress: Progress | None = None
 ) -> np.ndarray:
     return codes.pack(codes.sign(encode_faces(encoder, aligned, progress)[:, :bits]))
 
@@ -172,7 +173,7 @@ def attributes(faces: LabelledFaces) -> dict[str, np.ndarray]:
 
 
 def groups(
-    encoder: Hasher,
+    encoder: Encoder,
     faces: LabelledFaces,
     bits: int,
     quantiles: int = 4,

@@ -13,13 +13,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import facenet_pytorch
 import numpy as np
@@ -29,9 +28,9 @@ from skimage.data import astronaut
 from daah import codes
 from daah.detection.detector import FaceDetector, principal_face
 from daah.errors import ConfigError
-from daah.models.encoder import load_encoder
+from daah.models.encoder import Encoder, load_encoder
 from daah.models.precision import bfloat16_is_fast
-from daah.parallel import Progress
+from daah.parallel import Progress, one_thread
 
 #: Faces a batch.
 BATCHES = (1, 32)
@@ -41,16 +40,6 @@ ROWS = 100_000
 
 #: Code length of the search, and numbers of the float embedding it replaces.
 BITS, FLOATS = 64, 128
-
-
-class Encoder(Protocol):
-    """What is measured: `FaceEncoder`, or a stand-in."""
-
-    name: str
-    fingerprint: str
-
-    def encode(self, aligned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Faces (B, 150, 150, 3) uint8 to logits (B, K) and masks."""
 
 
 @dataclass(frozen=True)
@@ -148,17 +137,6 @@ def machine() -> dict[str, str | int]:
         "facenet_pytorch": version("facenet-pytorch"),
         "dlib": version("dlib-bin"),
     }
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep PyTorch to one thread, so that a call keeps one core busy at most, as dlib's does."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def alternate(
@@ -267,7 +245,7 @@ def _memory(checkpoint: Path) -> Row:
         "peak memory of a process that encodes one face",
         "MB",
         _peak(
-            "from daah.models.encoder import load_encoder\n"
+            "from daah.models.encoder import Encoder, load_encoder\n"
             "load_encoder(Path(sys.argv[1])).encode(np.zeros((1, 150, 150, 3), np.uint8))",
             checkpoint,
         ),

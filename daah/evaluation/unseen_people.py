@@ -1,4 +1,4 @@
-"""Protocol 1 on a folder of photos: any hasher to a report. One path for ours and the baselines."""
+"""Protocol 1 on a folder of photos: any encoder to a report."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 from daah.data.labelled_faces import LabelledFaces, detect_faces, read_aligned
 from daah.detection.detector import FaceDetector
-from daah.evaluation.encoding import Hasher, check_lengths, count_queries, encode_faces
+from daah.evaluation.encoding import check_lengths, count_queries, encode_faces
 from daah.metrics.leave_one_out import LeaveOneOutScores, leave_one_out
+from daah.models.encoder import Encoder
 from daah.parallel import Progress
 
 
@@ -46,7 +47,7 @@ class Report:
 
 
 def evaluate(
-    encoder: Hasher,
+    encoder: Encoder,
     images_dir: Path,
     aligned: bool = False,
     bits: Sequence[int] = (),
@@ -54,11 +55,11 @@ def evaluate(
     progress: Progress | None = None,
     fold: int | None = None,
 ) -> Report:
-    """Measure a hasher on a folder-per-person tree of people that training never saw.
+    """Measure an encoder on a folder-per-person tree of people that training never saw.
 
     aligned: the tree holds 150x150 crops, not photos. bits: code lengths, default all of the
-    hasher's. fold: 0 to 4 takes the people of that fold alone. Raises ConfigError for a length that
-    it does not have, DataError for a tree that holds nothing to measure.
+    encoder's. fold: 0 to 4 takes the people of that fold alone. Raises ConfigError for a length
+    that it does not have, DataError for a tree that holds nothing to measure.
     """
     check_lengths(encoder, bits)  # before minutes of detection
     if aligned:
@@ -69,12 +70,12 @@ def evaluate(
 
 
 def evaluate_faces(
-    encoder: Hasher,
+    encoder: Encoder,
     faces: LabelledFaces,
     bits: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> Report:
-    """The same for faces that are read already, so that several hashers share one detection."""
+    """The same for faces that are read already, so that several encoders share one detection."""
     lengths = check_lengths(encoder, bits)
     queries = count_queries(faces.labels)
     logits = encode_faces(encoder, faces.aligned, progress)

@@ -7,24 +7,16 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from daah.config import from_mapping
 from daah.errors import ConfigError, GalleryError
 from daah.files import replace_atomically
+from daah.models.encoder import Encoder
 from daah.types import ALIGNMENT
 
 SCHEMA = 1
 FILE = "gallery.json"
 _CHECKSUM = "sha256"
-
-
-class Model(Protocol):
-    """What a gallery needs to know of the model whose codes it holds; a FaceEncoder is one."""
-
-    name: str
-    fingerprint: str
-    bits: int
 
 
 @dataclass(frozen=True)
@@ -34,6 +26,10 @@ class ModelName:
     name: str
     fingerprint: str
     bits: int
+
+
+#: The model whose codes a gallery holds: itself, or what it is called.
+Model = Encoder | ModelName
 
 
 @dataclass(frozen=True)

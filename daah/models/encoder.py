@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +24,27 @@ Attention = Literal["model", "off"] | np.ndarray
 
 #: Faces that one of two threads takes at a time.
 _PART = 16
+
+
+class Encoder(Protocol):
+    """What the project asks of a model that encodes faces: `FaceEncoder`, or a stand-in in tests.
+
+    It holds no state between calls, so that several threads may encode at a time.
+
+    name, recipe, fingerprint: what reports and galleries call it by. bits: length of the whole
+    code. lengths: prefixes that are codes.
+    """
+
+    name: str
+    recipe: str
+    fingerprint: str
+    bits: int
+    lengths: tuple[int, ...]
+
+    def encode(
+        self, aligned: np.ndarray, attention: Attention = "model"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Faces (N, 150, 150, 3) uint8 to logits (N, K) float32 and masks (N, 150, 150) float32."""
 
 
 class FaceEncoder:
