@@ -12,11 +12,8 @@ import collections
 import io
 import itertools
 import json
-import multiprocessing
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,15 +27,15 @@ from daah.detection.detector import FaceDetector, principal_face
 from daah.errors import ConfigError, DataError, ImageError
 from daah.files import replace_atomically
 from daah.images import read_image
-from daah.parallel import Progress, begin_worker, one_thread
+from daah.parallel import Progress, ordered_map
 from daah.types import ALIGNMENT
 
 INDEX = "faces.jsonl"
 REPORT = "report.json"
 NO_FACE = "No face was found."
 
-#: Photos that a worker process is handed at a time.
-_CHUNK = 16
+#: Photos that are not worth a process.
+_FEW = 16
 
 _ENCODINGS: dict[str, dict[str, Any]] = {
     "jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},  # colour as sharp as brightness
@@ -140,7 +137,9 @@ def prepare(
     saved = 0
     try:
         with (dst / INDEX).open("a", encoding="utf-8") as journal:
-            for entry in _entries(jobs, workers, min_face, cropped):
+            # Processes take seconds to start.
+            busy = workers if len(jobs) > _FEW else 0
+            for _, entry in ordered_map(_prepare_one, jobs, busy, _finder, (min_face, cropped)):
                 index[entry.photo] = entry
                 journal.write(_line(entry))
                 journal.flush()
@@ -246,50 +245,8 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _entries(
-    jobs: list[_Job], workers: int, min_face: float | None, cropped: bool
-) -> Iterator[PreparedPhoto]:
-    """Deal with every job, in order, a few chunks ahead."""
-    if not workers or len(jobs) <= _CHUNK:
-        detector = _finder(min_face, cropped)
-        for job in jobs:
-            # Sums over several threads round differently; the outcome must not depend on `workers`.
-            with one_thread():
-                prepared = _prepare_one(detector, job)
-            yield prepared
-        return
-    context = multiprocessing.get_context("spawn")
-    pending: collections.deque = collections.deque()
-    try:
-        with ProcessPoolExecutor(workers, context, _start_worker, (min_face, cropped)) as pool:
-            for start in range(0, len(jobs), _CHUNK):
-                pending.append(pool.submit(_prepare_chunk, jobs[start : start + _CHUNK]))
-                if len(pending) > 3 * workers:
-                    yield from pending.popleft().result()
-            while pending:
-                yield from pending.popleft().result()
-    except BrokenProcessPool as error:
-        raise DataError(
-            "A worker process ended unexpectedly, perhaps for want of memory. Run the same command "
-            "again to go on, with fewer workers."
-        ) from error
-
-
-_detector: FaceDetector | CroppedFaces  # of a worker process, which holds one for its whole life
-
-
-def _start_worker(min_face: float | None, cropped: bool) -> None:
-    global _detector
-    begin_worker()
-    _detector = _finder(min_face, cropped)
-
-
 def _finder(min_face: float | None, cropped: bool) -> FaceDetector | CroppedFaces:
     return CroppedFaces() if cropped else FaceDetector(min_face)
-
-
-def _prepare_chunk(jobs: list[_Job]) -> list[PreparedPhoto]:
-    return [_prepare_one(_detector, job) for job in jobs]
 
 
 def _prepare_one(detector: FaceDetector | CroppedFaces, job: _Job) -> PreparedPhoto:

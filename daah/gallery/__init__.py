@@ -1,7 +1,7 @@
 """Galleries: the people that can be found. Codes in a store, aligned faces as files, provenance."""
 
 from daah.gallery.audit import NearPair, Statistics, Verification, statistics, verify
-from daah.gallery.building import BuildReport, build, check_source
+from daah.gallery.enrol import BuildReport, build, check_source
 from daah.gallery.gallery import Entry, Gallery
 from daah.gallery.manifest import Named, read_list
 from daah.gallery.provenance import ModelName, Provenance

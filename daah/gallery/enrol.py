@@ -8,28 +8,26 @@ each.
 
 from __future__ import annotations
 
-import collections
 import datetime
 import itertools
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from daah.data import sources
 from daah.detection.alignment import aligned_face
 from daah.detection.detector import FaceDetector, principal_face
-from daah.errors import DaahError, DataError
+from daah.errors import DaahError, DataError, GalleryError
 from daah.gallery.gallery import Gallery
-from daah.gallery.manifest import Listing, Refused, Row
+from daah.gallery.manifest import Listing, Refused, Row, listing, row_of
 from daah.images import read_image
 from daah.models.encoder import FaceEncoder, encode_many
-from daah.parallel import Progress, begin_worker
+from daah.parallel import Progress, ordered_map
 
 #: Faces that are written in one transaction at most.
 WRITE_BATCH = 256
@@ -41,9 +39,6 @@ WRITE_SECONDS = 1.0
 #: Photos that are looked up in the gallery at a time.
 _LOOKED_UP = 1000
 
-#: Photos that a worker process is handed at a time.
-_CHUNK = 16
-
 #: How long processes wait for the slowest share; PyTorch's own half an hour is too short.
 _PATIENCE = datetime.timedelta(days=30)
 
@@ -51,6 +46,15 @@ _PATIENCE = datetime.timedelta(days=30)
 _NAMED = 100
 
 NO_FACE = "no face found"
+
+#: Photos 1 to 8 of each of ORL's people are enrolled; 9 and 10 stay out, to be searched with.
+ORL_ENROLLED = 8
+
+#: Known collections: whom to name.
+CREDITS = {
+    "orl": "The ORL Database of Faces, AT&T Laboratories Cambridge",
+    "lfw": "Labeled Faces in the Wild (Huang, Ramesh, Berg, Learned-Miller, 2007)",
+}
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,16 @@ class BulkReport:
     examples: tuple[Refused, ...]
     seconds: float
     rate: float
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did: faces added, faces that were there before, photos skipped and why."""
+
+    added: int
+    present: int
+    skipped: tuple[tuple[str, str], ...]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -133,10 +147,10 @@ def add(
         gallery: where the faces go.
         photos: what to enrol, of `listing`.
         encoder: the model that the gallery's codes are of.
-        workers: processes that decode and detect; None leaves one core for encoding; 0 does all of
-            it in this process.
+        workers: processes that decode and detect; None leaves one core for encoding; 0 does it on
+            threads of this process.
         make_detector: gives each process its own; of a module's top level, so that it can be
-            handed to them.
+            handed to processes.
         shard: (index, count), to take every count-th photo only; several processes need a gallery
             on a server, a folder has one writer.
         progress: called with photos done, of how many, and the rate.
@@ -160,7 +174,8 @@ def add(
     rows = itertools.islice(photos.rows(), index, None, count)
     waiting: dict[int, tuple[Row, np.ndarray]] = {}
     since = clock()
-    for row, face in _faces(_new_rows(gallery, rows, tally), workers, make_detector):
+    new = _new_rows(gallery, rows, tally)
+    for row, face in ordered_map(_aligned, new, workers, make_detector):
         if isinstance(face, str):
             tally.refuse(Refused(row.photo, face))
         elif row.id in waiting:
@@ -281,56 +296,94 @@ def _write(
     waiting.clear()
 
 
-# --- finding faces, here or in worker processes ---------------------------------------------------
-
-
-def _faces(
-    rows: Iterator[Row], workers: int, make_detector: Callable[[], FaceDetector]
-) -> Iterator[tuple[Row, np.ndarray | str]]:
-    """Each row with its aligned face (150, 150, 3) uint8, or the reason why there is none."""
-    if workers == 0:
-        detector = make_detector()
-        for row in rows:
-            yield row, _face(detector, row)
-        return
-    # Spawned, not forked: a fork of a process that has run PyTorch may hang.
-    context = multiprocessing.get_context("spawn")
-    pending: collections.deque = collections.deque()
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (make_detector,))
+def _aligned(detector: FaceDetector, row: Row) -> np.ndarray | str:
+    """The aligned principal face (150, 150, 3) uint8 of a photo, or why there is none."""
     try:
-        while chunk := list(itertools.islice(rows, _CHUNK)):
-            pending.append((chunk, pool.submit(_faces_of_chunk, chunk)))
-            if len(pending) > 3 * workers:
-                done, future = pending.popleft()
-                yield from zip(done, future.result(), strict=True)
-        for done, future in pending:
-            yield from zip(done, future.result(), strict=True)
-    except BrokenProcessPool as error:
-        raise DataError(
-            "A worker process ended unexpectedly, perhaps for want of memory. Run the same command "
-            "again to go on, with fewer --workers."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_detector: FaceDetector | None = None  # of a worker process
-
-
-def _start_worker(make_detector: Callable[[], FaceDetector]) -> None:
-    global _detector
-    begin_worker()
-    _detector = make_detector()
-
-
-def _faces_of_chunk(chunk: list[Row]) -> list[np.ndarray | str]:
-    return [_face(_detector, row) for row in chunk]
-
-
-def _face(detector: FaceDetector, row: Row) -> np.ndarray | str:
-    try:
-        rgb = read_image(row.path)
+        rgb = read_image(row.image) if isinstance(row.image, Path) else row.image
         face = principal_face(detector.detect(rgb), rgb.shape)
     except DaahError as error:
         return str(error)
     return NO_FACE if face is None else face.aligned
+
+
+# --- whole collections ----------------------------------------------------------------------------
+
+
+def build(
+    gallery: Gallery,
+    source: str | Path,
+    detector: FaceDetector,
+    encoder: FaceEncoder,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Enrol every photo of a collection, and draw the gallery's map.
+
+    Until the end the gallery says that it is incomplete; the same call then goes on where the
+    stopped one was.
+
+    Args:
+        gallery: empty, or left by a stopped build of the same source.
+        source: "orl" (photos 1 to 8 of each person), "lfw", or a folder with a folder of photos
+            for each person.
+        detector: used on threads of this process.
+        encoder: the model that the gallery's codes are of.
+        progress: as of `add`.
+
+    Returns:
+        What the build did, with every photo that it skipped.
+
+    Raises:
+        DataError: the source is not there, or no photo has a face.
+        GalleryError: the gallery holds another source, or cannot be written.
+    """
+    started = time.perf_counter()
+    name, credit = _identity(source)
+    held = gallery.provenance.source
+    if gallery.count() and held != name:
+        raise GalleryError(
+            f"The gallery {gallery.name} holds {held or 'faces added by hand'}; build {name} into "
+            "another, or use: python -m daah gallery add SRC --gallery FOLDER"
+        )
+    photos = _collection(source)
+    gallery.describe(source=name, credit=credit, complete=False)
+    skipped: list[Refused] = []
+    report = add(
+        gallery,
+        photos,
+        encoder,
+        workers=0,
+        make_detector=lambda: detector,
+        progress=progress,
+        refused=skipped.append,
+    )
+    if not report.added + report.present:
+        raise DataError(f"No face was found in any of the {len(skipped)} photos of {name}.")
+    gallery.draw_map()
+    gallery.describe(complete=True, photos=gallery.count(), skipped=len(skipped))
+    return BuildReport(
+        report.added,
+        report.present,
+        tuple((photo.photo, photo.reason) for photo in skipped),
+        time.perf_counter() - started,
+    )
+
+
+def check_source(source: str | Path) -> None:
+    """Raise DataError for a folder that is missing, or is not one with a folder per person."""
+    if str(source) not in CREDITS:
+        sources.folder(Path(source))
+
+
+def _identity(source: str | Path) -> tuple[str, str]:
+    """The name and credit that a gallery of this source carries."""
+    if str(source) in CREDITS:
+        return str(source), CREDITS[str(source)]
+    return Path(source).name, ""
+
+
+def _collection(source: str | Path) -> Listing:
+    """The labelled photos of a source."""
+    if str(source) != "orl":
+        return listing(sources.lfw(download=True) if str(source) == "lfw" else Path(source))
+    enrolled = [p for p in sources.orl() if int(p.name.rsplit("/", 1)[-1]) <= ORL_ENROLLED]
+    return Listing(lambda: (row_of(p.person, p.name, p.rgb) for p in enrolled), len(enrolled))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from daah.data.sources import SUFFIXES, folder
 from daah.errors import DaahError, DataError
@@ -75,13 +78,16 @@ def _id(path: Path, number: int, value: object) -> int:
     return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
-    """A photo to enrol. photo: the name that the gallery keeps. id: of the entry, >= 0."""
+    """A photo to enrol: a file, or decoded as (H, W, 3) uint8 RGB.
+
+    photo: the name that the gallery keeps. id: of the entry, >= 0.
+    """
 
     person: str
     photo: str
-    path: Path
+    image: Path | np.ndarray
     id: int
 
 
@@ -134,13 +140,13 @@ def _of_person(source: Path, person: str) -> Listing:
     else:
         raise DataError(f"{source}: there is no such photo or folder")
     return Listing(
-        lambda: (_row(person, f"{person}/{path.name}", path) for path in photos), len(photos)
+        lambda: (row_of(person, f"{person}/{path.name}", path) for path in photos), len(photos)
     )
 
 
 def _of_folder(source: Path) -> Iterator[Row | Refused]:
     for person, path in folder(source):
-        yield _row(person, f"{person}/{path.name}", path)
+        yield row_of(person, f"{person}/{path.name}", path)
 
 
 def _of_csv(manifest: Path) -> Listing:
@@ -210,10 +216,10 @@ def _manifest_row(manifest: Path, record: dict) -> Row | Refused:
     # A path of the host is nobody's business: visitors see the name that the gallery keeps.
     named = [part for part in path.parts if part not in ("..", path.anchor)]
     shown = path.as_posix() if inside else "/".join(named[-2:])
-    row = _row(person, shown, manifest.parent / path, photo)
+    named_row = row_of(person, shown, manifest.parent / path, photo)
     given = record.get("id")
-    if given in (None, "") or isinstance(row, Refused):
-        return row
+    if given in (None, "") or isinstance(named_row, Refused):
+        return named_row
     try:
         id_ = int(given)
         if id_ != given and not isinstance(given, str):  # 1.5 is no id
@@ -222,14 +228,16 @@ def _manifest_row(manifest: Path, record: dict) -> Row | Refused:
         id_ = -1
     if not 0 <= id_ < 2**63:
         return Refused(shown, f"the id {str(given)[:40]!r} is not an integer from 0 to 2^63 - 1")
-    return Row(row.person, row.photo, row.path, id_)
+    return dataclasses.replace(named_row, id=id_)
 
 
-def _row(person: str, photo: str, path: Path, identity: str | None = None) -> Row | Refused:
+def row_of(
+    person: str, photo: str, image: Path | np.ndarray, identity: str | None = None
+) -> Row | Refused:
     """A row whose id person and `identity` (default: photo) decide; Refused for unfit names."""
     try:
         person, photo = checked_name("person", person), checked_name("photo", photo)
         identity = photo if identity is None else identity
-        return Row(person, photo, path, entry_id(person, identity))
+        return Row(person, photo, image, entry_id(person, identity))
     except (DaahError, UnicodeEncodeError) as error:
         return Refused(repr(photo), str(error))

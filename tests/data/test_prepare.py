@@ -97,7 +97,7 @@ def test_a_second_run_changes_nothing(tree: Path, tmp_path: Path, monkeypatch) -
     before = contents(faces)
     monkeypatch.setattr(prepare_module, "FaceDetector", None)  # there is nothing left to detect
     monkeypatch.setattr(prepare_module, "_prepare_one", None)
-    monkeypatch.setattr(prepare_module, "_entries", lambda jobs, *_: iter(jobs))
+    monkeypatch.setattr(prepare_module, "ordered_map", lambda _, jobs, *__: iter(jobs))
     report = prepare(tree, faces, workers=0)
     assert (report.saved, report.kept, len(report.skipped)) == (0, 9, 2)
     after = contents(faces)

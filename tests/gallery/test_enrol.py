@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import os
 import signal
 import subprocess
@@ -261,13 +262,10 @@ def test_a_read_only_gallery_is_refused_at_once(
         _add(opened, tree)
 
 
-def test_a_dying_worker_is_a_named_error(
-    gallery: Gallery, tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # What starts a worker is called with what makes a detector: it kills itself.
-    monkeypatch.setattr(enrol, "_start_worker", signal.raise_signal)
-    with pytest.raises(DataError, match="go on, with fewer --workers"):
-        _add(gallery, tree, workers=1, make_detector=signal.SIGKILL)
+def test_a_dying_worker_is_a_named_error(gallery: Gallery, tree: Path) -> None:
+    killed = functools.partial(signal.raise_signal, signal.SIGKILL)  # in place of a detector
+    with pytest.raises(DataError, match="go on, with fewer workers"):
+        _add(gallery, tree, workers=1, make_detector=killed)
     assert gallery.count() == 0
 
 
