@@ -39,7 +39,7 @@ from daah.evaluation.robustness import (
 )
 from daah.evaluation.search_examples import retrieval_examples
 from daah.evaluation.unseen_people import Report, evaluate_faces
-from daah.metrics.leave_one_out import LeaveOneOutScores, pair_distances
+from daah.metrics.leave_one_out import LeaveOneOutScores, pair_distances, queries_with_mates
 from daah.models.calibration import Calibration
 from daah.models.encoder import Encoder, load_encoder
 from daah.plots import Series, save_figure
@@ -102,7 +102,7 @@ def measure(
 
     logits = encode_faces(encoder, faces.aligned, on_stderr)
     pairs = {
-        bits: pair_distances(codes.pack(codes.sign(logits[:, :bits])), faces.labels)
+        bits: pair_distances(codes.from_logits(logits, bits), faces.labels)
         for bits in encoder.lengths
     }
     draw("roc", plots.roc_curves({f"{bits} bits": metrics.roc(*pairs[bits]) for bits in pairs}))
@@ -170,13 +170,12 @@ def precision_recall_figure(
     logits: np.ndarray, faces: LabelledFaces, lengths: Sequence[int]
 ) -> Figure:
     """Precision and recall of everything within a distance, pooled over all searches."""
-    _, person, count = np.unique(faces.labels, return_inverse=True, return_counts=True)
-    queries = np.flatnonzero(count[person] > 1)
+    person, queries = queries_with_mates(faces.labels)
     others = queries[:, None] != np.arange(len(person))
     same = person[queries][:, None] == person
     curves = {}
     for bits in lengths:
-        packed = codes.pack(codes.sign(logits[:, :bits]))
+        packed = codes.from_logits(logits, bits)
         found = metrics.tie_groups(codes.hamming(packed[queries], packed), same, others)
         curves[f"{bits} bits"] = metrics.precision_recall(found)
     return plots.precision_recall_curves(curves)

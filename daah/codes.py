@@ -33,6 +33,11 @@ def pack(bits: np.ndarray) -> np.ndarray:
     return np.packbits(bits, axis=-1, bitorder=BIT_ORDER)
 
 
+def from_logits(logits: np.ndarray, bits: int | None = None) -> np.ndarray:
+    """Packed codes (..., ceil(bits / 8)) uint8 of logits (..., K): the first `bits`, or all."""
+    return pack(sign(np.asarray(logits)[..., :bits]))
+
+
 def unpack(packed: np.ndarray, bits: int) -> np.ndarray:
     """Bytes (..., B) uint8 to the first `bits` bits (..., bits) bool."""
     packed = _bytes(packed)

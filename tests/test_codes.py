@@ -53,7 +53,7 @@ def test_asymmetric_distance_is_the_weight_of_disagreeing_bits(
     expected = (np.abs(logits)[:, None] * (codes.sign(logits)[:, None] != bits)).sum(-1)
     got = codes.asymmetric(logits, codes.pack(bits))
     np.testing.assert_allclose(got, expected, atol=1e-4)
-    own = codes.asymmetric(logits, codes.pack(codes.sign(logits)))
+    own = codes.asymmetric(logits, codes.from_logits(logits))
     np.testing.assert_allclose(own.diagonal(), 0, atol=1e-4)
 
 
@@ -98,3 +98,9 @@ def test_a_logit_of_zero_is_a_0_bit() -> None:
 def test_impossible_lengths_are_refused(call) -> None:
     with pytest.raises(ValueError, match=r"bits|bytes|hex"):
         call()
+
+
+def test_codes_of_logits_are_their_signs_packed() -> None:
+    logits = np.array([[0.5, -1, 0, 2, 3, -4, 5, 6, 7, -1]], np.float32)
+    assert codes.from_logits(logits).tolist() == codes.pack(logits > 0).tolist()
+    assert codes.from_logits(logits, 4).tolist() == codes.pack(logits[:, :4] > 0).tolist()

@@ -89,7 +89,7 @@ class ComparisonModels:
         """Faces to search, in the order given."""
         logits = self.encode(aligned)
         return ComparisonGallery(
-            self.bits, {name: codes.pack(codes.sign(rows)) for name, rows in logits.items()}
+            self.bits, {name: codes.from_logits(rows) for name, rows in logits.items()}
         )
 
 
@@ -110,7 +110,7 @@ class ComparisonGallery:
         found = {}
         for name, rows in logits.items():
             stored = self.packed[name]
-            distance = codes.hamming(codes.pack(codes.sign(rows)), stored)
+            distance = codes.hamming(codes.from_logits(rows), stored)
             finer = codes.asymmetric(rows, stored)
             row = np.broadcast_to(np.arange(len(stored)), distance.shape)
             order = np.lexsort((row, finer, distance), axis=1)[:, :k]

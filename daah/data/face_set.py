@@ -37,6 +37,11 @@ class FaceSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def person_names(self) -> np.ndarray:
+        """The name of the person on each image, (N,) str."""
+        return np.array(self.people)[self.labels]
+
     def subset(self, indices: np.ndarray) -> FaceSet:
         """The same identities, some of the images; unused identities are dropped."""
         used, labels = np.unique(self.labels[indices], return_inverse=True)

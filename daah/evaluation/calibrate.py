@@ -46,7 +46,7 @@ def calibrate(
     logits = encode_faces(encoder, faces.aligned, progress)
     return fit_calibration(
         {
-            bits: pair_distances(codes.pack(codes.sign(logits[:, :bits])), faces.labels)
+            bits: pair_distances(codes.from_logits(logits, bits), faces.labels)
             for bits in encoder.lengths
         },
         far,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from daah.errors import ConfigError, DataError
+from daah.metrics.leave_one_out import queries_with_mates
 from daah.models.encoder import Encoder
 from daah.parallel import Progress, in_order
 
@@ -31,14 +32,14 @@ def encode_faces(
 
 def count_queries(labels: np.ndarray) -> int:
     """Faces of people with two or more; DataError when there are none, or nobody else."""
-    _, person, count = np.unique(labels, return_inverse=True, return_counts=True)
-    queries = int((count[person] > 1).sum())
-    if not queries or len(count) < 2:
+    person, rows = queries_with_mates(labels)
+    people = len(set(person.tolist()))
+    if not len(rows) or people < 2:
         raise DataError(
-            f"{len(labels)} faces of {len(count)} people: a search needs somebody with two faces, "
+            f"{len(labels)} faces of {people} people: a search needs somebody with two faces, "
             "and somebody else to be told from"
         )
-    return queries
+    return len(rows)
 
 
 def check_lengths(encoder: Encoder, bits: Sequence[int]) -> tuple[int, ...]:

@@ -67,7 +67,7 @@ def open_set_identification(
     logits: (N, K). labels: (N,). seed: draws the half. Raises ConfigError when the length is not
     calibrated, ValueError when a half has no pair of images of one person.
     """
-    packed, labels = codes.pack(codes.sign(logits[:, :bits])), np.asarray(labels)
+    packed, labels = codes.from_logits(logits, bits), np.asarray(labels)
     threshold = calibration.threshold(bits)
     people = np.random.default_rng(seed).permutation(np.unique(labels))
     half = people[: len(people) // 2]

@@ -15,7 +15,7 @@ from daah import codes, metrics
 from daah.data.labelled_faces import LabelledFaces
 from daah.evaluation.corruptions import LUMA, Corruption, blur, cover, grey, resize_face, rotate
 from daah.evaluation.encoding import encode_faces
-from daah.metrics.leave_one_out import pair_distances, query_scores
+from daah.metrics.leave_one_out import pair_distances, queries_with_mates, query_scores
 from daah.models.encoder import Encoder
 from daah.parallel import Progress
 from daah.types import ALIGNED_SIZE
@@ -63,8 +63,7 @@ def corrupted_queries(
     Faces are aligned from the clean photo, so this is what the code alone loses, not the detector.
     """
     clean = _packed(encoder, faces.aligned, bits)
-    _, person, count = np.unique(faces.labels, return_inverse=True, return_counts=True)
-    queries = np.flatnonzero(count[person] > 1)
+    _, queries = queries_with_mates(faces.labels)
     scores = [_damage_scores("clean", 0, clean, clean, faces.labels)]
     steps = [(kind, value) for kind, by_value in damages.items() for value in by_value]
     for done, (kind, value) in enumerate(steps, 1):
@@ -97,11 +96,8 @@ def _probe_pairs(
     clean: np.ndarray, labels: np.ndarray, probes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pairs with a damaged side only: images of people with one image have no damaged copy."""
-    _, person, count = np.unique(labels, return_inverse=True, return_counts=True)
-    first = np.argsort(count[person] == 1, kind="stable")  # queries before the rest
-    queries = int((count[person] > 1).sum())
-    order = first[:queries]
-    rest = first[queries:]
+    _, order = queries_with_mates(labels)
+    rest = np.setdiff1d(np.arange(len(labels)), order)
     genuine, impostor = pair_distances(clean[order], labels[order], probes[order])
     others = codes.hamming(probes[order], clean[rest]).ravel().astype(impostor.dtype)
     return genuine, np.concatenate([impostor, others])
@@ -110,7 +106,7 @@ def _probe_pairs(
 def _packed(
     encoder: Encoder, aligned: np.ndarray, bits: int, progress: Progress | None = None
 ) -> np.ndarray:
-    return codes.pack(codes.sign(encode_faces(encoder, aligned, progress)[:, :bits]))
+    return codes.from_logits(encode_faces(encoder, aligned, progress), bits)
 
 
 # --------------------------------------------------------------------------- groups of photos

@@ -8,6 +8,7 @@ import numpy as np
 
 from daah import codes
 from daah.data.labelled_faces import LabelledFaces
+from daah.metrics.leave_one_out import queries_with_mates
 from daah.plots import RetrievalExample
 
 
@@ -34,11 +35,11 @@ def retrieval_examples(
     order. Only people with two or more faces are searched for.
     """
     rng = np.random.default_rng(seed)
-    packed = codes.pack(codes.sign(logits[:, :bits]))
-    _, person, count = np.unique(faces.labels, return_inverse=True, return_counts=True)
+    packed = codes.from_logits(logits, bits)
+    person, queries = queries_with_mates(faces.labels)
     found: dict[bool, list[RetrievalExample]] = {True: [], False: []}
     totals = {True: 0, False: 0}
-    for query in rng.permutation(np.flatnonzero(count[person] > 1)):
+    for query in rng.permutation(queries):
         distance = codes.hamming(packed[query : query + 1], packed)[0]
         order = np.lexsort((rng.random(len(distance)), distance))
         first = order[order != query][:k]

@@ -10,7 +10,7 @@ from daah import codes
 from daah.detection.alignment import aligned_face
 from daah.errors import GalleryError
 from daah.gallery import journal
-from daah.gallery.gallery import Entry, Gallery
+from daah.gallery.gallery import Entry, Gallery, packed_codes
 from daah.gallery.thumbnails import Thumbnails
 from daah.models.encoder import FaceEncoder, encode_many
 from daah.parallel import Progress
@@ -140,7 +140,7 @@ def verify(
             except GalleryError:
                 damaged.append(id_)
         if encoder is not None and there:
-            now = codes.pack(np.stack([face.code.bits for face in encode_many(encoder, images)]))
+            now = packed_codes(encode_many(encoder, images))
             differs = (now != rows.codes[there]).any(1)
             changed += rows.ids[there][differs].tolist()
         done += len(rows.ids)

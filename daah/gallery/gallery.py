@@ -155,7 +155,7 @@ class Gallery:
         (id_,) = self.add_many([(person, photo, encoded)])
         drawn = self.map()
         if drawn and len(drawn.ids) < gallery_map.LARGEST:
-            joined = drawn.joined(np.array([id_], np.int64), _packed([encoded]))
+            joined = drawn.joined(np.array([id_], np.int64), packed_codes([encoded]))
             gallery_map.save(self.folder / MAP, joined)
         return id_
 
@@ -177,7 +177,7 @@ class Gallery:
         if ids is None:
             ids = [entry_id(m.person, m.photo) for m in meta]
         ids = [int(id_) for id_ in ids]
-        packed = _packed([encoded for _, _, encoded in rows])
+        packed = packed_codes([encoded for _, _, encoded in rows])
         with self.noted("adding", ids):
             for id_, (_, _, encoded) in zip(ids, rows, strict=True):
                 self._thumbnails.write(id_, encoded.face.aligned)
@@ -359,5 +359,6 @@ class Gallery:
             raise GalleryError(f"The gallery {self.name} is read-only here.")
 
 
-def _packed(encoded: Sequence[EncodedFace]) -> np.ndarray:
-    return codes.pack(np.stack([face.code.bits for face in encoded]))  # (N, bits / 8)
+def packed_codes(encoded: Sequence[EncodedFace]) -> np.ndarray:
+    """The codes of faces as a store keeps them, (N, bits / 8) uint8."""
+    return codes.pack(np.stack([face.code.bits for face in encoded]))

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from daah import codes
 from daah.detection.alignment import aligned_face
 from daah.errors import GalleryError
 from daah.gallery import location
 from daah.gallery import provenance as provenance_file
-from daah.gallery.gallery import MAP, Gallery
+from daah.gallery.gallery import MAP, Gallery, packed_codes
 from daah.gallery.location import codes_file
 from daah.gallery.thumbnails import Thumbnails
 from daah.models.encoder import FaceEncoder, encode_many
@@ -59,8 +58,7 @@ def renew(uri: str | Path, encoder: FaceEncoder, progress: Progress | None = Non
         total, done = before.count(), 0
         for rows in before.scan(batch=_BATCH):
             images = [aligned_face(faces.read(int(id_))) for id_ in rows.ids]
-            bits = [face.code.bits for face in encode_many(encoder, images)]
-            after.upsert(rows.ids, codes.pack(np.stack(bits)), rows.meta)
+            after.upsert(rows.ids, packed_codes(encode_many(encoder, images)), rows.meta)
             done += len(rows.ids)
             if progress:
                 progress(done, total, rows.meta[-1].person)
@@ -120,8 +118,7 @@ def _bring_up_to_date(
         part = missing[start : start + _VARIANT_BATCH]
         progress(start, len(missing), wanted[part[0]].person)
         faces = encode_many(encoder, [aligned_face(gallery.thumbnail(id_)) for id_ in part])
-        packed = codes.pack(np.stack([face.code.bits for face in faces]))
-        store.upsert(np.array(part, np.int64), packed, [wanted[id_] for id_ in part])
+        store.upsert(np.array(part, np.int64), packed_codes(faces), [wanted[id_] for id_ in part])
     progress(len(missing), len(missing), "")
 
 

@@ -110,10 +110,9 @@ def query_scores(
     probes: what to search with instead, (N, ...) like features: the same images, damaged.
     """
     probes = features if probes is None else probes
-    _, person, count = np.unique(labels, return_inverse=True, return_counts=True)
+    person, queries = queries_with_mates(labels)
     if len(person) != len(features):
         raise ValueError(f"open set: {len(features)} images with {len(labels)} labels")
-    queries = np.flatnonzero(count[person] > 1)
     if not len(queries):
         raise ValueError("open set: nobody has two images, so there is nothing to search for")
     shuffle = np.random.default_rng(seed)
@@ -138,6 +137,20 @@ def query_scores(
             )
         )
     return QueryScores(queries, *np.concatenate(rows, axis=1))
+
+
+def queries_with_mates(labels: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Who is on each of N images, and which of them can be searched with.
+
+    Args:
+        labels: (N,) names or numbers of people.
+
+    Returns:
+        The person of each image (N,) int64, numbered in the order of labels' values, and the rows
+        (Q,) int64 of images whose person has at least one other image.
+    """
+    _, person, count = np.unique(labels, return_inverse=True, return_counts=True)
+    return person, np.flatnonzero(count[person] > 1)
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -192,7 +205,7 @@ def _packed(features: np.ndarray, bits: int) -> np.ndarray:
         return codes.prefix(features, bits)
     if features.ndim != 2 or not 1 <= bits <= features.shape[1]:
         raise ValueError(f"open set: {bits} bits of logits {features.shape}")
-    return codes.pack(codes.sign(features[:, :bits]))
+    return codes.from_logits(features, bits)
 
 
 def _scores(

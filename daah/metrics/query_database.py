@@ -47,7 +47,7 @@ def score_codes(
 
     own (Q,), theirs (N,): who is on each image, in the same numbering.
     """
-    packed = [codes.pack(codes.sign(logits)) for logits in (query, database)]
+    packed = [codes.from_logits(logits) for logits in (query, database)]
     return score_distances(codes.hamming(*packed), own, theirs)
 
 

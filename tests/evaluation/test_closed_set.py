@@ -33,7 +33,7 @@ def test_evaluate_closed_scores_a_checkpoint(tmp_path: Path, encoder: FaceEncode
     logits, _ = encoder.encode(faces.images)
     split = comparison_run.split_faces(faces, minimum=5)
     assert sorted(split[0].names + split[1].names) == sorted(faces.names)
-    packed = codes.pack(codes.sign(logits))
+    packed = codes.from_logits(logits)
     own = faces.labels
     nearest = codes.hamming(packed, packed) + 1000 * np.eye(10, dtype=int)
     if (own[nearest.argmin(1)] == own).all():

@@ -36,7 +36,7 @@ def test_a_thumbnail_is_enough_to_compute_the_code_again(
     for rows in filled.store.scan():
         faces = np.stack([filled.thumbnail(id_) for id_ in rows.ids])
         logits, _ = fake_encoder.encode(faces)
-        assert np.array_equal(codes.pack(codes.sign(logits)), rows.codes)
+        assert np.array_equal(codes.from_logits(logits), rows.codes)
 
 
 def test_the_same_photo_again_replaces_the_entry(

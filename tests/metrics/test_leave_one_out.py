@@ -11,6 +11,7 @@ from daah.metrics.leave_one_out import (
     leave_one_out,
     leave_one_out_floats,
     pair_distances,
+    queries_with_mates,
     query_scores,
 )
 
@@ -91,7 +92,7 @@ def test_scores_do_not_depend_on_the_order_of_the_images():
 
 def test_logits_and_packed_codes_give_the_same_hamming_scores():
     logits, labels = sample(bits=24)
-    packed = codes.pack(codes.sign(logits))
+    packed = codes.from_logits(logits)
     for bits in (12, 24):
         assert leave_one_out(logits, labels, bits) == leave_one_out(packed, labels, bits)
 
@@ -204,3 +205,9 @@ def test_arrays_that_do_not_fit_are_refused():
         leave_one_out(logits, labels, 33)
     with pytest.raises(ValueError, match="labels"):
         leave_one_out(logits, labels[:-1], 32)
+
+
+def test_queries_are_images_with_a_mate() -> None:
+    person, queries = queries_with_mates(["b", "a", "c", "b"])
+    assert person.tolist() == [1, 0, 2, 1]
+    assert queries.tolist() == [0, 3]

@@ -37,7 +37,7 @@ def measured(quality, tmp_path_factory):
     logits = encoder.encode(faces.aligned)[0]
     encoder.calibration = fit_calibration(
         {
-            bits: pair_distances(codes.pack(codes.sign(logits[:, :bits])), faces.labels)
+            bits: pair_distances(codes.from_logits(logits, bits), faces.labels)
             for bits in encoder.lengths
         }
     )

@@ -298,7 +298,7 @@ class DemoRecipe:
 
     def _figures(self, logits: np.ndarray) -> dict[str, float]:
         """Mean average precision of validation faces at each length, from logits (N, K)."""
-        people = np.array(self.validation.people)[self.validation.labels]
+        people = self.validation.person_names
         return {
             f"map_{length}": leave_one_out(logits, people, length).map
             for length in sorted(self.settings.lengths)

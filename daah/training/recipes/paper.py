@@ -119,14 +119,11 @@ class PaperRecipe:
 
     def validate(self, model: DDAH) -> dict[str, float]:
         packed = [
-            codes.pack(codes.sign(self._encode(model, part.images).numpy()))
+            codes.from_logits(self._encode(model, part.images).numpy())
             for part in (self.queries, self.database)
         ]
-        query_people = np.array(self.queries.people)[self.queries.labels]
-        database_people = np.array(self.database.people)[self.database.labels]
-        groups = metrics.tie_groups(
-            codes.hamming(*packed), query_people[:, None] == database_people
-        )
+        same = self.queries.person_names[:, None] == self.database.person_names
+        groups = metrics.tie_groups(codes.hamming(*packed), same)
         return {
             "map": float(metrics.average_precision(groups).mean()),
             "rank1": float(metrics.rank1(groups).mean()),

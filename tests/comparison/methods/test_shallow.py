@@ -34,7 +34,7 @@ def known_set() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 def score(query: np.ndarray, database: np.ndarray, own: np.ndarray, theirs: np.ndarray) -> float:
     """Tie-averaged mAP by Hamming distance of logits."""
-    distance = codes.hamming(*(codes.pack(codes.sign(x)) for x in (query, database)))
+    distance = codes.hamming(*(codes.from_logits(x) for x in (query, database)))
     groups = metrics.tie_groups(distance, own[:, None] == theirs[None, :])
     return float(metrics.average_precision(groups).mean())
 

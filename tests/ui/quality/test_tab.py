@@ -35,7 +35,7 @@ def encoder(faces: LabelledFaces) -> CentreEncoder:
     """A calibrated stand-in for the shipped network."""
     made = CentreEncoder((64,))
     logits = made.encode(faces.aligned)[0]
-    packed = codes.pack(codes.sign(logits))
+    packed = codes.from_logits(logits)
     made.calibration = fit_calibration({64: pair_distances(packed, faces.labels)})
     made.card = {"training": {}, "metrics": {}}
     return made
