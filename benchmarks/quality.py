@@ -26,7 +26,7 @@ from PIL import Image
 from daah import codes, metrics, plots
 from daah.data import sources
 from daah.data.labelled_faces import LabelledFaces, detect_faces
-from daah.evaluation.attention import AttentionReport, evaluate_attention_on
+from daah.evaluation.attention import AttentionReport, evaluate_attention
 from daah.evaluation.dlib_itq import PeerReport, peers
 from daah.evaluation.encoding import encode_faces
 from daah.evaluation.open_set import OpenSetIdentification, open_set_identification
@@ -38,7 +38,7 @@ from daah.evaluation.robustness import (
     kinds,
 )
 from daah.evaluation.search_examples import retrieval_examples
-from daah.evaluation.unseen_people import Report, evaluate_faces
+from daah.evaluation.unseen_people import Report, evaluate
 from daah.metrics.leave_one_out import LeaveOneOutScores, pair_distances, queries_with_mates
 from daah.models.calibration import Calibration
 from daah.models.encoder import Encoder, load_encoder
@@ -94,7 +94,7 @@ def measure(
     def draw(what: str, figure: Figure) -> None:
         save_figure(figure, out / f"{prefix}{what}.png")
 
-    report = evaluate_faces(encoder, faces, progress=on_stderr)
+    report = evaluate(encoder, faces, progress=on_stderr)
     write("open-set", report.to_dict())
     if rival is not None:
         write("peers", rival.to_dict())
@@ -120,7 +120,7 @@ def measure(
         bins = {f"{bits} bits": strangers[bits].held_out for bits in strangers}
         draw("reliability", plots.reliability_diagram(bins))
 
-    attention = evaluate_attention_on(encoder, faces, sample, progress=on_stderr)
+    attention = evaluate_attention(encoder, faces, sample, progress=on_stderr)
     write("attention", attention.to_dict() | {"details": attention.details()})
     draw("attention", attention_figure(attention))
 

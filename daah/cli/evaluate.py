@@ -50,13 +50,15 @@ def evaluate(
       python -m daah evaluate --images LFW --fold 0
       python -m daah evaluate --images CROPS --aligned --bits 64,128 --json report.json
     """
-    from daah.evaluation.unseen_people import evaluate as evaluate_images
+    from daah.data.labelled_faces import read_faces
+    from daah.evaluation.encoding import check_lengths
+    from daah.evaluation.unseen_people import evaluate as evaluate_faces
 
     encoder = load_model(checkpoint)
+    lengths = check_lengths(encoder, numbers(bits))  # before minutes of detection
     with Progress() as progress:
-        report = evaluate_images(
-            encoder, images, aligned, numbers(bits), progress=progress, fold=fold
-        )
+        faces = read_faces(images, aligned, progress=progress, fold=fold)
+        report = evaluate_faces(encoder, faces, lengths, progress)
     for path, reason in report.skipped:
         typer.echo(f"skipped {path}: {reason}", err=True)
     emit(report.to_dict(), json)
@@ -81,13 +83,16 @@ def evaluate_attention(
     Example:
       python -m daah evaluate-attention --images PHOTOS --sample 50
     """
+    from daah.data.labelled_faces import detect_faces
+    from daah.evaluation.attention import MAP_BITS
     from daah.evaluation.attention import evaluate_attention as evaluate_masks
+    from daah.evaluation.encoding import check_lengths
 
     encoder = load_model(checkpoint)
+    check_lengths(encoder, (MAP_BITS,))  # before minutes of detection
     with Progress() as progress:
-        report = evaluate_masks(
-            encoder, images, sample=sample, seed=seed, progress=progress, fold=fold
-        )
+        faces = detect_faces(images, progress=progress, fold=fold)
+        report = evaluate_masks(encoder, faces, sample, seed, progress)
     emit(report.to_dict(), json)
 
 

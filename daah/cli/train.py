@@ -201,12 +201,14 @@ def calibrate(
       python -m daah calibrate --images LFW --fold 1 --checkpoint runs/demo/demo.safetensors
       python -m daah calibrate --images CROPS --aligned --checkpoint my.safetensors --dry-run
     """
+    from daah.data.labelled_faces import read_faces
     from daah.evaluation.calibrate import calibrate as fit
     from daah.models.checkpoint import set_calibration
 
     encoder = load_model(checkpoint)
     with Progress() as progress:
-        fitted = fit(encoder, images, aligned, far, progress=progress, fold=fold).to_dict()
+        faces = read_faces(images, aligned, progress=progress, fold=fold)
+        fitted = fit(encoder, faces, far, progress).to_dict()
     if not dry_run:
         set_calibration(checkpoint, fitted)
     emit({"checkpoint": about(encoder), "written": not dry_run, "calibration": fitted}, json)

@@ -53,6 +53,30 @@ class LabelledFaces:
         return turned + self.matrix[:, None, :, 2]
 
 
+def read_faces(
+    folder: Path,
+    aligned: bool = False,
+    detector: FaceDetector | None = None,
+    progress: Progress | None = None,
+    fold: int | None = None,
+) -> LabelledFaces:
+    """The faces of a tree of photos, or of one of aligned crops.
+
+    Args:
+        folder: one folder per person.
+        aligned: the tree holds crops as `prepare` writes them.
+        detector: for photos; by default a new one.
+        progress: called with photos done, of how many, and what.
+        fold: 0 to 4 reads the people of that fold alone (`data.splits.fold`).
+
+    Raises:
+        DataError: as of `detect_faces` and `read_aligned`.
+    """
+    if aligned:
+        return read_aligned(folder, progress, fold)
+    return detect_faces(folder, detector, progress, fold)
+
+
 def detect_faces(
     folder: Path,
     detector: FaceDetector | None = None,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -16,12 +15,10 @@ from scipy.spatial import ConvexHull
 from skimage.draw import polygon2mask
 
 from daah import codes
-from daah.data.labelled_faces import LabelledFaces, detect_faces
+from daah.data.labelled_faces import LabelledFaces
 from daah.detection.alignment import align
-from daah.detection.detector import FaceDetector
-from daah.errors import ConfigError
 from daah.evaluation.corruptions import blur
-from daah.evaluation.encoding import BATCH, count_queries, encode_faces
+from daah.evaluation.encoding import BATCH, check_lengths, count_queries, encode_faces
 from daah.images import read_image
 from daah.metrics.leave_one_out import leave_one_out
 from daah.models.encoder import Attention, Encoder
@@ -124,32 +121,25 @@ class AttentionReport:
 
 def evaluate_attention(
     encoder: Encoder,
-    images_dir: Path,
-    detector: FaceDetector | None = None,
-    sample: int = 200,
-    seed: int = 0,
-    progress: Progress | None = None,
-    fold: int | None = None,
-) -> AttentionReport:
-    """Measure the masks on a folder-per-person tree of photos with background.
-
-    sample: faces for the curves, which take 55 encodings each; drawn by the seed. Raises
-    ConfigError for an encoder without 64-bit codes, DataError for a tree with nothing to measure.
-    """
-    _check(encoder)
-    faces = detect_faces(images_dir, detector, progress, fold)
-    return evaluate_attention_on(encoder, faces, sample, seed, progress)
-
-
-def evaluate_attention_on(
-    encoder: Encoder,
     faces: LabelledFaces,
     sample: int = 200,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> AttentionReport:
-    """The same for faces that are read already."""
-    _check(encoder)
+    """Measure the masks of an encoder on photos with background.
+
+    Args:
+        encoder: what is measured; it has codes of `MAP_BITS` bits.
+        faces: of `data.labelled_faces.detect_faces`, whose photos can still be read.
+        sample: faces for the curves, which take 55 encodings each.
+        seed: seed of the sample.
+        progress: called with steps done, of how many, and what.
+
+    Raises:
+        ConfigError: the encoder has no codes of `MAP_BITS` bits.
+        DataError: there is nobody to search for.
+    """
+    check_lengths(encoder, (MAP_BITS,))
     count_queries(faces.labels)
     with_mask, masks = encode_with_masks(encoder, faces.aligned, "model", progress)
     without, _ = encode_with_masks(encoder, faces.aligned, "off", progress)
@@ -300,10 +290,3 @@ def _ratio_in_context(
     widened = list(in_order(widen, chosen, f"Widening the frame {context:g} times", progress))
     _, masks = encode_with_masks(encoder, np.stack([frame for frame, _ in widened]))
     return inside_mass_ratio(masks, face_regions(np.stack([points for _, points in widened])))
-
-
-def _check(encoder: Encoder) -> None:
-    if MAP_BITS not in encoder.lengths:
-        raise ConfigError(
-            f"{encoder.name} has no codes of {MAP_BITS} bits; its lengths are {encoder.lengths}"
-        )

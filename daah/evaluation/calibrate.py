@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from daah import codes, metrics
-from daah.data.labelled_faces import detect_faces, read_aligned
-from daah.detection.detector import FaceDetector
+from daah.data.labelled_faces import LabelledFaces
 from daah.evaluation.encoding import count_queries, encode_faces
 from daah.metrics.leave_one_out import pair_distances
 from daah.models.calibration import PRIOR, Calibration, LengthCalibration
-from daah.models.encoder import FaceEncoder
+from daah.models.encoder import Encoder
 from daah.parallel import Progress
 
 #: No number of pairs that anybody measured supports a surer statement than this.
@@ -23,25 +21,23 @@ _SURE = 1e-4
 
 
 def calibrate(
-    encoder: FaceEncoder,
-    images_dir: Path,
-    aligned: bool = False,
+    encoder: Encoder,
+    faces: LabelledFaces,
     far: float = 1e-3,
-    detector: FaceDetector | None = None,
     progress: Progress | None = None,
-    fold: int | None = None,
 ) -> Calibration:
-    """Fit distance to probability and the threshold of every code length on all pairs of a tree.
+    """Fit distance to probability and the threshold of every code length on all pairs of faces.
 
-    fold: 0 to 4 takes the people of that fold alone.
-    far: share of different-person pairs that the threshold lets pass. The tree's people must be
-    neither those of training nor those whose figures are reported. Raises DataError for a tree
-    without two people, or without two photos of somebody.
+    Args:
+        encoder: what is calibrated.
+        faces: of `data.labelled_faces.read_faces`, of people who are neither those of training nor
+            those whose figures are reported.
+        far: share of different-person pairs that the threshold lets pass.
+        progress: called with batches done, of how many, and what.
+
+    Raises:
+        DataError: there are no two people, or nobody with two photos.
     """
-    if aligned:
-        faces = read_aligned(images_dir, progress, fold)
-    else:
-        faces = detect_faces(images_dir, detector, progress, fold)
     count_queries(faces.labels)
     logits = encode_faces(encoder, faces.aligned, progress)
     return fit_calibration(

@@ -5,7 +5,7 @@ Axes: Q = queries, N = database images, K = hash bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ import numpy as np
 
 from daah.data.face_set import FaceSet, load_faces
 from daah.data.splits import closed_split
-from daah.errors import ConfigError
+from daah.evaluation.encoding import check_lengths, encode_faces
 from daah.metrics.query_database import ClosedSetScores, score_codes
-from daah.models.encoder import FaceEncoder
+from daah.models.encoder import Encoder
+from daah.parallel import Progress
 
 
 @dataclass(frozen=True)
@@ -43,35 +44,26 @@ class ClosedSetReport:
 
 
 def evaluate_closed(
-    encoder: FaceEncoder,
+    encoder: Encoder,
     data: Sequence[Path],
     bits: Sequence[int] = (),
     seed: int = 0,
     minimum: int = 20,
     maximum: int = 100,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> ClosedSetReport:
     """Protocol 2 of a checkpoint on prepared trees of aligned faces.
 
     seed, minimum, maximum: of `daah.data.splits.closed_split`, the same as in training. Raises
     ConfigError for a length the checkpoint does not have, DataError for data that does not fit.
     """
-    lengths = tuple(bits) or encoder.lengths
-    unknown = sorted(set(lengths) - set(encoder.lengths))
-    if unknown:
-        raise ConfigError(f"{encoder.name} has codes of {encoder.lengths} bits, not of {unknown}")
+    lengths = check_lengths(encoder, bits)
     faces = load_faces(data)
     split = closed_split(faces, seed, minimum, maximum)
 
-    def encode(indices: np.ndarray, what: str) -> np.ndarray:
-        parts = []
-        for start in range(0, len(indices), 64):
-            parts.append(encoder.encode(faces.images[indices[start : start + 64]])[0])
-            if progress is not None:
-                progress(min(start + 64, len(indices)), len(indices), what)
-        return np.concatenate(parts)
-
-    query, database = encode(split.query, "queries"), encode(split.train, "database")
+    query, database = (
+        encode_faces(encoder, faces.images[rows], progress) for rows in (split.query, split.train)
+    )
     own, theirs = faces.labels[split.query], faces.labels[split.train]
     return ClosedSetReport(
         people=len(np.unique(theirs)),

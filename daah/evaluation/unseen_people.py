@@ -1,4 +1,4 @@
-"""Protocol 1 on a folder of photos: any encoder to a report."""
+"""Protocol 1: any encoder on labelled faces to a report."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daah.data.labelled_faces import LabelledFaces, detect_faces, read_aligned
-from daah.detection.detector import FaceDetector
+from daah.data.labelled_faces import LabelledFaces
 from daah.evaluation.encoding import check_lengths, count_queries, encode_faces
 from daah.metrics.leave_one_out import LeaveOneOutScores, leave_one_out
 from daah.models.encoder import Encoder
@@ -48,34 +47,25 @@ class Report:
 
 def evaluate(
     encoder: Encoder,
-    images_dir: Path,
-    aligned: bool = False,
-    bits: Sequence[int] = (),
-    detector: FaceDetector | None = None,
-    progress: Progress | None = None,
-    fold: int | None = None,
-) -> Report:
-    """Measure an encoder on a folder-per-person tree of people that training never saw.
-
-    aligned: the tree holds 150x150 crops, not photos. bits: code lengths, default all of the
-    encoder's. fold: 0 to 4 takes the people of that fold alone. Raises ConfigError for a length
-    that it does not have, DataError for a tree that holds nothing to measure.
-    """
-    check_lengths(encoder, bits)  # before minutes of detection
-    if aligned:
-        faces = read_aligned(images_dir, progress, fold)
-    else:
-        faces = detect_faces(images_dir, detector, progress, fold)
-    return evaluate_faces(encoder, faces, bits, progress)
-
-
-def evaluate_faces(
-    encoder: Encoder,
     faces: LabelledFaces,
     bits: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> Report:
-    """The same for faces that are read already, so that several encoders share one detection."""
+    """Measure an encoder on people that training never saw.
+
+    Args:
+        encoder: what is measured.
+        faces: of `data.labelled_faces.read_faces`; several encoders may share one detection.
+        bits: code lengths; by default all of the encoder's.
+        progress: called with batches done, of how many, and what.
+
+    Returns:
+        The scores of every length, ranked by Hamming distance and re-ranked.
+
+    Raises:
+        ConfigError: the encoder has no codes of such a length.
+        DataError: there is nobody to search for.
+    """
     lengths = check_lengths(encoder, bits)
     queries = count_queries(faces.labels)
     logits = encode_faces(encoder, faces.aligned, progress)

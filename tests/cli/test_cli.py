@@ -104,6 +104,17 @@ def test_help_teaches(command: str) -> None:
         assert option in text
 
 
+def test_a_length_that_the_model_lacks_is_refused_before_photos_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = str(tmp_path / "missing")
+    refused = _run("evaluate", "--images", missing, "--bits", "20", code=1)
+    assert "no codes of [20] bits" in refused.stderr
+    monkeypatch.setattr(ProjectionEncoder, "lengths", (16, 48))
+    refused = _run("evaluate-attention", "--images", missing, code=1)
+    assert "no codes of [64] bits" in refused.stderr
+
+
 def test_encode_prints_faces_in_pixels_of_the_photo(
     portrait: str, astronaut: np.ndarray, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from daah.data.labelled_faces import detect_faces
 from daah.detection.alignment import TEMPLATE
 from daah.errors import ConfigError
 from daah.evaluation.attention import (
@@ -41,7 +42,8 @@ def tree(tmp_path_factory):
 
 
 def test_the_json_is_the_contracts(tree):
-    report = evaluate_attention(CentreEncoder(), tree, FramedFaceDetector(), sample=4)
+    faces = detect_faces(tree, FramedFaceDetector())
+    report = evaluate_attention(CentreEncoder(), faces, sample=4)
     values = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert set(values) == KEYS
     assert values["images"] == 10
@@ -57,7 +59,8 @@ def test_the_json_is_the_contracts(tree):
 
 
 def test_a_uniform_mask_has_ratio_one_and_no_spread(tree):
-    report = evaluate_attention(CentreEncoder(mask="flat"), tree, FramedFaceDetector(), sample=2)
+    faces = detect_faces(tree, FramedFaceDetector())
+    report = evaluate_attention(CentreEncoder(mask="flat"), faces, sample=2)
     assert report.inside_mass_ratio == pytest.approx(1)
     assert report.mask_spread_within == pytest.approx(0, abs=1e-6)
 
@@ -176,6 +179,7 @@ def test_masks_come_back_in_the_order_of_the_faces():
     np.testing.assert_allclose(masks, faces.mean(3) / 255)
 
 
-def test_a_hasher_without_64_bits_is_refused_before_the_photos_are_read(tmp_path):
-    with pytest.raises(ConfigError, match="no codes of 64 bits"):
-        evaluate_attention(CentreEncoder(lengths=(16, 48)), tmp_path / "missing")
+def test_an_encoder_without_64_bits_is_refused(tree):
+    faces = detect_faces(tree, FramedFaceDetector())
+    with pytest.raises(ConfigError, match=r"no codes of \[64\] bits"):
+        evaluate_attention(CentreEncoder(lengths=(16, 48)), faces)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from daah.data.labelled_faces import detect_faces
+from daah.data.labelled_faces import detect_faces, read_faces
 from daah.errors import ConfigError, DataError
-from daah.evaluation.attention import evaluate_attention_on
+from daah.evaluation.attention import evaluate_attention
 from daah.evaluation.encoding import encode_faces
-from daah.evaluation.unseen_people import evaluate, evaluate_faces
+from daah.evaluation.unseen_people import evaluate
 from daah.metrics.leave_one_out import leave_one_out
 from tests.doubles.faces import CentreEncoder, FramedFaceDetector, write_tree
 
@@ -27,7 +27,7 @@ def tree(tmp_path_factory):
 
 def test_the_report_is_the_json_of_the_contract(tree):
     encoder = CentreEncoder()
-    report = evaluate(encoder, tree, detector=FramedFaceDetector())
+    report = evaluate(encoder, detect_faces(tree, FramedFaceDetector()))
     values = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert {k: v for k, v in values.items() if k != "results"} == {
         "protocol": "open-set",
@@ -53,7 +53,7 @@ def test_the_report_is_the_json_of_the_contract(tree):
 def test_figures_are_those_of_the_logits(tree):
     encoder = CentreEncoder()
     faces = detect_faces(tree, FramedFaceDetector())
-    report = evaluate_faces(encoder, faces, bits=[16])
+    report = evaluate(encoder, faces, bits=[16])
     logits, _ = encoder.encode(faces.aligned)
     assert report.results == (
         leave_one_out(logits, faces.labels, 16),
@@ -64,8 +64,9 @@ def test_figures_are_those_of_the_logits(tree):
 def test_aligned_crops_give_what_their_photos_give(tree, tmp_path):
     photos = write_tree(tmp_path / "photos", [2, 2, 1])
     crops = write_tree(tmp_path / "crops", [2, 2, 1], framed=False)
-    from_photos = evaluate(CentreEncoder(), photos, detector=FramedFaceDetector())
-    assert evaluate(CentreEncoder(), crops, aligned=True).results == from_photos.results
+    from_photos = evaluate(CentreEncoder(), read_faces(photos, detector=FramedFaceDetector()))
+    from_crops = evaluate(CentreEncoder(), read_faces(crops, aligned=True))
+    assert from_crops.results == from_photos.results
 
 
 def test_faces_are_encoded_in_order_in_batches():
@@ -76,16 +77,18 @@ def test_faces_are_encoded_in_order_in_batches():
     assert [step[2] for step in steps] == ["Encoding"] * 3
 
 
-def test_an_unknown_length_is_refused_before_anything_is_read(tmp_path):
+def test_an_unknown_length_is_refused(tree):
+    faces = detect_faces(tree, FramedFaceDetector())
     with pytest.raises(ConfigError, match=r"no codes of \[20\] bits; its lengths are \(16, 64\)"):
-        evaluate(CentreEncoder(), tmp_path / "missing", bits=[16, 20])
+        evaluate(CentreEncoder(), faces, bits=[16, 20])
 
 
 @pytest.mark.parametrize("counts", [[1, 1, 1], [3]])
 def test_a_tree_without_a_search_is_refused(tmp_path, counts):
     write_tree(tmp_path, counts)
+    faces = detect_faces(tmp_path, FramedFaceDetector())
     with pytest.raises(DataError, match="somebody with two faces"):
-        evaluate(CentreEncoder(), tmp_path, detector=FramedFaceDetector())
+        evaluate(CentreEncoder(), faces)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +116,7 @@ def test_the_real_detector_finds_the_faces_of_orl(orl_faces):
 
 
 def test_the_shipped_model_knows_people_of_orl_from_one_another(orl_faces, encoder):
-    report = evaluate_faces(encoder, orl_faces, bits=[16, 64, 128])
+    report = evaluate(encoder, orl_faces, bits=[16, 64, 128])
     by_length = {r.bits: r for r in report.results if not r.rerank}
     assert report.to_dict()["checkpoint"]["sha256"] == encoder.fingerprint
     assert by_length[128].rank1 > 0.95
@@ -123,7 +126,7 @@ def test_the_shipped_model_knows_people_of_orl_from_one_another(orl_faces, encod
 
 @pytest.mark.slow
 def test_the_shipped_models_masks_are_measured_on_orl(orl_faces, encoder):
-    report = evaluate_attention_on(encoder, orl_faces, sample=2)
+    report = evaluate_attention(encoder, orl_faces, sample=2)
     assert report.inside_mass_ratio > 1
     assert report.mask_spread_within > 0.05
     assert report.mask_spread_between > 0.02

@@ -14,7 +14,7 @@ from benchmarks import quality as script
 from daah import codes
 from daah.data.labelled_faces import LabelledFaces, detect_faces
 from daah.evaluation.calibrate import fit_calibration
-from daah.evaluation.unseen_people import evaluate_faces
+from daah.evaluation.unseen_people import evaluate
 from daah.metrics.leave_one_out import pair_distances
 from daah.ui.quality import html as quality_html
 from daah.ui.quality import reports as quality_reports
@@ -124,7 +124,7 @@ def test_a_report_of_another_served_model_says_whose_it_is(
         "results": [{"bits": 48, "map": 0.654, "rank1": 0.7, "precision_radius2": 0.1}],
     }  # fmt: skip
     (tmp_path / "paper-closed-set.json").write_text(json.dumps(closed))
-    mine = evaluate_faces(encoder, faces).to_dict()
+    mine = evaluate(encoder, faces).to_dict()
     (tmp_path / "open-set.json").write_text(json.dumps(mine))
     html = drawn([encoder, paper], tmp_path)
     assert "0.654" in html
