@@ -20,13 +20,11 @@ from PIL import Image
 from daah.data.face_set import FaceSet
 from daah.errors import DataError, ImageError
 from daah.images import read_image
+from daah.parallel import Progress
 
 SIDE = 32
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _IMAGES, _LABELS = ("images", "data", "x"), ("labels", "label", "y")
-
-#: Called with how many are done, of how many, and what is being done.
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,20 @@ class Counts:
             )
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How a set is divided, and where the face is on a photo.
+
+    query_each, train_each: photos of each person, drawn by the seed; None takes all the rest.
+    crop: side of the middle square that the face fills, as a share of the photo's shorter side.
+    """
+
+    name: str
+    query_each: int
+    train_each: int | None = None
+    crop: float = 1.0
+
+
 FACESCRUB = Counts(people=530, train=67_177, query=2_650)
 YOUTUBE_FACES = Counts(people=1_595)
 
@@ -79,7 +91,7 @@ def facescrub(
     for person in sorted(p for group in groups for p in group.iterdir() if p.is_dir()):
         inner = person / "faces"
         people[person.name] = _photos(inner if inner.is_dir() else person)
-    return _split(root, "FaceScrub", people, 5, None, 1.0, counts, seed, progress)
+    return _split(root, people, Layout("FaceScrub", 5), counts, seed, progress)
 
 
 def youtube_faces(
@@ -103,9 +115,8 @@ def youtube_faces(
         ]
         for person in sorted(p for p in root.iterdir() if p.is_dir())
     }
-    return _split(
-        root, "YouTube Faces", people, query_each, train_each, 0.5, counts, seed, progress
-    )
+    layout = Layout("YouTube Faces", query_each, train_each, crop=0.5)
+    return _split(root, people, layout, counts, seed, progress)
 
 
 def batches(
@@ -166,11 +177,8 @@ def _photos(folder: Path) -> list[Path]:
 
 def _split(
     root: Path,
-    name: str,
     people: dict[str, list[Path]],
-    query_each: int,
-    train_each: int | None,
-    crop: float,
+    layout: Layout,
     counts: Counts | None,
     seed: int,
     progress: Progress | None,
@@ -181,26 +189,28 @@ def _split(
     train: list[tuple[int, Path]] = []
     query: list[tuple[int, Path]] = []
     for label, (person, photos) in enumerate(people.items()):
-        if len(photos) <= query_each:
-            raise DataError(f"{name}: {person} has {len(photos)} photos, {query_each + 1} needed")
+        if len(photos) <= layout.query_each:
+            raise DataError(
+                f"{layout.name}: {person} has {len(photos)} photos, {layout.query_each + 1} needed"
+            )
         shuffled = [photos[i] for i in rng.permutation(len(photos))]
-        query += [(label, f) for f in sorted(shuffled[:query_each])]
-        end = None if train_each is None else query_each + train_each
-        train += [(label, f) for f in sorted(shuffled[query_each:end])]
+        asked, rest = shuffled[: layout.query_each], shuffled[layout.query_each :]
+        query += [(label, f) for f in sorted(asked)]
+        train += [(label, f) for f in sorted(rest[: layout.train_each])]
     total, done = len(train) + len(query), 0
     sets = []
     for part in (train, query):
         images = np.empty((len(part), SIDE, SIDE, 3), np.uint8)
         for i, (_, path) in enumerate(part):
-            images[i] = _face(path, crop)
+            images[i] = _face(path, layout.crop)
             done += 1
             if progress is not None:
-                progress(done, total, f"Reading {name}")
+                progress(done, total, f"Reading {layout.name}")
         labels = np.array([label for label, _ in part], np.int64)
         names = tuple(str(path.relative_to(root)) for _, path in part)
         sets.append(FaceSet(images, labels, tuple(people), names))
     if counts is not None:
-        counts.check(name, *sets)
+        counts.check(layout.name, *sets)
     return sets[0], sets[1]
 
 

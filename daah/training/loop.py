@@ -12,7 +12,7 @@ import csv
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -87,17 +87,17 @@ def train(
     rates = [group["lr"] for group in groups]
     generator = np.random.default_rng([config.seed, accelerator.process_index])
     average = WeightAverage(recipe.model, config.average)
-    history: list[dict[str, float]] = []
+    state = RunState(recipe, optimiser, average, generator)
     if resume:
-        history = _load_state(state_path, recipe, optimiser, average, generator)
+        state.load(state_path)
 
     else:
         # Row 0 is what the recipe starts from: the curve begins there, and it may be the best.
-        history.append({"epoch": 0, **recipe.validate(average.model)})
+        state.history.append({"epoch": 0, **recipe.validate(average.model)})
         if accelerator.is_main_process:
-            _write(out, name, recipe, optimiser, average, generator, history, config)
+            state.write(out, name, config)
 
-    for epoch in range(len(history) - 1, config.epochs):
+    for epoch in range(len(state.history) - 1, config.epochs):
         started = time.perf_counter()
         recipe.model.train()
         sums: dict[str, list[float]] = {}
@@ -131,12 +131,12 @@ def train(
         row = {"epoch": epoch + 1, **{k: float(np.mean(v)) for k, v in sums.items()}}
         row |= recipe.validate(shipped)
         row["seconds"] = time.perf_counter() - started
-        history.append(row)
+        state.history.append(row)
         if accelerator.is_main_process:
             tqdm.write("  ".join(f"{k} {v:.4g}" for k, v in row.items()), file=sys.stderr)
-            _write(out, name, recipe, optimiser, average, generator, history, config)
-    best = _best(history, recipe.score)
-    return TrainingReport(out / f"{name}.safetensors", int(best["epoch"]), history)
+            state.write(out, name, config)
+    best = int(state.best["epoch"])
+    return TrainingReport(out / f"{name}.safetensors", best, state.history)
 
 
 class WeightAverage:
@@ -166,6 +166,65 @@ class WeightAverage:
             mine.copy_(theirs)
 
 
+@dataclass
+class RunState:
+    """Everything that a stopped run needs to go on, but for its settings.
+
+    history: the log, one row per epoch; row 0 is what the recipe started from.
+    """
+
+    recipe: Recipe
+    optimiser: torch.optim.Optimizer
+    average: WeightAverage
+    generator: np.random.Generator
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The epoch with the best score of the recipe; the first of several."""
+        return max(self.history, key=lambda row: row[self.recipe.score])
+
+    def write(self, out: Path, name: str, config: TrainingConfig) -> None:
+        """Write log, curve and state, and the checkpoint when the last epoch is the best."""
+        if self.best is self.history[-1]:
+            save_checkpoint(
+                out / f"{name}.safetensors",
+                self.average.model,
+                self.recipe.config,
+                name=name,
+                training=self.recipe.summary() | {"epochs": config.epochs, "seed": config.seed},
+                metrics={k: v for k, v in self.history[-1].items() if k != "seconds"},
+            )
+        with (out / LOG_FILE).open("w", newline="") as file:
+            columns = list(dict.fromkeys(key for row in self.history for key in row))
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(self.history)
+        save_figure(learning_curve(self.history, self.recipe.score), out / "learning.png")
+        state = {
+            "model": self.recipe.model.state_dict(),
+            "average": self.average.model.state_dict(),
+            "average_steps": self.average.steps,
+            "optimiser": self.optimiser.state_dict(),
+            "recipe": self.recipe.state_dict(),
+            "generator": self.generator.bit_generator.state,
+            "history": self.history,
+        }
+        with replacing(out / STATE_FILE) as temporary:
+            torch.save(state, temporary)
+
+    def load(self, path: Path) -> None:
+        """Go on from what `write` left."""
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        self.recipe.model.load_state_dict(state["model"])
+        self.average.model.load_state_dict(state["average"])
+        self.average.steps = state["average_steps"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.recipe.load_state_dict(state["recipe"])
+        self.generator.bit_generator.state = state["generator"]
+        self.history = state["history"]
+
+
 def _average_gradients(optimiser: torch.optim.Optimizer, accelerator: Accelerator) -> None:
     if accelerator.num_processes == 1:
         return
@@ -175,62 +234,3 @@ def _average_gradients(optimiser: torch.optim.Optimizer, accelerator: Accelerato
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             parameter.grad = accelerator.reduce(parameter.grad, reduction="mean")
-
-
-def _best(history: list[dict[str, float]], score: str) -> dict[str, float]:
-    return max(history, key=lambda row: row[score])
-
-
-def _write(
-    out: Path,
-    name: str,
-    recipe: Recipe,
-    optimiser: torch.optim.Optimizer,
-    average: WeightAverage,
-    generator: np.random.Generator,
-    history: list[dict[str, float]],
-    config: TrainingConfig,
-) -> None:
-    if _best(history, recipe.score) is history[-1]:
-        save_checkpoint(
-            out / f"{name}.safetensors",
-            average.model,
-            recipe.config,
-            name=name,
-            training=recipe.summary() | {"epochs": config.epochs, "seed": config.seed},
-            metrics={k: v for k, v in history[-1].items() if k != "seconds"},
-        )
-    with (out / LOG_FILE).open("w", newline="") as file:
-        columns = list(dict.fromkeys(key for row in history for key in row))
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(history)
-    save_figure(learning_curve(history, recipe.score), out / "learning.png")
-    state = {
-        "model": recipe.model.state_dict(),
-        "average": average.model.state_dict(),
-        "average_steps": average.steps,
-        "optimiser": optimiser.state_dict(),
-        "recipe": recipe.state_dict(),
-        "generator": generator.bit_generator.state,
-        "history": history,
-    }
-    with replacing(out / STATE_FILE) as temporary:
-        torch.save(state, temporary)
-
-
-def _load_state(
-    path: Path,
-    recipe: Recipe,
-    optimiser: torch.optim.Optimizer,
-    average: WeightAverage,
-    generator: np.random.Generator,
-) -> list[dict[str, float]]:
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    recipe.model.load_state_dict(state["model"])
-    average.model.load_state_dict(state["average"])
-    average.steps = state["average_steps"]
-    optimiser.load_state_dict(state["optimiser"])
-    recipe.load_state_dict(state["recipe"])
-    generator.bit_generator.state = state["generator"]
-    return state["history"]
