@@ -56,13 +56,13 @@ _CHILD = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from tests.doubles.encoder import FakeEncoder, encoded
+from tests.doubles.encoder import ProjectionEncoder, encoded
 from daah.gallery import Gallery, copy
 from daah.gallery.thumbnails import Thumbnails
 from daah.stores.sqlite import SQLiteStore
 
 _, _, folder, kind, owner, name, calls = sys.argv
-model = FakeEncoder()
+model = ProjectionEncoder()
 with Gallery.open(folder, model, create=False) as gallery:
     whole, made = getattr(globals()[owner], name), 0
 

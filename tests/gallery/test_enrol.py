@@ -276,15 +276,15 @@ def test_memory_does_not_grow_with_the_number_of_photos(tmp_path: Path) -> None:
         """
         import resource, sys
         from pathlib import Path
-        from tests.doubles.encoder import FakeEncoder
+        from tests.doubles.encoder import ProjectionEncoder
         from daah.gallery import enrol, manifest
         from daah.gallery import Gallery
 
         folder = Path(sys.argv[1])
-        with Gallery.open(folder / "g", FakeEncoder()) as gallery:
+        with Gallery.open(folder / "g", ProjectionEncoder()) as gallery:
             for name in ("few.csv", "many.csv"):
                 photos = manifest.listing(folder / name)
-                report = enrol.add(gallery, photos, FakeEncoder(), workers=0)
+                report = enrol.add(gallery, photos, ProjectionEncoder(), workers=0)
                 print(report.refused, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         """
     )
