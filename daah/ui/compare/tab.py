@@ -11,7 +11,7 @@ import numpy as np
 from daah.errors import DaahError
 from daah.ui.compare import actions, html
 from daah.ui.page import html as page_html
-from daah.ui.page.components import Photo, html_panel
+from daah.ui.page.components import Photo, html_panel, upload
 from daah.ui.page.events import REDRAWS, RUNS_NETWORK
 from daah.ui.page.examples import PAIRS
 from daah.ui.server.inputs import whole
@@ -29,8 +29,8 @@ class CompareTab:
         self.context = context
         self.pair = gr.State(None)
         with gr.Row():
-            self.first = self._photo("First photo", "first")
-            self.second = self._photo("Second photo", "second")
+            self.first = upload("First photo", "photo-first", 260, "The first photo")
+            self.second = upload("Second photo", "photo-second", 260, "The second photo")
         self.examples = html_panel("pairs", page_html.pairs(PAIRS))
         lengths = context.retriever.lengths
         self.length = gr.Radio(
@@ -41,17 +41,6 @@ class CompareTab:
         self.faces = html_panel("pair-heatmaps")
         self.bits = html_panel("pair-bits")
         self._wire()
-
-    def _photo(self, label: str, name: str) -> Photo:
-        return Photo(
-            label=label,
-            sources=["upload", "webcam", "clipboard"],
-            elem_id=f"photo-{name}",
-            height=260,
-            buttons=[],
-            alt_text=f"The {name} photo",
-            placeholder="Drop a photo here, or tap to choose one",
-        )
 
     def _wire(self) -> None:
         result = [self.pair, self.verdict, self.numbers, self.faces, self.bits]

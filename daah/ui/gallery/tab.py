@@ -7,14 +7,14 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from daah.errors import DaahError, GalleryError
+from daah.errors import DaahError
 from daah.gallery import SessionGallery
 from daah.ui.gallery import actions, html
 from daah.ui.page import html as page_html
-from daah.ui.page.components import Photo, html_panel
+from daah.ui.page.components import html_panel, upload
 from daah.ui.page.events import REDRAWS, RUNS_NETWORK
 from daah.ui.search.tab import SearchTab
-from daah.ui.server.user_error import UserError
+from daah.ui.server.inputs import share, whole
 from daah.ui.state.context import DEFAULT_MODEL, AppContext
 from daah.ui.state.session import ATTENTION_ON, Session
 
@@ -61,14 +61,8 @@ class GalleryTab:
                 "agree.</p>",
             )
             with gr.Row():
-                self.own_photo = Photo(
-                    label="A photo of the person",
-                    sources=["upload", "webcam", "clipboard"],
-                    elem_id="own-photo",
-                    height=220,
-                    buttons=[],
-                    alt_text="The photo to add",
-                    placeholder="Drop a photo here, or tap to choose one",
+                self.own_photo = upload(
+                    "A photo of the person", "own-photo", 220, "The photo to add"
                 )
                 with gr.Column():
                     self.own_name = gr.Textbox(label="Name", elem_id="own-name", max_lines=1)
@@ -153,17 +147,11 @@ class GalleryTab:
 
     def show(self, session: Session | None, additions: SessionGallery) -> dict[Any, Any]:
         """Draw the tab as it is turned to."""
-        try:
-            return {
-                self.summary: html.summary(
-                    self.context.retriever_for(_model(session)).gallery,
-                    additions,
-                    self.context.settings.public,
-                ),
-                self.map: self._map(session, None),
-            }
-        except DaahError as problem:
-            raise UserError(str(problem)) from None
+        gallery = self.context.retriever_for(_model(session)).gallery
+        return {
+            self.summary: html.summary(gallery, additions, self.context.settings.public),
+            self.map: self._map(session, None),
+        }
 
     def _map(self, session: Session | None, chosen: str | None) -> str:
         query = None
@@ -191,29 +179,21 @@ class GalleryTab:
         additions: SessionGallery,
         *controls: Any,
     ) -> dict[Any, Any]:
-        data = event._data
-        try:
-            if data.get("do") == "map":
-                x, y = html.unplace(float(data["x"]), float(data["y"]))
-                id = actions.nearest_point(
-                    actions.draw_map(self.context, model=_model(session)), x, y
-                )
-                if id is None:
-                    return {self.entry: ""}
-            else:
-                id = int(str(data["id"]))
-            if data.get("do") == "search":
-                turn = {self.tabs: gr.Tabs(selected="search")}
-                return {**turn, **self.search.entry(id, additions, *controls)}
-            photos = actions.photos_of(self.context.retriever.gallery, additions, id)
-            return {
-                self.entry: html.entry(photos, self._thumbnail(additions)),
-                self.map: self._map(session, photos[0].person),
-            }
-        except DaahError as problem:
-            raise UserError(str(problem)) from None
-        except (KeyError, TypeError, ValueError):
-            raise UserError("The page sent something that it never offers.") from None
+        if event._data.get("do") == "map":
+            x, y = html.unplace(share(event, "x"), share(event, "y"))
+            id = actions.nearest_point(actions.draw_map(self.context, model=_model(session)), x, y)
+            if id is None:
+                return {self.entry: ""}
+        else:
+            id = whole(event, "id")
+        if event._data.get("do") == "search":
+            turn = {self.tabs: gr.Tabs(selected="search")}
+            return {**turn, **self.search.entry(id, additions, *controls)}
+        photos = actions.photos_of(self.context.retriever.gallery, additions, id)
+        return {
+            self.entry: html.entry(photos, self._thumbnail(additions)),
+            self.map: self._map(session, photos[0].person),
+        }
 
     def _add_own(
         self, additions: SessionGallery, person: str, photo: np.ndarray | None, text: str
@@ -319,7 +299,7 @@ class GalleryTab:
             words = work()
             if redraw:
                 actions.redraw(self.context)
-        except (DaahError, GalleryError) as problem:
+        except DaahError as problem:
             return {self.done: page_html.say(str(problem), "bad")}
         return {
             self.done: words,

@@ -14,7 +14,7 @@ from daah.gallery import SessionGallery
 from daah.ui.methods import actions, html
 from daah.ui.methods.actions import Lineup
 from daah.ui.page import html as page_html
-from daah.ui.page.components import Photo, html_panel
+from daah.ui.page.components import html_panel, upload
 from daah.ui.page.events import AT_ONCE, REDRAWS
 from daah.ui.page.examples import EXAMPLES
 from daah.ui.quality import html as quality_html
@@ -50,15 +50,7 @@ class MethodsTab:
         self._made: tuple[tuple, str] = ((), "")
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
-                self.photo = Photo(
-                    label="Another photo",
-                    sources=["upload", "webcam", "clipboard"],
-                    elem_id="photo-methods",
-                    height=220,
-                    buttons=[],
-                    alt_text="The photo you gave",
-                    placeholder="Drop a photo here, or tap to choose one",
-                )
+                self.photo = upload("Another photo", "photo-methods", 220)
                 self.examples = html_panel("methods-examples", page_html.examples(_OFFERED))
             with gr.Column(scale=2, min_width=320):
                 words = page_html.say(html.WAITING)

@@ -44,6 +44,29 @@ class Photo(gr.Image):
         return gr.Image.get_component_class_id()
 
 
+def upload(label: str, elem_id: str, height: int, alt_text: str = "The photo you gave") -> Photo:
+    """The field where a visitor gives a photo: by file, camera or clipboard.
+
+    Args:
+        label: what the photo is for.
+        elem_id: id of the field in the page.
+        height: pixels of the field.
+        alt_text: what screen readers say of the photo.
+
+    Returns:
+        The component, in the current Blocks.
+    """
+    return Photo(
+        label=label,
+        sources=["upload", "webcam", "clipboard"],
+        elem_id=elem_id,
+        height=height,
+        buttons=[],
+        alt_text=alt_text,
+        placeholder="Drop a photo here, or tap to choose one",
+    )
+
+
 @cache
 def static(name: str) -> str:
     """The text of a file in the `static` folder of a part of the page: `live/live.js`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 import gradio as gr
 import numpy as np
@@ -13,7 +13,7 @@ from daah.errors import DaahError
 from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.page import html as page_html
-from daah.ui.page.components import Photo, html_panel
+from daah.ui.page.components import html_panel, upload
 from daah.ui.page.events import REDRAWS, RUNS_NETWORK
 from daah.ui.page.examples import EXAMPLES
 from daah.ui.search import actions
@@ -23,6 +23,8 @@ from daah.ui.server.inputs import share, whole
 from daah.ui.server.user_error import UserError
 from daah.ui.state.context import DEFAULT_MODEL, AppContext
 from daah.ui.state.session import ATTENTION_OFF, ATTENTION_ON, ATTENTION_PAINTED, Options, Session
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ _DRAWN: dict[str, Callable[[View], str]] = {
     "match": search_html.detail,
     "download": search_html.download,
 }
+
+
+#: All pieces but the canvas, which shows its own strokes.
+_AROUND_CANVAS = tuple(name for name in _DRAWN if name != "paint")
 
 
 def draw(view: View, names: Collection[str] = ()) -> dict[str, str]:
@@ -123,15 +129,7 @@ class SearchTab:
         return Options(bits, self.settings.matches, _threshold(self.retriever, bits))
 
     def _inputs(self) -> None:
-        self.photo = Photo(
-            label="Your photo",
-            sources=["upload", "webcam", "clipboard"],
-            elem_id="photo",
-            height=280,
-            buttons=[],
-            alt_text="The photo you gave",
-            placeholder="Drop a photo here, or tap to choose one",
-        )
+        self.photo = upload("Your photo", "photo", 280)
         self.examples = html_panel("examples", page_html.examples(EXAMPLES))
         start = self.options_at_start()
         with gr.Accordion("Options", open=False, elem_id="options"):
@@ -212,20 +210,24 @@ class SearchTab:
         shown = self.examples.select(self._example, known, whole, **RUNS_NETWORK, **loud)
         shown.failure(self._failed, None, whole, **REDRAWS)
         parts.match.select(self._again, known, whole, **RUNS_NETWORK, **loud)
-        self.attention.input(self._attention, known, whole, **RUNS_NETWORK, **loud)
+        self.attention.input(self._on_result(self._attention), known, whole, **RUNS_NETWORK, **loud)
         parts.code.select(
-            self._bit,
+            self._on_result(self._bit, "code"),
             known,
             result,
             **RUNS_NETWORK,
             show_progress="minimal",
             show_progress_on=parts.code,
         )
-        parts.paint.select(self._paint, known, result, **RUNS_NETWORK, **loud)
+        parts.paint.select(
+            self._on_result(self._paint, *_AROUND_CANVAS), known, result, **RUNS_NETWORK, **loud
+        )
 
-        parts.boxes.select(self._face, known, result, **REDRAWS)
-        parts.chips.select(self._face, known, result, **REDRAWS)
-        parts.matches.select(self._match, known, result, **REDRAWS)
+        parts.boxes.select(self._on_result(self._face), known, result, **REDRAWS)
+        parts.chips.select(self._on_result(self._face), known, result, **REDRAWS)
+        parts.matches.select(
+            self._on_result(self._match, "code", "matches", "match"), known, result, **REDRAWS
+        )
         self.bits.input(
             self._length,
             [self.position, self.bits, *known],
@@ -245,12 +247,43 @@ class SearchTab:
                 **loud,
             )
             picked.failure(lambda model: model, self.model, self.choice, **REDRAWS)
+        ranked = ("sentence", "chips", "code", "matches", "match", "download")
         for control in (self.count, self.threshold):
-            control.input(self._rank, known, result, **newest)
-        self.strength.input(self._strength, known, result, **newest)
+            control.input(self._on_result(self._same, *ranked), known, result, **newest)
+        blended = self._on_result(self._same, "heatmap", "code", "match")
+        self.strength.input(blended, known, result, **newest)
 
-    # One method an event: values in, a dictionary of component and new value out. Gradio puts its
+    # One method per event: values in, a dictionary of component and new value out. Gradio puts its
     # own arguments where they stand in the signature, so they come first.
+
+    def _on_result(
+        self, answer: Callable[[gr.EventData, Session, Options], Session | None], *names: str
+    ) -> Callable[..., dict[Any, Any]]:
+        """The handler of an event on a result, which says so when the result has expired.
+
+        Args:
+            answer: the session after the event, or None when nothing changes.
+            names: the pieces that are drawn from it (default: all).
+
+        Returns:
+            What Gradio calls with the event, the session, the additions and the controls.
+        """
+
+        def handler(
+            event: gr.EventData,
+            session: Session | None,
+            additions: SessionGallery | None,
+            *controls: Any,
+        ) -> dict[Any, Any]:
+            if not self._here(session):
+                return self._expired()
+            options = Options(*controls)
+            found = _found(lambda: answer(event, session, options))
+            if found is None:
+                return {self.session: session}
+            return self._drawn(found, options, additions, *names)
+
+        return handler
 
     def _search(
         self,
@@ -317,19 +350,9 @@ class SearchTab:
         )
         return {self.photo: drawn[self.session].photo, **drawn}
 
-    def _attention(
-        self, session: Session | None, additions: SessionGallery | None, *controls: Any
-    ) -> dict[Any, Any]:
-        if not self._here(session):
-            return self._expired()
-        options = Options(*controls)
-        return self._fresh(
-            lambda: actions.with_attention(
-                self.context.retriever_for(session.model), session, options.attention
-            ),
-            options,
-            additions,
-        )
+    def _attention(self, _event: gr.EventData, session: Session, options: Options) -> Session:
+        retriever = self.context.retriever_for(session.model)
+        return actions.with_attention(retriever, session, options.attention)
 
     def _model(
         self,
@@ -372,48 +395,24 @@ class SearchTab:
         text = "That photo gave no result; the message says why. Try again, or choose another one."
         return {self.photo: None, **self._clear(page_html.say(text, "bad"))}
 
-    def _face(
-        self,
-        event: gr.EventData,
-        session: Session | None,
-        additions: SessionGallery | None,
-        *controls: Any,
-    ) -> dict[Any, Any]:
-        if not self._here(session):
-            return self._expired()
+    def _face(self, event: gr.EventData, session: Session, _options: Options) -> Session | None:
         if event._data.get("do") == "face" and "x" in event._data:
             index = actions.face_at(session, share(event, "x"), share(event, "y"))
         else:
             index = whole(event, "index")
         if index is None or index == session.face:
-            return {self.session: session}
-        return self._drawn(actions.choose_face(session, index), Options(*controls), additions)
+            return None
+        return actions.choose_face(session, index)
 
-    def _match(
-        self,
-        event: gr.EventData,
-        session: Session | None,
-        additions: SessionGallery | None,
-        *controls: Any,
-    ) -> dict[Any, Any]:
-        if not self._here(session):
-            return self._expired()
-        session = actions.choose_match(session, whole(event, "id"))
-        return self._drawn(session, Options(*controls), additions, "code", "matches", "match")
+    def _match(self, event: gr.EventData, session: Session, _options: Options) -> Session:
+        return actions.choose_match(session, whole(event, "id"))
 
-    def _bit(
-        self,
-        event: gr.EventData,
-        session: Session | None,
-        additions: SessionGallery | None,
-        *controls: Any,
-    ) -> dict[Any, Any]:
-        if not self._here(session):
-            return self._expired()
-        options = Options(*controls)
-        bit = whole(event, "index")
-        session = actions.choose_bit(self._serving(session.model), session, options, bit)
-        return self._drawn(session, options, additions, "code")
+    def _bit(self, event: gr.EventData, session: Session, options: Options) -> Session:
+        retriever = self.context.retriever_for(session.model)
+        return actions.choose_bit(retriever, session, options, whole(event, "index"))
+
+    def _same(self, _event: gr.EventData, session: Session, _options: Options) -> Session:
+        return session
 
     def _length(
         self,
@@ -425,7 +424,7 @@ class SearchTab:
         *controls: Any,
     ) -> dict[Any, Any]:
         *_, model = controls
-        retriever = self._serving(model)
+        retriever = self.context.retriever_for(model)
         bits = actions.snap(retriever.lengths, before, int(wanted))
         limit = _threshold(retriever, bits)
         changed = {self.position: int(wanted), self.length: bits}
@@ -442,49 +441,11 @@ class SearchTab:
     def _settle(self, length: int) -> tuple[int, int]:
         return length, length
 
-    def _rank(
-        self, session: Session | None, additions: SessionGallery | None, *controls: Any
-    ) -> dict[Any, Any]:
-        if not self._here(session):
-            return self._expired()
-        names = ("sentence", "chips", "code", "matches", "match", "download")
-        return self._drawn(session, Options(*controls), additions, *names)
-
-    def _strength(
-        self, session: Session | None, additions: SessionGallery | None, *controls: Any
-    ) -> dict[Any, Any]:
-        if not self._here(session):
-            return self._expired()
-        return self._drawn(session, Options(*controls), additions, "heatmap", "code", "match")
-
-    def _paint(
-        self,
-        event: gr.EventData,
-        session: Session | None,
-        additions: SessionGallery | None,
-        *controls: Any,
-    ) -> dict[Any, Any]:
-        if not self._here(session):
-            return self._expired()
-        options = Options(*controls)
+    def _paint(self, event: gr.EventData, session: Session, options: Options) -> Session | None:
         if options.attention != ATTENTION_PAINTED or not session.encoded[ATTENTION_ON]:
-            return {self.session: session}
-        painting = str(event._data.get("mask") or "")
-        drawn = self._fresh(
-            lambda: actions.paint(
-                self.context.retriever_for(session.model), session, actions.painted_mask(painting)
-            ),
-            options,
-            additions,
-        )
-        drawn.pop(self.parts.paint)  # the canvas shows its own strokes
-        return drawn
-
-    def _serving(self, model: str) -> FaceRetriever:
-        try:
-            return self.context.retriever_for(model)
-        except DaahError as problem:
-            raise UserError(str(problem)) from None
+            return None
+        painting = actions.painted_mask(str(event._data.get("mask") or ""))
+        return actions.paint(self.context.retriever_for(session.model), session, painting)
 
     def _here(self, session: Session | None) -> TypeGuard[Session]:
         return session is not None and not session.expired(self.settings.keep_seconds)
@@ -493,18 +454,16 @@ class SearchTab:
         self, work: Callable[[], Session], options: Options, additions: SessionGallery | None
     ) -> dict[Any, Any]:
         """Run the network, and draw what it found."""
-        try:
-            session = work()
-        except DaahError as problem:
-            raise UserError(str(problem), title="No result") from None
-        return self._drawn(session, options, additions)
+        return self._drawn(_found(work), options, additions)
 
     def _drawn(
         self, session: Session, options: Options, additions: SessionGallery | None, *names: str
     ) -> dict[Any, Any]:
         """The session, and the parts with these names (default: all) drawn from it."""
         mine = self.context.additions(additions, session.model)
-        drawn = draw(actions.look(self._serving(session.model), session, options, mine), names)
+        drawn = draw(
+            actions.look(self.context.retriever_for(session.model), session, options, mine), names
+        )
         return {self.session: session, **{vars(self.parts)[n]: html for n, html in drawn.items()}}
 
     def _clear(self, sentence: str) -> dict[Any, Any]:
@@ -515,6 +474,14 @@ class SearchTab:
     def _expired(self) -> dict[Any, Any]:
         text = page_html.EXPIRED.format(after=self.settings.keep_words)
         return self._clear(page_html.say(text, "bad"))
+
+
+def _found(work: Callable[[], Result]) -> Result:
+    """What `work` returns. Its errors are told under a title of their own."""
+    try:
+        return work()
+    except DaahError as problem:
+        raise UserError(str(problem), title="No result") from None
 
 
 def _threshold(retriever: FaceRetriever, bits: int) -> int:
