@@ -6,6 +6,7 @@ two visitors can never meet. What a visitor did wrong comes as a DaahError with 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -23,6 +24,9 @@ from daah.ui.state.session import ATTENTION_OFF, ATTENTION_ON, ATTENTION_PAINTED
 
 Progress = Callable[[float, str], None]
 
+#: What the seconds of a session are told of, in this order.
+STEPS = ("detect", "encode", "search")
+
 #: Cells on a side of the per-bit view.
 GRID = 10
 
@@ -37,15 +41,33 @@ def search(
     additions: SessionGallery | None = None,
     progress: Progress | None = None,
 ) -> Session:
-    """Find and encode a photo's faces; it is (H, W, 3) uint8. Without a face nothing is encoded."""
-    result = retriever.search(photo, options.count, options.bits, progress, additions)
-    encoded = tuple(found.encoded for found in result.faces)
+    """Find and encode a photo's faces; `look` then searches for them.
+
+    Args:
+        retriever: of the model by which the visitor searches.
+        photo: (H, W, 3) uint8 RGB, upright.
+        options: the controls.
+        additions: the visitor's own faces, which are counted.
+        progress: called with the share that is done, and what is being done.
+
+    Returns:
+        The new session, with the seconds of each step; without a face nothing is encoded.
+    """
+    report = progress or (lambda done, text: None)
+    started = time.perf_counter()
+    report(0.0, "Finding faces")
+    detection = retriever.detector.find(photo)
+    detected = time.perf_counter()
+    report(0.5, "Encoding")
+    encoded = tuple(retriever.encode(detection.faces))
+    seconds = {"detect": detected - started, "encode": time.perf_counter() - detected}
+    report(0.9, f"Searching {_searched(retriever, additions):,} codes")
     session = Session(
         photo,
         {ATTENTION_ON: encoded},
-        result.seconds,
+        seconds,
         model=options.model,
-        left_out=result.left_out,
+        left_out=detection.left_out,
     )
     return with_attention(retriever, session, options.attention)
 
@@ -173,7 +195,11 @@ def look(
     if session.bit is not None and (options.attention, session.face) not in session.regions:
         session = replace(session, bit=None)  # chosen under another attention
     faces = session.faces(options.attention)
+    started = time.perf_counter()
     matches = tuple(rank(retriever, face, options, additions) for face in faces)
+    if "encode" in session.seconds:  # not of a gallery's face, for which there was nothing to do
+        seconds = {"search": time.perf_counter() - started, **session.seconds}
+        session = replace(session, seconds={step: seconds[step] for step in STEPS})
     shown = matches[session.face] if faces else ()
     chosen = next((m for m in shown if m.id == session.match), None)
     return View(
@@ -182,9 +208,13 @@ def look(
         faces=faces,
         matches=matches,
         thumbnails={m.id: retriever.thumbnail(m.id, additions) for m in shown},
-        gallery=retriever.gallery.store.count() + (len(additions) if additions else 0),
+        gallery=_searched(retriever, additions),
         detail=Detail(chosen, retriever.recall(chosen.id, additions)) if chosen else None,
     )
+
+
+def _searched(retriever: FaceRetriever, additions: SessionGallery | None) -> int:
+    return retriever.gallery.store.count() + (len(additions) if additions else 0)
 
 
 def rank(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +65,24 @@ def test_other_lengths_limits_and_counts_encode_nothing(
         assert {match.bits for match in view.matches[0]} == {bits}
         assert len(view.matches[0]) == 4
     assert fake.encoder.calls == before
+
+
+def test_a_photo_is_searched_once_per_face(
+    fake: FaceRetriever, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = []
+    search = fake.gallery.store.search
+
+    def counting(*arguments: Any, **more: Any) -> Any:
+        searched.append(arguments)
+        return search(*arguments, **more)
+
+    monkeypatch.setattr(fake.gallery.store, "search", counting)
+    found = search_actions.search(fake, photo((GREEN, 80), (RED, 300)), OPTIONS)
+    assert searched == []
+    view = search_actions.look(fake, found, OPTIONS)
+    assert len(searched) == 2
+    assert set(view.session.seconds) == {"detect", "encode", "search"}
 
 
 def test_a_photo_without_a_face_gives_a_session_without_faces(fake: FaceRetriever) -> None:
