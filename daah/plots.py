@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from daah import metrics
 
-OURS, PEER, BAD, GOOD = "#0072B2", "#D55E00", "#D55E00", "#009E73"
+PEER, BAD, GOOD = "#D55E00", "#D55E00", "#009E73"
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#666666")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _INK, _PAPER, _FAINT = "#222222", "#FAFAF7", "#D9D9D3"

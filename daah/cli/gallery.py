@@ -153,10 +153,9 @@ def add(
 
         report = enrol.add(
             opened,
-            photos,
+            photos.shard(processes.index, processes.count),
             encoder,
             workers=workers,
-            shard=(processes.index, processes.count),
             progress=None if processes.index else progress,
             refused=note,
         )

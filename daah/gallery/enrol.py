@@ -133,7 +133,6 @@ def add(
     *,
     workers: int | None = None,
     make_detector: Callable[[], FaceDetector] = FaceDetector,
-    shard: tuple[int, int] = (0, 1),
     progress: Progress | None = None,
     refused: Callable[[Refused], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -145,14 +144,13 @@ def add(
 
     Args:
         gallery: where the faces go.
-        photos: what to enrol, of `listing`.
+        photos: what to enrol, of `listing`; several processes take a `shard` of it each, and need
+            a gallery on a server, because a folder has one writer.
         encoder: the model that the gallery's codes are of.
         workers: processes that decode and detect; None leaves one core for encoding; 0 does it on
             threads of this process.
         make_detector: gives each process its own; of a module's top level, so that it can be
             handed to processes.
-        shard: (index, count), to take every count-th photo only; several processes need a gallery
-            on a server, a folder has one writer.
         progress: called with photos done, of how many, and the rate.
         refused: called with every photo that is not enrolled.
         clock: seconds, ascending.
@@ -164,17 +162,13 @@ def add(
         DataError: a worker process died.
         GalleryError: the gallery cannot be written.
     """
-    index, count = shard
-    if not 0 <= index < count:
-        raise DataError(f"shard: expected an index below {count}, got {index}")
     if workers is None:
         workers = max(1, (os.cpu_count() or 2) - 1)
     gallery.require_writable()
-    tally = _Tally(len(range(index, photos.total, count)), progress, refused)
-    rows = itertools.islice(photos.rows(), index, None, count)
+    tally = _Tally(photos.total, progress, refused)
     waiting: dict[int, tuple[Row, np.ndarray]] = {}
     since = clock()
-    new = _new_rows(gallery, rows, tally)
+    new = _new_rows(gallery, photos.rows(), tally)
     for row, face in ordered_map(_aligned, new, workers, make_detector):
         if isinstance(face, str):
             tally.refuse(Refused(row.photo, face))

@@ -15,7 +15,6 @@ process that was killed in between left is finished by the next that writes (see
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -196,12 +195,6 @@ class Gallery:
             raise GalleryError(f"Nobody named {person!r} is in the gallery {self.name}.")
         return self._delete(ids)
 
-    def remove_entry(self, id: int) -> None:
-        """Delete one entry for good. Raises GalleryError when there is none of this id."""
-        self.require_writable()
-        self.entry(id)
-        self._delete([id])
-
     def remove_many(
         self,
         people: Iterable[str] = (),
@@ -292,15 +285,6 @@ class Gallery:
         changed = dataclasses.replace(self.provenance, **changes)
         provenance_file.write(self.folder, changed)
         self.provenance = changed
-
-    def destroy(self) -> None:
-        """Close the gallery and delete it with all that is in it."""
-        self.require_writable()
-        if location.is_server(self.provenance.codes):
-            for rows in self.store.scan():
-                self.store.remove(rows.ids)
-        self.close()
-        shutil.rmtree(self.folder)
 
     def compact(self) -> None:
         """Give the space of removed entries back to the disk."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -105,6 +106,19 @@ class Listing:
 
     rows: Callable[[], Iterator[Row | Refused]]
     total: int
+
+    def shard(self, index: int, count: int) -> Listing:
+        """Every `count`-th photo, starting with number `index`: the share of one of `count` runs.
+
+        Raises DataError for an index that is not below count.
+        """
+        if not 0 <= index < count:
+            raise DataError(f"shard: expected an index below {count}, got {index}")
+        rows = self.rows
+        return Listing(
+            lambda: itertools.islice(rows(), index, None, count),
+            len(range(index, self.total, count)),
+        )
 
 
 def listing(source: Path, person: str | None = None) -> Listing:

@@ -45,10 +45,11 @@ def gallery(tmp_path: Path, fake_encoder: ProjectionEncoder) -> Iterator[Gallery
         yield opened
 
 
-def _add(gallery: Gallery, source: Path, **options) -> enrol.BulkReport:
-    return enrol.add(
-        gallery, gallery_manifest.listing(source), ProjectionEncoder(), **{"workers": 0, **options}
-    )
+def _add(
+    gallery: Gallery, source: Path, shard: tuple[int, int] = (0, 1), **options
+) -> enrol.BulkReport:
+    photos = gallery_manifest.listing(source).shard(*shard)
+    return enrol.add(gallery, photos, ProjectionEncoder(), **{"workers": 0, **options})
 
 
 def _manifest(path: Path, rows: list[dict[str, object]]) -> Path:
