@@ -9,7 +9,7 @@ from daah.errors import CheckpointError, GalleryError
 from daah.gallery import Gallery, build, renew
 from daah.models.encoder import FaceEncoder, load_encoder
 from daah.paths import PATHS
-from daah.retrieval.retriever import FaceRetriever, Progress
+from daah.retrieval.retriever import FaceRetriever, Progress, silent
 
 DEFAULT_CHECKPOINT = PATHS.checkpoint
 DEFAULT_GALLERY = PATHS.gallery
@@ -28,7 +28,7 @@ def load_default_encoder(checkpoint: Path | None = None) -> FaceEncoder:
 def load_retriever(
     checkpoint: Path | None = None,
     gallery: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     *,
     folder: Path | None = None,
     read_only: bool = False,
@@ -51,12 +51,11 @@ def load_retriever(
         CheckpointError: the model is missing or damaged.
         GalleryError: the gallery is missing, unfinished, damaged or of another model.
     """
-    report = progress or (lambda fraction, text: None)
-    report(0.0, "Loading the model")
+    progress(0.0, "Loading the model")
     encoder = load_default_encoder(checkpoint)
     detector = FaceDetector()
     if gallery is None:
-        opened = _builtin_gallery(DEFAULT_GALLERY, detector, encoder, report, read_only)
+        opened = _builtin_gallery(DEFAULT_GALLERY, detector, encoder, progress, read_only)
     else:
         opened = Gallery.open(
             gallery,
@@ -64,14 +63,14 @@ def load_retriever(
             read_only=read_only,
             create=False,
             folder=folder,
-            progress=lambda done, total, text: report(done / total, text),
+            progress=lambda done, total, text: progress(done / total, text),
         )
         try:
             opened.require_complete()
         except GalleryError:
             opened.close()
             raise
-    report(1.0, "Ready")
+    progress(1.0, "Ready")
     return FaceRetriever(detector, encoder, opened)
 
 

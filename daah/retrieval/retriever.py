@@ -31,6 +31,10 @@ CANDIDATES = 200
 RECALLED = 128
 
 
+def silent(_done: float, _what: str) -> None:
+    """Report nothing."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Two faces: `distance` in bits of `bits`, and what the calibration makes of it.
@@ -122,7 +126,7 @@ class FaceRetriever:
         rgb: np.ndarray,
         k: int = 8,
         bits: int | None = None,
-        progress: Progress | None = None,
+        progress: Progress = silent,
         session: SessionGallery | None = None,
         attention: Attention = "model",
     ) -> SearchResult:
@@ -132,19 +136,18 @@ class FaceRetriever:
         `seconds` of the result has the keys detect, encode and search.
         """
         bits = self._length(bits)
-        report = progress or (lambda fraction, text: None)
         started = time.perf_counter()
-        report(0.0, "Finding faces")
+        progress(0.0, "Finding faces")
         detection = self.detector.find(rgb)
         detected = time.perf_counter()
-        report(0.5, "Encoding")
+        progress(0.5, "Encoding")
         encoded = self.encode(detection.faces, attention)
         coded = time.perf_counter()
         total = self.gallery.store.count() + (len(session) if session else 0)
-        report(0.9, f"Searching {total:,} codes")
+        progress(0.9, f"Searching {total:,} codes")
         found = tuple(FaceMatches(face, self.match(face, k, bits, session)) for face in encoded)
         ended = time.perf_counter()
-        report(1.0, "Done")
+        progress(1.0, "Done")
         return SearchResult(
             found,
             bits,

@@ -8,8 +8,8 @@ import numpy as np
 
 from daah.errors import ImageError
 from daah.retrieval import explain
-from daah.retrieval.retriever import FaceRetriever
-from daah.ui.search.actions import GRID, Progress
+from daah.retrieval.retriever import FaceRetriever, Progress
+from daah.ui.search.actions import GRID
 from daah.ui.state.session import Pair
 
 

@@ -12,7 +12,7 @@ from daah.errors import DaahError
 from daah.ui.compare import actions, html
 from daah.ui.page import html as page_html
 from daah.ui.page.components import Photo, html_panel, upload
-from daah.ui.page.events import REDRAWS, RUNS_NETWORK
+from daah.ui.page.events import REDRAWS, RUNS_NETWORK, reported
 from daah.ui.page.examples import PAIRS
 from daah.ui.server.inputs import whole
 from daah.ui.state.context import AppContext
@@ -83,9 +83,7 @@ class CompareTab:
         if first is None or second is None:
             return self._clear(page_html.say(html.WAITING))
         try:
-            pair = actions.pair(
-                self.context.retriever, first, second, lambda done, text: progress(done, desc=text)
-            )
+            pair = actions.pair(self.context.retriever, first, second, reported(progress))
         except DaahError as problem:
             return self._clear(page_html.say(str(problem), "bad"))
         return self._drawn(pair, length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,11 +17,9 @@ from daah.errors import GalleryError, ImageError
 from daah.gallery import Entry, Gallery, SessionGallery, enrol, manifest
 from daah.gallery.session import MOST_ENTRIES
 from daah.reading import READER
-from daah.retrieval.retriever import FaceRetriever
+from daah.retrieval.retriever import FaceRetriever, Progress
 from daah.types import EncodedFace
 from daah.ui.state.context import DEFAULT_MODEL, AppContext
-
-Progress = Callable[[float, str], None]
 
 #: Points that a map is drawn with at most; a phone draws more too slowly, and nobody sees them.
 MOST_POINTS = 3000

@@ -12,7 +12,7 @@ from daah.gallery import SessionGallery
 from daah.ui.gallery import actions, html
 from daah.ui.page import html as page_html
 from daah.ui.page.components import html_panel, upload
-from daah.ui.page.events import REDRAWS, RUNS_NETWORK
+from daah.ui.page.events import REDRAWS, RUNS_NETWORK, reported
 from daah.ui.search.tab import SearchTab
 from daah.ui.server.inputs import share, whole
 from daah.ui.state.context import DEFAULT_MODEL, AppContext
@@ -247,7 +247,7 @@ class GalleryTab:
     ) -> dict[Any, Any]:
         def work() -> str:
             added, skipped = actions.add_person(
-                self.context, person, files or [], lambda done, text: progress(done, desc=text)
+                self.context, person, files or [], reported(progress)
             )
             return html.outcome(added, skipped)
 
@@ -273,7 +273,7 @@ class GalleryTab:
     ) -> dict[Any, Any]:
         def work() -> str:
             added, present, skipped = actions.import_folder(
-                self.context, folder, lambda done, text: progress(done, desc=text)
+                self.context, folder, reported(progress)
             )
             return html.outcome(added, skipped, present)
 

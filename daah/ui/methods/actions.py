@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,12 +10,10 @@ import numpy as np
 from daah.comparison.side_by_side import MethodResult
 from daah.errors import ImageError
 from daah.gallery import SessionGallery
-from daah.retrieval.retriever import FaceRetriever
+from daah.retrieval.retriever import FaceRetriever, Progress
 from daah.types import EncodedFace, Face
 from daah.ui.state.context import DEFAULT_MODEL, AppContext
 from daah.ui.state.session import Expires
-
-Progress = Callable[[float, str], None]
 
 #: Matches of each method.
 MATCHES = 5

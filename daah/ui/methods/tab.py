@@ -11,11 +11,12 @@ import numpy as np
 
 from daah.errors import DaahError
 from daah.gallery import SessionGallery
+from daah.retrieval.retriever import Progress
 from daah.ui.methods import actions, html
 from daah.ui.methods.actions import Lineup
 from daah.ui.page import html as page_html
 from daah.ui.page.components import html_panel, upload
-from daah.ui.page.events import AT_ONCE, REDRAWS
+from daah.ui.page.events import AT_ONCE, REDRAWS, reported
 from daah.ui.page.examples import EXAMPLES
 from daah.ui.quality import html as quality_html
 from daah.ui.quality import reports
@@ -147,12 +148,12 @@ class MethodsTab:
 
     def _drawn(
         self,
-        work: Callable[[actions.Progress], Lineup],
+        work: Callable[[Progress], Lineup],
         progress: gr.Progress,
         asked: tuple[float, int] | None,
     ) -> dict[Any, Any]:
         try:
-            lineup = replace(work(lambda done, text: progress(done, desc=text)), asked=asked)
+            lineup = replace(work(reported(progress)), asked=asked)
         except DaahError as problem:
             return {self.lineup: None, **self._words(str(problem), "bad")}
         return {

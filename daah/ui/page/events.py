@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import gradio as gr
+
 from daah.reading import READERS
+from daah.retrieval.retriever import Progress
 
 #: How every event is set up unless it says otherwise: hidden from the API, answered at once and
 #: beside the queue, because it only draws again what is known already.
@@ -25,3 +28,8 @@ RUNS_NETWORK: dict[str, Any] = {
     "trigger_mode": "multiple",  # what is asked for meanwhile waits its turn, and is not lost
     "api_visibility": "private",
 }
+
+
+def reported(progress: gr.Progress) -> Progress:
+    """Gradio's progress bar, called as everything below the page calls it."""
+    return lambda done, what: progress(done, desc=what)

@@ -7,7 +7,6 @@ two visitors can never meet. What a visitor did wrong comes as a DaahError with 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,13 +15,11 @@ from daah.errors import ImageError
 from daah.gallery import SessionGallery
 from daah.reading import SMALL_READER
 from daah.retrieval import explain
-from daah.retrieval.retriever import FaceRetriever
+from daah.retrieval.retriever import FaceRetriever, Progress, silent
 from daah.types import ALIGNED_SIZE, EncodedFace, Face, Match
 from daah.ui.page.photos import data_uri_bytes
 from daah.ui.search.view import Detail, View
 from daah.ui.state.session import ATTENTION_OFF, ATTENTION_ON, ATTENTION_PAINTED, Options, Session
-
-Progress = Callable[[float, str], None]
 
 #: What the seconds of a session are told of, in this order.
 STEPS = ("detect", "encode", "search")
@@ -39,7 +36,7 @@ def search(
     photo: np.ndarray,
     options: Options,
     additions: SessionGallery | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Session:
     """Find and encode a photo's faces; `look` then searches for them.
 
@@ -53,15 +50,14 @@ def search(
     Returns:
         The new session, with the seconds of each step; without a face nothing is encoded.
     """
-    report = progress or (lambda done, text: None)
     started = time.perf_counter()
-    report(0.0, "Finding faces")
+    progress(0.0, "Finding faces")
     detection = retriever.detector.find(photo)
     detected = time.perf_counter()
-    report(0.5, "Encoding")
+    progress(0.5, "Encoding")
     encoded = tuple(retriever.encode(detection.faces))
     seconds = {"detect": detected - started, "encode": time.perf_counter() - detected}
-    report(0.9, f"Searching {_searched(retriever, additions):,} codes")
+    progress(0.9, f"Searching {_searched(retriever, additions):,} codes")
     session = Session(
         photo,
         {ATTENTION_ON: encoded},

@@ -14,7 +14,7 @@ from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.page import html as page_html
 from daah.ui.page.components import html_panel, upload
-from daah.ui.page.events import REDRAWS, RUNS_NETWORK
+from daah.ui.page.events import REDRAWS, RUNS_NETWORK, reported
 from daah.ui.page.examples import EXAMPLES
 from daah.ui.search import actions
 from daah.ui.search import html as search_html
@@ -302,7 +302,7 @@ class SearchTab:
                 photo,
                 options,
                 self.context.additions(additions, options.model),
-                lambda done, text: progress(done, desc=text),
+                reported(progress),
             ),
             options,
             additions,
@@ -364,9 +364,7 @@ class SearchTab:
     ) -> dict[Any, Any]:
         before = Options(*controls)
         try:
-            retriever = self.context.retriever_for(
-                model, lambda done, text: progress(done, desc=text)
-            )
+            retriever = self.context.retriever_for(model, reported(progress))
         except DaahError as problem:
             raise UserError(str(problem), title="This model cannot be used") from None
         bits, limit = retriever.bits, _threshold(retriever, retriever.bits)

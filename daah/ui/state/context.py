@@ -7,7 +7,7 @@ one is made ready when the first visitor asks for it, and then searches the same
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -21,11 +21,9 @@ from daah.gallery.map import Projection
 from daah.models.encoder import FaceEncoder, load_encoder
 from daah.paths import PATHS
 from daah.retrieval import loading
-from daah.retrieval.retriever import FaceRetriever
+from daah.retrieval.retriever import FaceRetriever, Progress, silent
 from daah.ui.server.figures import Figures
 from daah.ui.settings import Settings
-
-Progress = Callable[[float, str], None]
 
 #: The model that the page starts with.
 DEFAULT_MODEL = ""
@@ -90,7 +88,7 @@ class AppContext:
         return self._encoders[model]
 
     def retriever_for(
-        self, model: str = DEFAULT_MODEL, progress: Progress | None = None
+        self, model: str = DEFAULT_MODEL, progress: Progress = silent
     ) -> FaceRetriever:
         """The retriever of a model, over the same people; codes them first where needed.
 
@@ -98,12 +96,11 @@ class AppContext:
         """
         if model == DEFAULT_MODEL:
             return self.retriever
-        report = progress or (lambda done, text: None)
         with self._coding:
             now = self.retriever
             held = self._ready.get(model)
             if held is None or not held.is_of(now.gallery):
-                held = self._other(model, now, report)
+                held = self._other(model, now, progress)
                 self._ready[model] = held
             return held.retriever
 
@@ -154,9 +151,8 @@ class AppContext:
             self._comparison_models = load_models(self._baselines)
         return self._comparison_models
 
-    def side_by_side(self, progress: Progress | None = None) -> SideBySide:
+    def side_by_side(self, progress: Progress = silent) -> SideBySide:
         """The gallery as every small model codes it; encoded when it changed, and then kept."""
-        report = progress or (lambda done, text: None)
         with self._comparing:
             gallery = self.retriever.gallery
             if self._side_by_side is None or not self._side_by_side.is_of(gallery):
@@ -164,7 +160,7 @@ class AppContext:
                 self._side_by_side = SideBySide(
                     models,
                     gallery,
-                    lambda done, total: report(
+                    lambda done, total: progress(
                         done / max(total, 1),
                         f"Encoding the gallery by {len(models.names)} methods: "
                         f"{done:,} of {total:,} faces",
