@@ -17,7 +17,7 @@ REDRAWS: dict[str, Any] = {
     "api_visibility": "private",
 }
 
-#: Events of one kind that are worked on at a time: one has its turn (`layout.App.call_function`),
+#: Events of one kind that are worked on at a time: one has its turn (`app.App.call_function`),
 #: and the photos of others are read meanwhile.
 AT_ONCE = 1 + READERS
 
