@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 from gradio import FileData
 
-from daah.errors import ConfigError, DaahError
+from daah.errors import ConfigError
 from daah.reading import READER
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.page import photos
@@ -54,10 +54,7 @@ def add_endpoints(context: AppContext) -> None:
         of digits, because it has more of them than a number of JavaScript holds. Wrong input
         answers with a sentence.
         """
-        try:  # what comes in is the photo, read
-            return search_photo(context.retriever, photo, k, bits)
-        except DaahError as problem:
-            raise UserError(str(problem)) from None
+        return search_photo(context.retriever, photo, k, bits)  # what comes in is the photo, read
 
     def search_base64(photo: str, k: int = 8, bits: int = 128) -> dict[str, Any]:
         """Find the faces of a photo, given as base64 text, and their nearest gallery entries.
@@ -82,21 +79,16 @@ def add_endpoints(context: AppContext) -> None:
 
 
 def _uploaded(photo: Any) -> np.ndarray:
-    """An endpoint's photo that was uploaded. Raises UserError."""
+    """An endpoint's photo that was uploaded. Raises UserError and ImageError."""
     try:
         return READER.read(Path(photo["path"]))
-    except DaahError as problem:
-        raise UserError(str(problem)) from None
     except (KeyError, TypeError):
         raise UserError("photo: expected an uploaded file.") from None
 
 
 def _encoded(photo: Any) -> np.ndarray:
-    """An endpoint's photo that came as base64 text. Raises UserError."""
-    try:
-        return READER.read(photos.base64_bytes(photo))
-    except DaahError as problem:
-        raise UserError(str(problem)) from None
+    """An endpoint's photo that came as base64 text. Raises ImageError."""
+    return READER.read(photos.base64_bytes(photo))
 
 
 #: How the photo of each endpoint is read.
