@@ -75,17 +75,15 @@ LEVELS = {
 #: search, which each library has its own instructions for. The rest computes with the same parts.
 NUMERICAL = (
     "tests/models",
-    "tests/recipes",
+    "tests/training/recipes",
     "tests/comparison/methods",
     "tests/stores/test_sqlite.py",
-    "tests/models/test_calibration.py",
     "tests/test_codes.py",
     "tests/evaluation/test_unseen_people.py",
     "tests/retrieval/test_explain.py",
-    "tests/detection/test_detector.py",
+    "tests/detection",
     "tests/training/test_losses.py",
-    "tests/metrics/test_ranking.py",
-    "tests/metrics/test_leave_one_out.py",
+    "tests/metrics",
     "tests/evaluation/test_dlib_itq.py",
     "tests/gallery/test_map.py",
 )
