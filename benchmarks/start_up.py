@@ -34,8 +34,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: What the app is started with when another gallery than its own is measured.
 _ELSEWHERE = (
-    "import pathlib, runpy, sys; from daah.retrieval import retriever; "
-    "retrieval.DEFAULT_GALLERY = pathlib.Path(sys.argv[1]); "
+    "import pathlib, runpy, sys; from daah.retrieval import loading; "
+    "loading.DEFAULT_GALLERY = pathlib.Path(sys.argv[1]); "
     "runpy.run_path('app.py', run_name='__main__')"
 )
 

@@ -1,4 +1,4 @@
-"""`painted_app.py` while its network is at work: `python busy_app.py GALLERY`.
+"""`fake_app.py` while its network is at work: `python busy_app.py GALLERY`.
 
 At any moment at which it is told to stop, a thread is inside of PyTorch.
 """
@@ -22,4 +22,4 @@ def work() -> None:
 
 
 threading.Thread(target=work, daemon=True).start()
-runpy.run_path(str(Path(__file__).with_name("painted_app.py")), run_name="__main__")
+runpy.run_path(str(Path(__file__).with_name("fake_app.py")), run_name="__main__")

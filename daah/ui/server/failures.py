@@ -25,5 +25,7 @@ def note(problem: BaseException) -> None:
 
 
 def _place(frame: traceback.FrameSummary) -> str:
-    path = Path(frame.filename)
-    return f"{path.parent.name}/{path.name}, line {frame.lineno} ({frame.name})"
+    """Where a frame is: a file of this project by its path in it, others by folder and name."""
+    path = Path(frame.filename).resolve()
+    around = _PACKAGE if path.is_relative_to(_PACKAGE) else path.parents[1]
+    return f"{path.relative_to(around).as_posix()}, line {frame.lineno} ({frame.name})"
