@@ -13,19 +13,40 @@ BIT_ORDER = "big"
 
 
 def nbytes(bits: int) -> int:
-    """Bytes that hold `bits` bits."""
+    """Bytes that hold `bits` bits.
+
+    Args:
+        bits: code length.
+
+    Returns:
+        bits / 8, rounded up.
+    """
     return (bits + 7) // 8
 
 
 def sign(logits: np.ndarray) -> np.ndarray:
-    """Logits (..., K) of any float type to bits (..., K) bool; a logit of exactly 0 is a 0 bit."""
+    """Binarise logits.
+
+    Args:
+        logits: (..., K) of any float type.
+
+    Returns:
+        Bits (..., K) bool: whether each logit is above 0. A logit of exactly 0 is a 0 bit.
+    """
     return np.asarray(logits) > 0
 
 
 def pack(bits: np.ndarray) -> np.ndarray:
-    """Bits (..., K) bool to bytes (..., ceil(K / 8)) uint8.
+    """Pack bits into bytes.
 
-    Raises TypeError for anything but bool: packing -1/+1 would silently corrupt distances.
+    Args:
+        bits: (..., K) bool.
+
+    Returns:
+        Bytes (..., ceil(K / 8)) uint8.
+
+    Raises:
+        TypeError: the bits are not bool; packing -1/+1 would silently corrupt distances.
     """
     bits = np.asarray(bits)
     if bits.dtype != np.bool_:
@@ -34,12 +55,32 @@ def pack(bits: np.ndarray) -> np.ndarray:
 
 
 def from_logits(logits: np.ndarray, bits: int | None = None) -> np.ndarray:
-    """Packed codes (..., ceil(bits / 8)) uint8 of logits (..., K): the first `bits`, or all."""
+    """Binarise and pack logits.
+
+    Args:
+        logits: (..., K) of any float type.
+        bits: length of the prefix that is packed; None packs all K.
+
+    Returns:
+        Packed codes (..., ceil(bits / 8)) uint8.
+    """
     return pack(sign(np.asarray(logits)[..., :bits]))
 
 
 def unpack(packed: np.ndarray, bits: int) -> np.ndarray:
-    """Bytes (..., B) uint8 to the first `bits` bits (..., bits) bool."""
+    """Unpack bytes into bits.
+
+    Args:
+        packed: codes (..., B) uint8.
+        bits: number of bits to return, at most 8 B.
+
+    Returns:
+        The first `bits` bits (..., bits) bool.
+
+    Raises:
+        TypeError: the codes are not uint8.
+        ValueError: the codes have fewer than `bits` bits.
+    """
     packed = _bytes(packed)
     if packed.shape[-1] < nbytes(bits):
         raise ValueError(f"unpack: {bits} bits need {nbytes(bits)} bytes, got {packed.shape[-1]}")
@@ -47,7 +88,19 @@ def unpack(packed: np.ndarray, bits: int) -> np.ndarray:
 
 
 def prefix(packed: np.ndarray, bits: int) -> np.ndarray:
-    """The first `bits` bits of codes (..., B) uint8 as (..., ceil(bits / 8)) uint8, tail zeroed."""
+    """Cut codes to their first `bits` bits.
+
+    Args:
+        packed: codes (..., B) uint8.
+        bits: length of the prefix, 1 to 8 B.
+
+    Returns:
+        Codes (..., ceil(bits / 8)) uint8; unused low bits of the last byte are 0.
+
+    Raises:
+        TypeError: the codes are not uint8.
+        ValueError: `bits` is out of range.
+    """
     packed = _bytes(packed)
     if not 1 <= bits <= 8 * packed.shape[-1]:
         raise ValueError(f"prefix: expected 1 to {8 * packed.shape[-1]} bits, got {bits}")
@@ -58,7 +111,19 @@ def prefix(packed: np.ndarray, bits: int) -> np.ndarray:
 
 
 def hamming(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Bits that differ between codes a (N, B) and b (M, B), both uint8: (N, M) int32."""
+    """Hamming distance of every pair of codes.
+
+    Args:
+        a: codes (N, B) uint8.
+        b: codes (M, B) uint8.
+
+    Returns:
+        Number of bits that differ, (N, M) int32.
+
+    Raises:
+        TypeError: the codes are not uint8.
+        ValueError: the codes of a and b differ in length.
+    """
     a, b = _bytes(a), _bytes(b)
     if a.shape[-1] != b.shape[-1]:
         raise ValueError(f"hamming: codes of {a.shape[-1]} and {b.shape[-1]} bytes")
@@ -69,11 +134,22 @@ def hamming(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def asymmetric(logits: np.ndarray, packed: np.ndarray) -> np.ndarray:
-    """Asymmetric distance of query logits (N, K) to stored codes (M, B): (N, M) float32, >= 0.
+    """Asymmetric distance of query logits to stored codes.
 
     The sum of |logit| over the bits that disagree. It orders a database as the inner product of
-    logits and -1/+1 codes does (Gordo et al., "Asymmetric distances for binary embeddings", 2014),
-    and is zero for the query's own code.
+    logits and -1/+1 codes does (Gordo et al., "Asymmetric distances for binary embeddings", TPAMI
+    2014), and is zero for the query's own code.
+
+    Args:
+        logits: (N, K) or (K,) of any float type.
+        packed: codes (M, B) uint8 of at least K bits.
+
+    Returns:
+        Distances (N, M) float32, 0 or more.
+
+    Raises:
+        TypeError: the codes are not uint8.
+        ValueError: the codes have fewer than K bits.
     """
     logits = np.atleast_2d(np.asarray(logits, np.float32))
     stored = unpack(packed, logits.shape[1]).astype(np.float32)
@@ -86,12 +162,32 @@ def asymmetric(logits: np.ndarray, packed: np.ndarray) -> np.ndarray:
 
 
 def to_hex(packed: np.ndarray) -> str:
-    """One code (B,) uint8 as lower-case hexadecimal digits."""
+    """One code as lower-case hexadecimal digits.
+
+    Args:
+        packed: code (B,) uint8.
+
+    Returns:
+        2 B digits.
+
+    Raises:
+        TypeError: the code is not uint8.
+    """
     return _bytes(packed).tobytes().hex()
 
 
 def from_hex(text: str) -> np.ndarray:
-    """The reverse of `to_hex`: (B,) uint8. Raises ValueError for anything but hex digits."""
+    """The inverse of `to_hex`.
+
+    Args:
+        text: hexadecimal digits, two per byte.
+
+    Returns:
+        Code (B,) uint8, read-only.
+
+    Raises:
+        ValueError: the text is not hexadecimal.
+    """
     return np.frombuffer(bytes.fromhex(text), np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Settings, one frozen dataclass a concern. Unknown keys raise."""
+"""Settings: one frozen dataclass per concern. Unknown keys raise."""
 
 from __future__ import annotations
 
@@ -11,12 +11,24 @@ from daah.errors import ConfigError
 
 T = TypeVar("T")
 
-#: Longer codes are not short codes any more.
+#: Upper limit of the code length.
 MOST_BITS = 4096
 
 
 def from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Build the dataclass `kind` from plain values; ConfigError lists unknown and valid keys."""
+    """Build a settings dataclass from plain values.
+
+    Args:
+        kind: the dataclass.
+        values: values of its fields by name; lists become tuples where the field is a tuple.
+
+    Returns:
+        An instance of `kind`.
+
+    Raises:
+        ConfigError: a key is not a field of `kind`, or a value is out of range.
+        TypeError: a field without a default is missing.
+    """
     valid = {f.name for f in dataclasses.fields(kind)}
     unknown = sorted(set(values) - valid)
     if unknown:
@@ -26,9 +38,20 @@ def from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
 
 
 def from_text(kind: type[T], text: str | None) -> T:
-    """Build `kind` from "name=value,name=value"; each value is read as its field's default is.
+    """Build a settings dataclass from "name=value,name=value".
 
-    Only whole numbers, numbers and switches (true, false) can be given so. Raises ConfigError.
+    Each value is parsed as the type of its field's default. Only integers, floats and booleans
+    (true, false) can be given.
+
+    Args:
+        kind: the dataclass.
+        text: comma-separated settings; None or "" gives the defaults.
+
+    Returns:
+        An instance of `kind`.
+
+    Raises:
+        ConfigError: a name is unknown, or a value cannot be parsed or is out of range.
     """
     values: dict[str, Any] = {}
     defaults = {f.name: f.default for f in dataclasses.fields(kind)}
@@ -55,10 +78,15 @@ def from_text(kind: type[T], text: str | None) -> T:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What the network is; enough to build it again from a checkpoint.
+    """Architecture of the network: enough to rebuild it from a checkpoint.
 
-    recipe: "paper" (section 3 of the paper, 32x32, closed set) or "demo" (transferred trunk).
-    bits: length of the whole code. lengths: prefixes that are codes by themselves.
+    Attributes:
+        recipe: "paper" (section 3 of the paper, 32x32, closed set) or "demo" (transferred trunk).
+        bits: length of the full code, at most `MOST_BITS`.
+        lengths: lengths of the prefixes that are codes by themselves; the longest is `bits`.
+
+    Raises:
+        ConfigError: a value has another type or is out of range.
     """
 
     recipe: str

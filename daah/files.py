@@ -1,4 +1,4 @@
-"""Files that are replaced in one step: a reader finds the old content or the new, never a part."""
+"""Atomic replacement of files: a reader finds the old content or the new, never a part."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path, sync: bool = False) -> Iterator[Path]:
-    """A file to write in the block, which takes the place of `path` when the block ends.
+    """Write a file within the block, and move it to `path` when the block ends.
 
-    It is deleted when the block fails. A killed process leaves it; `leftovers` finds it.
+    If the block fails, the file is deleted. A killed process leaves it behind; `leftovers` finds
+    it.
 
     Args:
-        path: the file to make or to replace.
-        sync: whether the content reaches the disk before the name does, so that a power cut leaves
-            the old file or the new one. Without it a crash of the machine may leave an empty one.
+        path: the file to create or to replace.
+        sync: whether the content is flushed to disk before the rename, so that a power failure
+            leaves the old file or the new one. Without it a crash of the machine may leave an empty
+            file.
 
     Yields:
-        A path beside `path`, of this process's own.
+        A path beside `path`, unique to this process.
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
@@ -38,17 +40,24 @@ def replace_atomically(path: Path, data: bytes, sync: bool = False) -> None:
     """Write `data` by `replacing`.
 
     Args:
-        path: the file to make or to replace.
+        path: the file to create or to replace.
         data: its new content.
         sync: as of `replacing`.
 
     Raises:
-        OSError: it cannot be written; `path` is as it was.
+        OSError: the file cannot be written; `path` is unchanged.
     """
     with replacing(path, sync) as temporary:
         temporary.write_bytes(data)
 
 
 def leftovers(path: Path) -> Iterator[Path]:
-    """What killed processes left beside `path` while they replaced it."""
+    """Temporary files that killed processes left beside `path`.
+
+    Args:
+        path: the file that was to be replaced.
+
+    Yields:
+        Paths of the temporary files.
+    """
     yield from path.parent.glob(f"{path.name}.*.tmp")

@@ -1,9 +1,9 @@
-"""What of a JPEG, PNG or WebP file goes to the decoder, and whether that is too much work.
+"""Structure of JPEG, PNG and WebP files: what the decoder is given, and whether it is too much.
 
-A decoder does whatever a file asks for: a scan of 61 bytes costs it a pass over all pixels, a
-chunk of a kilobyte a megabyte of text. So the structure of a file is walked first, in steps that
-are counted: its size and kind are read, what is not needed for pixels is left out, and what would
-take too long or too much memory is refused before anything is decoded.
+A decoder does whatever a file asks for. A scan of 61 bytes costs it a pass over all pixels, a chunk
+of a kilobyte a megabyte of text. So the structure of a file is parsed first, in a bounded number of
+steps. Its size and kind are read, and what is not needed for pixels is left out. A file that would
+take too much time or memory is refused before anything is decoded.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from daah.errors import ImageError
 
 MAX_PIXELS = 40_000_000
 
-#: libwebp's animation decoder, which Pillow uses for every WebP, takes 16 bytes a pixel where JPEG
-#: and PNG take 4; this keeps the memory of one photo under 300 MB all the same.
+#: libwebp's animation decoder, which Pillow uses for every WebP, takes 16 bytes per pixel, where
+#: JPEG and PNG take 4. This limit keeps the memory of one photo under 300 MB.
 MAX_PIXELS_WEBP = 4096 * 4096
 
-#: Pixels of a side: Pillow keeps a pointer a row, and works row by row.
+#: Pixels per side: Pillow keeps a pointer per row, and works row by row.
 MAX_SIDE = 30_000
 
-#: Bytes that a PNG's rows may unpack to: the largest photo of 8 bits a channel. Undoing their
-#: filters takes most of the time, 9 ms a megabyte; those of an interlaced one a sixth more.
+#: Bytes that a PNG's rows may unpack to: the largest photo of 8 bits per channel. Reversing their
+#: filters takes most of the time, 9 ms per megabyte, and a sixth more for an interlaced PNG.
 MAX_ROWS, MAX_ROWS_INTERLACED = 120_000_000, 100_000_000
 
-#: Bytes of pixels, at 4 each, and of coefficients, at 2 each, that a JPEG of several scans may have
-#: in memory: it is not decoded before its last scan was read.
+#: Bytes of pixels, at 4 each, and of coefficients, at 2 each, that a JPEG of several scans may
+#: hold in memory: it is decoded only when its last scan has been read.
 MAX_COEFFICIENTS = 280_000_000
 
 #: Scans of a JPEG. Ten is what encoders write, eighteen with four channels.
 MAX_SCANS = 100
 
-#: Samples that the scans of a JPEG may pass over together, each over those of its channels: 43 ms
-#: for 40 million. Ten scans of the largest photo are 320 million.
+#: Samples that all scans of a JPEG together may visit, each those of its channels. 40 million take
+#: 43 ms; ten scans of the largest photo are 320 million.
 MAX_PASSED = 600_000_000
 
-#: Segments of a JPEG and chunks of a WebP that are looked at, for each costs a step of the walk.
+#: Segments of a JPEG and chunks of a WebP that are parsed.
 MAX_SEGMENTS = 2_000
 
 #: Chunks of a PNG, whose pixels may come in pieces of a kilobyte.
 MAX_CHUNKS = 20_000
 
-#: Bytes of an EXIF block that are read: the orientation stands at its beginning, and a larger one
-#: may point at itself so often that reading takes minutes.
+#: Bytes of an EXIF block that are read. The orientation is at its beginning, and a larger block can
+#: refer to itself so often that parsing takes minutes.
 MAX_EXIF = 16_384
 
-#: What a PNG's pixels depend on. Text, profiles and the other frames of an animation do not.
+#: Chunks that a PNG's pixels depend on; text, profiles and further frames are not among them.
 _PNG_NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
-#: What a WebP's pixels depend on, in the order in which it stands, and bits of the first one.
+#: Chunks that a WebP's pixels depend on, in their order in the file, and flags of the first one.
 _WEBP_NEEDED = (b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L")
 _WEBP_ALPHA, _WEBP_ANIMATION = 0x10, 0x02
 
@@ -74,7 +74,12 @@ _JPEG_KNOWN = {*_JPEG_NEEDED, *_RARE, _DNL, _COM, *range(_APP0, _APP15 + 1)}
 class Contents:
     """A photo's file as the decoder gets it.
 
-    kind: JPEG, PNG or WEBP. exif: the TIFF block that was taken out of data, empty if none was.
+    Attributes:
+        kind: JPEG, PNG or WEBP.
+        width: width in pixels, as stored.
+        height: height in pixels, as stored.
+        data: the file without what is not needed for its pixels.
+        exif: the TIFF block that was taken out of the file; empty without one.
     """
 
     kind: str
@@ -85,7 +90,17 @@ class Contents:
 
 
 def contents(data: bytes) -> Contents:
-    """What a file of a photo holds. Raises ImageError for what is none, or more than is allowed."""
+    """Parse a photo's file.
+
+    Args:
+        data: the file's bytes.
+
+    Returns:
+        The part of the file that the decoder needs.
+
+    Raises:
+        ImageError: the file is not a JPEG, PNG or WebP, is damaged, or exceeds a limit.
+    """
     if not data:
         raise ImageError("The file is empty.")
     for magic, offset, walk in _KINDS:
@@ -107,7 +122,17 @@ def damaged() -> ImageError:
 
 
 def check_size(width: int, height: int, most: int = MAX_PIXELS, of: str = "a photo") -> None:
-    """Raise ImageError when a side or all pixels are too many. of: the kind with this limit."""
+    """Check the size of an image against the limits.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        most: upper limit of width times height.
+        of: the kind of image that the limit is for, as the error calls it.
+
+    Raises:
+        ImageError: a side or the number of pixels is not above 0, or exceeds its limit.
+    """
     if width <= 0 or height <= 0:
         raise damaged()
     if width * height > most:
@@ -123,7 +148,7 @@ def check_size(width: int, height: int, most: int = MAX_PIXELS, of: str = "a pho
 
 
 def _megapixels(pixels: int, most: int) -> str:
-    """With as many digits as it takes to be more than `most`."""
+    """Pixels as megapixels, with as many digits as show that they exceed `most`."""
     digits = next(n for n in range(1, 7) if n == 6 or float(f"{pixels / 1e6:.{n}f}") > most / 1e6)
     return f"{pixels / 1e6:,.{digits}f} megapixels"
 
@@ -140,7 +165,7 @@ def _too_many(what: str, most: int) -> ImageError:
 
 @dataclass(frozen=True)
 class _Frame:
-    """A JPEG's frame header. shares: of each channel by its number, its samples for one pixel."""
+    """A JPEG's frame header. shares: samples per pixel of each channel, by channel number."""
 
     width: int
     height: int
@@ -181,15 +206,15 @@ def _jpeg(data: bytes) -> Contents:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Of each segment its marker's code and where it begins, its parameters end, and it ends.
+    """(marker code, start, end of the parameters, end) of each segment, as byte offsets.
 
-    To a scan belong the bytes of its pixels. What belongs to no segment is passed over, as decoders
-    do.
+    A scan's segment includes its entropy-coded data. Bytes outside of segments are skipped, as
+    decoders do.
     """
     array = np.frombuffer(data, np.uint8)
     places = np.flatnonzero(array[:-1] == 0xFF)
     codes = array[places + 1]
-    # Another 0xFF fills up, and 0 says that the 0xFF is a pixel's; others stand within pixels.
+    # 0xFF 0xFF is padding, 0xFF 0 is an escaped 0xFF, and the others occur within scan data.
     alone = (codes == 0) | (codes == 0xFF) | (codes == _TEM) | (codes >= _RST0) & (codes <= _RST7)
     places = places[~alone]
     position = 2
@@ -323,7 +348,7 @@ def _webp_size(chunks: dict[bytes, bytes]) -> tuple[int, int]:
     raise damaged()
 
 
-#: The first bytes of each format, where they stand, and the walk through the rest.
+#: Magic bytes of each format, their offset, and the parser of the rest.
 _KINDS = (
     (b"\xff\xd8\xff", 0, _jpeg),
     (b"\x89PNG\r\n\x1a\n", 0, _png),

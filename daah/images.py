@@ -1,7 +1,7 @@
-"""The door for photos: untrusted bytes to an upright RGB array, within fixed limits.
+"""Decoding of photos: untrusted bytes to an upright RGB array, within fixed limits.
 
-Formats are told by content, never by name. What decoding will cost is
-checked before it begins (`daah.formats`). Metadata other than the EXIF orientation is dropped.
+The format is detected from the content, never from the file name. The cost of decoding is checked
+before it begins (`daah.formats`). All metadata but the EXIF orientation is dropped.
 """
 
 from __future__ import annotations
@@ -21,30 +21,33 @@ MAX_BYTES = 10 * 2**20
 
 # Pillow warns of photos over 89 megapixels and still opens them; also where others call it.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-# A broken EXIF block is no news to whoever runs this, and Pillow's text names a path.
+# A broken EXIF block does not concern the operator, and Pillow's warning contains a path.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 _ORIENTATION = 0x0112  # the EXIF tag
 
-#: Rows that are converted at a time: a second whole copy of a 40 megapixel photo is never made.
+#: Pixels that are converted at a time, so that no second copy of a 40 megapixel photo is made.
 _STRIP_PIXELS = 1_000_000
 
-#: Makes the array that a photo of (H, W, 3) is read into.
+#: Allocates the array that a photo is decoded into, from its shape (H, W, 3).
 Empty = Callable[[tuple[int, int, int]], np.ndarray]
 
 
 def read_image(source: bytes | str | Path, most_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """A JPEG, PNG or WebP file to (H, W, 3) uint8 RGB, upright.
+    """Decode a JPEG, PNG or WebP file and turn it upright.
 
-    Transparent pixels are laid on white; of an animation the first frame is taken.
+    Transparent pixels are composited on white. Of an animation the first frame is decoded.
 
     Args:
         source: the file's bytes, or its path; a str is a path.
-        most_pixels: that are read, where less than a whole photo is expected.
+        most_pixels: upper limit of width times height.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
 
     Raises:
-        ImageError: the file cannot be read within the limits of `MAX_BYTES` and `daah.formats`. The
-            text names no path.
+        ImageError: the file cannot be decoded within the limits of `MAX_BYTES` and `daah.formats`.
+            The text contains no path.
         TypeError: `source` is neither bytes nor a path.
     """
     return read_into(_empty, source, most_pixels)
@@ -53,16 +56,36 @@ def read_image(source: bytes | str | Path, most_pixels: int = MAX_PIXELS) -> np.
 def read_into(
     empty: Empty, source: bytes | str | Path, most_pixels: int = MAX_PIXELS
 ) -> np.ndarray:
-    """As `read_image`, into the array that `empty` makes for the photo's shape."""
+    """As `read_image`, into an array that the caller allocates.
+
+    Args:
+        empty: called with the shape (H, W, 3); returns an uninitialised uint8 array of it.
+        source: as of `read_image`.
+        most_pixels: as of `read_image`.
+
+    Returns:
+        The array of `empty`, filled.
+
+    Raises:
+        ImageError: as of `read_image`.
+        TypeError: as of `read_image`.
+    """
     found = contents(_bytes(source))
     check_size(found.width, found.height, most_pixels)
     return _decoded(found, empty)
 
 
 def upright_rgb(image: Image.Image) -> np.ndarray:
-    """A PIL image of any mode, loaded or not, to (H, W, 3) uint8 RGB, turned upright by its EXIF.
+    """Convert a PIL image to RGB and turn it upright by its EXIF orientation.
 
-    Raises ImageError when the pixels are too many or cannot be decoded.
+    Args:
+        image: an image of any mode, loaded or not.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        ImageError: the image has too many pixels, or cannot be decoded.
     """
     check_size(*image.size)
     try:
@@ -73,7 +96,15 @@ def upright_rgb(image: Image.Image) -> np.ndarray:
 
 
 def shrink(rgb: np.ndarray, max_side: int = 1600) -> np.ndarray:
-    """A copy of rgb (H, W, 3) uint8 whose longer side is `max_side`, or rgb itself if it fits."""
+    """Downscale an image whose longer side exceeds `max_side`.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        max_side: longest side of the result in pixels.
+
+    Returns:
+        A resized copy, (H', W', 3) uint8 of the same aspect ratio, or rgb itself if it fits.
+    """
     height, width = rgb.shape[:2]
     longer = max(height, width)
     if longer <= max_side:
@@ -142,7 +173,7 @@ def _read(path: Path) -> bytes:
 
 
 def _strip_rgb(strip: Image.Image) -> np.ndarray | Image.Image:
-    """An image of any mode to something that numpy reads as (h, w, 3) uint8."""
+    """An image of any mode to what numpy converts to (h, w, 3) uint8."""
     if strip.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion clips instead of scaling
         grey = np.clip(np.asarray(strip), 0, 65535).astype(np.uint16) >> 8
         return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
@@ -161,7 +192,7 @@ def _exif(block: bytes) -> Image.Exif:
 
 
 def _orientation(exif: Callable[[], Image.Exif]) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none that makes sense."""
+    """The EXIF orientation, 1 to 8; 1 when it is missing or invalid."""
     try:
         value = int(exif().get(_ORIENTATION, 1))
     except Exception:  # a photo is worth showing even when its EXIF block is broken

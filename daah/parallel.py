@@ -1,4 +1,4 @@
-"""Many small pieces of work on a few threads or processes."""
+"""Ordered maps over a few threads or processes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ import torch
 
 from daah.errors import DataError
 
-#: Called with how many are done, of how many, and what is being done.
+#: Called with the number of items done, the number of all items, and the name of the step.
 Progress = Callable[[int, int, str], None]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 State = TypeVar("State")
 
-#: Enough to keep a small machine busy; results wait in order, so more would only take memory.
+#: Enough to keep a small machine busy. Results wait for their turn, so more threads take memory.
 THREADS = 2
 
-#: Items that a worker process is handed at a time.
+#: Items per task of a worker process.
 _CHUNK = 16
 
 
@@ -39,10 +39,19 @@ def in_order(
     what: str,
     progress: Progress | None = None,
 ) -> Iterator[Result]:
-    """The results of `work` in the order of items, a few at a time; the first error is raised.
+    """Apply `work` on a few threads; results keep the order of the items.
 
-    `work` must hold no state. PyTorch is kept to one thread inside of it: calls that each spread
-    over every core spend most of their time waiting for one another.
+    PyTorch is limited to one thread inside of `work`: calls that each use every core spend most of
+    their time waiting for one another.
+
+    Args:
+        work: called with each item, on several threads; must not keep state between calls.
+        items: the items.
+        what: name of the step, for `progress`.
+        progress: called with items done, their number, and `what`.
+
+    Yields:
+        The result of each item. The first exception of `work` is raised here.
     """
     with ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for done, result in enumerate(pool.map(work, items), 1):
@@ -58,25 +67,26 @@ def ordered_map(
     start: Callable[..., State],
     arguments: tuple[Any, ...] = (),
 ) -> Iterator[tuple[Item, Result]]:
-    """Every item with its result, in the order of items, which are read a little ahead.
+    """Apply `work` on processes or threads; results keep the order of the items.
 
-    PyTorch is kept to one thread inside of `work`, in processes and in threads, so that results do
-    not depend on `workers`: sums over several threads round differently.
+    PyTorch is limited to one thread inside of `work`, in processes and in threads, so that results
+    do not depend on `workers`: sums over several threads round differently.
 
     Args:
-        work: called with what `start` gave and an item. For processes it is a function of a
-            module's top level, and holds no state.
-        items: may be endless; `3 * workers` chunks of it are at work or done at a time.
-        workers: processes; 0 works on two threads of this one.
-        start: called once in each process; what it returns is there for its whole life, as a
-            network is.
-        arguments: of `start`.
+        work: called with the state of `start` and an item. For processes it is a function at the
+            top level of a module, and keeps no state.
+        items: may be endless; at most `3 * workers` chunks are in progress or waiting to be
+            yielded.
+        workers: number of processes; 0 runs two threads of this process.
+        start: called once per process; its result, such as a network, is passed to every call of
+            `work`.
+        arguments: arguments of `start`.
 
     Yields:
         (item, result) pairs.
 
     Raises:
-        DataError: a process ended, of itself or because the system had no memory left.
+        DataError: a worker process ended unexpectedly, for example because memory ran out.
     """
     items = iter(items)
     pending: collections.deque[tuple[list[Item], Future[list[Result]]]] = collections.deque()
@@ -133,11 +143,12 @@ def _work(work: Callable[[State, Item], Result], chunk: list[Item]) -> list[Resu
 
 
 def begin_worker() -> None:
-    """What a worker process does first.
+    """Set up a worker process.
 
-    It keeps PyTorch to one thread, because the processes are the parallelism; leaves Ctrl-C to the
-    process that started it; and ends when that one is no more, which a killed process cannot see
-    to: the queue that a worker waits on is also held open by the worker itself.
+    It limits PyTorch to one thread, because the processes are the parallelism, and leaves Ctrl-C to
+    the parent. It also ends the worker when the parent has ended. A killed parent cannot do so
+    itself, and the queue that the worker waits on does not close, because the worker holds it open
+    too.
     """
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -153,7 +164,7 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep PyTorch to one thread inside the block, and give it back what it had."""
+    """Limit PyTorch to one thread inside the block, and restore the number of threads after it."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

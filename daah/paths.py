@@ -1,8 +1,8 @@
-"""Where the project's own files are: models, galleries, documents and reports.
+"""Locations of the project's own files: models, galleries, documents and reports.
 
-In a checkout of the repository they are in its folders. An installed package carries the models
-and no documents, and its own place is not to be written to: galleries are in the user's data
-folder, and models there go before its own. The environment goes before all of these:
+In a checkout of the repository they are in its folders. An installed package contains the models
+but no documents, and may be read-only. Its galleries are in the user's data folder, and models
+there take precedence over its own. The environment overrides all of these:
 
     DAAH_HOME            the folder that holds checkpoints/, gallery/ and docs/
     DAAH_CHECKPOINT      the model that is used when none is named
@@ -24,12 +24,13 @@ _AROUND = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Paths:
-    """Places, whether or not anything is there.
+    """Locations, whether or not anything exists there.
 
-    home: what all others are in unless the environment says otherwise. checkpoints: models.
-    checkpoint: the default one. baselines: small models of the comparison. galleries: galleries
-    that are named by a word alone. gallery: the built-in one. docs, results: committed documents
-    and reports.
+    Attributes:
+        home: parent of the other locations, unless the environment overrides them.
+        checkpoints: folder of models.
+        checkpoint: the default model.
+        galleries: folder of galleries that are named by a word alone.
     """
 
     home: Path
@@ -62,11 +63,11 @@ def locate(around: Path = _AROUND, environ: Mapping[str, str] | None = None) -> 
     """The paths of a package in the folder `around`, in this environment.
 
     Args:
-        around: the folder that holds the package; a checkout is told by its pyproject.toml.
-        environ: the environment, by default the process's own.
+        around: the folder that contains the package; a pyproject.toml in it marks a checkout.
+        environ: the environment; by default that of the process.
 
     Returns:
-        Absolute paths; nothing is made, and nothing need be there.
+        Absolute paths. Nothing is created, and nothing need exist.
     """
     environ = os.environ if environ is None else environ
     home = _given(environ, "DAAH_HOME")

@@ -1,8 +1,8 @@
-"""Figures of the results, all in one style. Each function takes numbers and returns a Figure.
+"""Figures of the results in one style. Each function takes numbers and returns a Figure.
 
-Colours are those of Okabe and Ito, told apart by people with any colour vision; every series also
-has its own marker or line. The background is a light neutral, so that a figure reads the same on a
-white page and on a dark one. Nothing here touches pyplot's global state.
+Colours are those of Okabe and Ito, which are distinguishable with any colour vision; every series
+also has its own marker or line style. The background is a light neutral, so that a figure reads the
+same on a white page and on a dark one. Nothing here touches pyplot's global state.
 """
 
 from __future__ import annotations
@@ -51,7 +51,14 @@ STYLE = {
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One line of a plot: x and y (T,), with an interval low to high (T,) where there is one."""
+    """One line of a plot.
+
+    Attributes:
+        x: (T,) positions.
+        y: (T,) values.
+        low: (T,) lower ends of an interval around y; None without one.
+        high: (T,) upper ends of that interval; None without one.
+    """
 
     x: np.ndarray | Sequence[float]
     y: np.ndarray | Sequence[float]
@@ -61,9 +68,13 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class RetrievalExample:
-    """One search: the query face, what came back nearest first, and whether each is right.
+    """One query face with the faces that were retrieved.
 
-    query: (S, S, 3) uint8. found: k of the same. right: k bools. distances: k, in bits.
+    Attributes:
+        query: (S, S, 3) uint8 RGB.
+        found: k faces (S, S, 3) uint8 RGB, nearest first.
+        right: k booleans, whether each has the query's identity.
+        distances: k Hamming distances in bits.
     """
 
     query: np.ndarray
@@ -73,9 +84,13 @@ class RetrievalExample:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure at 150 dots an inch; the folder must exist, the suffix says the format.
+    """Write a figure at 150 dots per inch.
 
-    The same figure gives the same bytes: no date, no random names.
+    The output is deterministic: it contains neither a date nor random names.
+
+    Args:
+        figure: the figure.
+        path: the file; its folder must exist, its suffix selects the format.
     """
     dateless = {"Date": None} if Path(path).suffix == ".svg" else None
     with mpl.rc_context({"svg.hashsalt": "daah"}):
@@ -89,9 +104,16 @@ def accuracy_by_length(
     floats: Mapping[str, float],
     measure: str = "mAP",
 ) -> Figure:
-    """Accuracy against bits stored: ours solid, peers dashed, float embeddings as level lines.
+    """Accuracy by code length: ours solid, peers dashed, float embeddings as horizontal lines.
 
-    x of every series in bits, y in [0, 1]; floats: name -> score of an embedding kept as floats.
+    Args:
+        ours: series by name; x is the code length in bits, y the score in [0, 1].
+        peers: the same for the methods that are compared with.
+        floats: score of each float embedding by its name.
+        measure: name of the score.
+
+    Returns:
+        The figure.
     """
     figure, axes = _figure(6.4, 4.2)
     for i, (name, series) in enumerate(ours.items()):
@@ -112,7 +134,15 @@ def accuracy_by_length(
 
 @mpl.rc_context(STYLE)
 def roc_curves(curves: Mapping[str, metrics.Roc], far: Sequence[float] = (1e-3, 1e-2)) -> Figure:
-    """True accept rate against false accept rate, with the reported rates marked."""
+    """True accept rate against false accept rate.
+
+    Args:
+        curves: ROC curves by name.
+        far: false accept rates to mark.
+
+    Returns:
+        The figure; false accept rates are on a logarithmic scale.
+    """
     figure, axes = _figure(6.0, 4.2)
     for i, (name, curve) in enumerate(curves.items()):
         shown = curve.far > 0
@@ -139,7 +169,17 @@ def roc_curves(curves: Mapping[str, metrics.Roc], far: Sequence[float] = (1e-3, 
 def distance_histogram(
     genuine: np.ndarray, impostor: np.ndarray, bits: int, threshold: int | None = None
 ) -> Figure:
-    """Hamming distances of same-person and different-person pairs, each kind summing to one."""
+    """Histograms of the Hamming distances of genuine and impostor pairs, each normalised to sum 1.
+
+    Args:
+        genuine: distances in bits of same-person pairs, any shape.
+        impostor: distances in bits of different-person pairs, any shape.
+        bits: code length.
+        threshold: largest distance that is accepted, drawn as a line; None draws none.
+
+    Returns:
+        The figure.
+    """
     figure, axes = _figure(6.4, 3.8)
     edges = np.arange(bits + 2) - 0.5
     for distances, name, colour, hatch in (
@@ -167,10 +207,16 @@ def distance_histogram(
 def fidelity(
     deletion: Mapping[str, Series], insertion: Mapping[str, Series], blurred: float
 ) -> Figure:
-    """Deletion and insertion curves side by side, one line an order of pixels.
+    """Deletion and insertion curves side by side, one line per pixel order.
 
-    x: share of pixels, y: normalised Hamming distance to the original code. blurred: the distance
-    of the face with nothing left sharp, where both curves come from or go to.
+    Args:
+        deletion: series by pixel order; x is the share of pixels blurred, y the normalised Hamming
+            distance to the original code.
+        insertion: the same with x the share of pixels kept sharp.
+        blurred: distance of the fully blurred face, where deletion ends and insertion begins.
+
+    Returns:
+        The figure.
     """
     figure, (left, right) = _figure(9.6, 4.0, columns=2)
     for axes, curves in ((left, deletion), (right, insertion)):
@@ -187,10 +233,14 @@ def fidelity(
 
 @mpl.rc_context(STYLE)
 def slices(panels: Mapping[str, Mapping[str, Series]], clean: Mapping[str, float]) -> Figure:
-    """One panel a kind of damage or group; in each, scores against its strength.
+    """Scores against severity, one panel per corruption or attribute.
 
-    panels: label of the x axis -> measure -> series. clean: measure -> score of untouched faces,
-    drawn as a level line in the colour of its measure.
+    Args:
+        panels: label of the x axis to series by measure.
+        clean: score of the uncorrupted faces by measure, drawn as a horizontal line.
+
+    Returns:
+        The figure.
     """
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
@@ -215,9 +265,16 @@ def slices(panels: Mapping[str, Mapping[str, Series]], clean: Mapping[str, float
 def learning_curve(history: Sequence[Mapping[str, float]], score: str) -> Figure:
     """Losses and validation scores by epoch.
 
-    history: one mapping an epoch with "epoch", `score` and any other figures: "map..." and
-    "rank..." are drawn with the score, "mask..." and "seconds" are left out, the rest are losses.
-    What is missing in an epoch is left out of its line.
+    Keys that begin with "map" or "rank" are drawn with the score, keys that begin with "mask" or
+    "seconds" are left out, and all others are losses. A value that is missing in an epoch is left
+    out of its line.
+
+    Args:
+        history: one mapping per epoch, with "epoch", `score` and any other figures.
+        score: key of the validation score.
+
+    Returns:
+        The figure.
     """
     figure, (left, right) = _figure(9.6, 3.8, columns=2)
     names = list(dict.fromkeys(key for row in history for key in row))
@@ -240,7 +297,14 @@ def learning_curve(history: Sequence[Mapping[str, float]], score: str) -> Figure
 
 @mpl.rc_context(STYLE)
 def precision_recall_curves(curves: Mapping[str, metrics.PrecisionRecall]) -> Figure:
-    """Precision against recall of everything within a distance, a line a representation."""
+    """Precision against recall of the rows within each distance, one line per representation.
+
+    Args:
+        curves: curves by name.
+
+    Returns:
+        The figure.
+    """
     figure, axes = _figure(5.6, 4.2)
     for i, (name, curve) in enumerate(curves.items()):
         axes.plot(
@@ -259,7 +323,14 @@ def precision_recall_curves(curves: Mapping[str, metrics.PrecisionRecall]) -> Fi
 
 @mpl.rc_context(STYLE)
 def precision_at_curves(curves: Mapping[str, Series]) -> Figure:
-    """Precision among the first k results against k (x), a line a method."""
+    """Precision among the first k results, one line per method.
+
+    Args:
+        curves: series by name; x is k, y the precision in [0, 1].
+
+    Returns:
+        The figure.
+    """
     figure, axes = _figure(5.6, 4.2)
     for i, (name, series) in enumerate(curves.items()):
         _line(axes, series, name, i, linestyle=("-", "--", "-.", ":")[i % 4])
@@ -271,7 +342,14 @@ def precision_at_curves(curves: Mapping[str, Series]) -> Figure:
 
 @mpl.rc_context(STYLE)
 def reliability_diagram(reliabilities: Mapping[str, metrics.Reliability]) -> Figure:
-    """Stated probability against what happened; on the diagonal the statement holds."""
+    """Reliability diagram: observed frequency against predicted probability.
+
+    Args:
+        reliabilities: binned probabilities by name.
+
+    Returns:
+        The figure; a calibrated model is on the diagonal.
+    """
     figure, axes = _figure(5.0, 4.6)
     axes.plot([0, 1], [0, 1], color=_INK, linewidth=1.0, linestyle=":")
     for i, (name, bins) in enumerate(reliabilities.items()):
@@ -289,9 +367,14 @@ def reliability_diagram(reliabilities: Mapping[str, metrics.Reliability]) -> Fig
 def identification_curves(
     curves: Mapping[str, metrics.Identification], shipped: Mapping[str, tuple[float, float]]
 ) -> Figure:
-    """Misses against false alarms when half of the people are strangers to the gallery.
+    """FNIR against FPIR of open-set identification.
 
-    shipped: name -> (fpir, fnir) at the threshold that is shipped, drawn as a large marker.
+    Args:
+        curves: rates at every threshold by name.
+        shipped: (fpir, fnir) at the shipped threshold by name, drawn as a marker.
+
+    Returns:
+        The figure; FPIR is on a logarithmic scale.
     """
     figure, axes = _figure(6.0, 4.2)
     for i, (name, curve) in enumerate(curves.items()):
@@ -315,9 +398,19 @@ def identification_curves(
 
 @mpl.rc_context(STYLE)
 def retrieval_page(examples: Sequence[RetrievalExample], title: str = "") -> Figure:
-    """A page of searches: the query on the left, then what was found, right or wrong in words.
+    """A page of retrieval examples, one row per query: the query, then what was retrieved.
 
-    Raises ValueError without examples.
+    Each retrieved face is labelled with its distance and "right" or "wrong".
+
+    Args:
+        examples: the rows.
+        title: title of the page.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: there are no examples.
     """
     if not examples:
         raise ValueError("retrieval_page: expected at least one example")
@@ -344,9 +437,16 @@ def retrieval_page(examples: Sequence[RetrievalExample], title: str = "") -> Fig
 
 
 def mask_page(rows: Mapping[str, Sequence[np.ndarray]]) -> Figure:
-    """Pictures (S, S, 3) uint8 of the same faces in rows of equal length, each row with its name.
+    """The same faces in several rows, each row under its name.
 
-    Raises ValueError for no rows, or rows of different lengths.
+    Args:
+        rows: images (S, S, 3) uint8 of each row by its name; all rows have the same length.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: there are no rows, or they differ in length.
     """
     lengths = {len(pictures) for pictures in rows.values()}
     if len(lengths) != 1:

@@ -1,10 +1,9 @@
-"""Photos of strangers, read in processes that a deadline ends.
+"""Decoding of untrusted photos in separate processes with limits on time and memory.
 
-What a file may ask of a decoder is bounded before (`daah.formats`), as far as that can be seen from
-outside. The rest is bounded here: a process that takes more of the processor's time than any photo
-needs is ended by the system, one that takes more memory gets none, and either way the photo is
-refused with a sentence and another process takes the place. Pixels come back in memory that both
-processes share, so that nothing is copied.
+What a file can demand of a decoder is bounded before (`daah.formats`), as far as its structure
+tells. The rest is bounded here. The system ends a process that exceeds its processor time and
+denies it memory above its limit. In both cases the photo is refused with an error message, and
+another process takes its place. Pixels are returned in shared memory, so nothing is copied.
 """
 
 from __future__ import annotations
@@ -30,20 +29,20 @@ from daah.errors import ImageError
 from daah.formats import MAX_PIXELS
 from daah.images import read_image, read_into
 
-#: Seconds of the processor that one photo may take. The worst that is accepted takes two; a busy
-#: machine makes a photo late, and does not count.
+#: Limit of processor time per photo in seconds. The slowest accepted photo takes two. Waiting on a
+#: busy machine does not count.
 SECONDS = 10.0
 
-#: Megabytes of address space that one photo may take, beside the process itself and what it keeps.
+#: Megabytes of address space per photo, on top of the process itself and `_KEPT`.
 MEGABYTES = 320
 
-#: Photos that are read at a time.
+#: Photos that are decoded at a time.
 READERS = 2
 
-#: Seconds after which a process that does nothing at all is ended.
+#: Seconds without an answer after which a process is ended.
 _HANG = 120.0
 
-#: Whether this system has memory without a name that processes can hand over.
+#: Whether this system has anonymous memory that can be passed between processes.
 _POSSIBLE = hasattr(os, "memfd_create")
 
 _GAVE_UP = (
@@ -53,8 +52,7 @@ _GAVE_UP = (
 
 _ROOT = Path(__file__).resolve().parents[1]
 
-#: What a reading process runs. It finds this package where this process did, and nothing else; it
-#: imports no PyTorch.
+#: Code of a decoding process. It imports this package from where this process did, and no PyTorch.
 _CODE = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -64,15 +62,15 @@ serve(int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
 
 
 class Reader:
-    """Reads photos as `read_image` does, in processes of its own; for any number of threads.
+    """Decodes photos as `read_image` does, in its own processes; thread-safe.
 
-    Processes begin when they are needed, or at `start`, and end with this one, however it ends. On
-    a system that cannot share memory so, photos are read in this process.
+    Processes start when they are needed, or at `start`. They end with this process, however it
+    ends. On a system without anonymous shared memory photos are decoded in this process.
 
     Args:
-        workers: processes, and photos that are read at a time; others wait.
-        seconds: of the processor that a photo may take.
-        megabytes: that a photo may take.
+        workers: number of processes, and of photos that are decoded at a time; others wait.
+        seconds: limit of processor time per photo.
+        megabytes: limit of memory per photo.
     """
 
     def __init__(
@@ -86,22 +84,25 @@ class Reader:
             self._places.put(None)
 
     def start(self) -> None:
-        """Begin the processes now, so that no photo waits for that."""
+        """Start the processes now, so that no photo waits for it."""
         for _ in range(self._places.qsize() if _POSSIBLE else 0):
             with contextlib.suppress(queue.Empty):
                 worker = self._places.get_nowait()
                 self._places.put(worker or self._begun())
 
     def read(self, source: bytes | str | Path, most_pixels: int = MAX_PIXELS) -> np.ndarray:
-        """A JPEG, PNG or WebP file, or its path, to (H, W, 3) uint8 RGB, upright.
+        """Decode a JPEG, PNG or WebP file.
 
         Args:
             source: as of `read_image`.
             most_pixels: as of `read_image`.
 
+        Returns:
+            (H, W, 3) uint8 RGB, upright.
+
         Raises:
-            ImageError: as `read_image`, and where reading took too long or too much memory.
-            TypeError: as `read_image`.
+            ImageError: as of `read_image`, and when decoding exceeds the limits of time or memory.
+            TypeError: as of `read_image`.
         """
         if not _POSSIBLE:
             return read_image(source, most_pixels)
@@ -125,7 +126,7 @@ class Reader:
         return found
 
     def close(self) -> None:
-        """End the processes. Photos that are being read are refused; later ones begin new ones."""
+        """End the processes. Photos in progress are refused; a later `read` starts new ones."""
         with self._lock:
             workers = list(self._workers)
         for worker in workers:
@@ -145,7 +146,7 @@ class Reader:
 
 
 class _Worker:
-    """One reading process, as seen from the other end."""
+    """One decoding process, as seen by its parent."""
 
     def __init__(self, seconds: float, megabytes: int) -> None:
         self._connection, theirs = Pipe()
@@ -174,7 +175,7 @@ class _Worker:
         return self._process.poll() is None
 
     def read(self, source: bytes | Path, most_pixels: int) -> np.ndarray | str:
-        """The pixels, or the sentence that refuses them. Raises EOFError or OSError at its end."""
+        """The pixels, or an error message. Raises EOFError or OSError when the process ends."""
         path = None if isinstance(source, bytes) else str(source.absolute())
         self._connection.send_bytes(json.dumps({"path": path, "pixels": most_pixels}).encode())
         if isinstance(source, bytes):
@@ -200,11 +201,11 @@ class _Worker:
         self._connection.close()
 
 
-#: Bytes that a process keeps from one photo to the next. Getting them anew takes as long as
-#: decoding; this is enough for 16 megapixels.
+#: Bytes that a process keeps allocated between photos: enough for 16 megapixels. Allocating them
+#: again takes as long as decoding.
 _KEPT = 64 * 2**20
 
-#: One thread does all the work. Only what is larger than Pillow's blocks goes back at once.
+#: One thread does all the work. Only blocks larger than Pillow's are freed at once.
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -216,7 +217,13 @@ _ENVIRONMENT = {
 
 
 def serve(descriptor: int, seconds: float, megabytes: int) -> None:
-    """Read what is asked for at the other end of a connection, until that is closed."""
+    """Decode photos on request from the other end of a connection, until that closes.
+
+    Args:
+        descriptor: file descriptor of the connection.
+        seconds: limit of processor time per photo.
+        megabytes: limit of memory per photo.
+    """
     from PIL import Image
 
     Image.init()
@@ -245,13 +252,13 @@ def serve(descriptor: int, seconds: float, megabytes: int) -> None:
 
 
 class _Block:
-    """Memory without a name that an array is made in."""
+    """Anonymous memory that holds one array."""
 
     def __init__(self) -> None:
         self.descriptor = -1
 
     def empty(self, shape: tuple[int, int, int]) -> np.ndarray:
-        """An array (H, W, 3) uint8; one a block."""
+        """An array (H, W, 3) uint8; one per block."""
         self.descriptor = os.memfd_create("photo")
         os.ftruncate(self.descriptor, math.prod(shape))
         return _array(self.descriptor, shape)
@@ -268,7 +275,7 @@ def _array(descriptor: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _limit_memory(megabytes: int) -> None:
-    """Let this process have so much more address space than it has."""
+    """Limit the address space to the present size plus `megabytes` and `_KEPT`."""
     import resource
 
     pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -277,8 +284,8 @@ def _limit_memory(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-#: Of all of this process: for photos; and for pictures of the screen's own size, such as frames of
-#: a camera, which so never wait for a photo.
+#: Shared by the whole process. The second is for small images, such as camera frames, so that they
+#: never wait for a photo.
 READER, SMALL_READER = Reader(), Reader(1)
 atexit.register(READER.close)
 atexit.register(SMALL_READER.close)

@@ -1,4 +1,4 @@
-"""The values that travel between modules: frozen, and validated when they are built."""
+"""Values passed between modules: frozen, and validated when they are built."""
 
 from __future__ import annotations
 
@@ -28,12 +28,16 @@ def _expect(name: str, array: np.ndarray, shape: tuple[int | None, ...], dtype: 
 class Face:
     """One detected face.
 
-    box: (4,) float32, x0 y0 x1 y1 in pixels of the upright photo.
-    landmarks: (5, 2) float32, left eye, right eye, nose, left and right mouth corner as seen in
-        the photo, in pixels of the upright photo.
-    score: detection probability in [0, 1].
-    aligned: (150, 150, 3) uint8 RGB, the face in the fixed frame.
-    matrix: (2, 3) float32, the similarity transform photo -> aligned.
+    Attributes:
+        box: (4,) float32, x0 y0 x1 y1 in pixels of the upright photo.
+        landmarks: (5, 2) float32, left eye, right eye, nose, left and right mouth corner as seen in
+            the photo, in pixels of the upright photo.
+        score: detection probability in [0, 1].
+        aligned: (150, 150, 3) uint8 RGB, the face in the aligned frame.
+        matrix: (2, 3) float32, the similarity transform photo -> aligned.
+
+    Raises:
+        ValueError: an array has another shape or dtype, or the score is out of range.
     """
 
     box: np.ndarray
@@ -58,9 +62,11 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """The faces that were found in a photo, largest first.
+    """The faces detected in a photo.
 
-    left_out: how many more were found, at least, that are smaller than as many as are kept.
+    Attributes:
+        faces: the faces, largest first.
+        left_out: lower bound on the number of smaller faces that were dropped.
     """
 
     faces: tuple[Face, ...]
@@ -69,7 +75,15 @@ class Detection:
 
 @dataclass(frozen=True, eq=False)
 class Code:
-    """The binary code of one face: bits (K,) bool, and the logits (K,) float32 they come from."""
+    """The binary code of one face.
+
+    Attributes:
+        bits: (K,) bool.
+        logits: (K,) float32 that the bits are the signs of.
+
+    Raises:
+        ValueError: an array has another shape or dtype.
+    """
 
     bits: np.ndarray
     logits: np.ndarray
@@ -81,7 +95,16 @@ class Code:
 
 @dataclass(frozen=True, eq=False)
 class EncodedFace:
-    """A face with its code and the attention mask (150, 150) float32 in [0, 1] that gated it."""
+    """A face with its code and its attention mask.
+
+    Attributes:
+        face: the face.
+        code: its code.
+        mask: (150, 150) float32 in [0, 1], the mask that the face was encoded with.
+
+    Raises:
+        ValueError: the mask has another shape or dtype.
+    """
 
     face: Face
     code: Code
@@ -93,10 +116,21 @@ class EncodedFace:
 
 @dataclass(frozen=True)
 class Match:
-    """One gallery entry near a query: `distance` in bits of `bits`; probability in [0, 1].
+    """One gallery entry near a query.
 
-    `probability` (of being the same person) and `same_person` (distance within the calibrated
-    threshold) are None when the checkpoint carries no calibration for this length.
+    Attributes:
+        id: id of the entry; negative for one that a visitor added.
+        person: name of the person.
+        photo: name of the photo.
+        distance: Hamming distance, 0 to `bits`.
+        bits: number of bits that were compared.
+        probability: calibrated probability in [0, 1] of being the same person; None without a
+            calibration of this length.
+        same_person: whether the distance is within the calibrated threshold; None without a
+            calibration of this length.
+
+    Raises:
+        ValueError: the distance or the probability is out of range.
     """
 
     id: int
@@ -116,7 +150,12 @@ class Match:
 
 @dataclass(frozen=True, eq=False)
 class FaceMatches:
-    """One face of a photo with its matches, nearest first."""
+    """One face of a photo with its matches.
+
+    Attributes:
+        encoded: the face.
+        matches: its matches, nearest first.
+    """
 
     encoded: EncodedFace
     matches: tuple[Match, ...]
@@ -124,9 +163,13 @@ class FaceMatches:
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """Everything found for one photo, faces largest first; seconds by step.
+    """Faces of one photo with their matches.
 
-    left_out: faces that were found, at least, and not searched, because so many are larger.
+    Attributes:
+        faces: the faces, largest first.
+        bits: number of bits that were compared.
+        seconds: duration of each step, by its name.
+        left_out: lower bound on the number of smaller faces that were not searched.
     """
 
     faces: tuple[FaceMatches, ...]
