@@ -1,4 +1,4 @@
-"""One face into one fixed frame: the template, and the similarity transform onto it.
+"""Alignment of a face: the template, and the similarity transform onto it.
 
 Coordinates are those of `detection.detector`.
 """
@@ -14,14 +14,14 @@ from torch.nn.functional import grid_sample
 
 from daah.types import ALIGNED_SIZE, Face
 
-#: Where the five landmarks (left eye, right eye, nose tip, mouth corners as seen in the photo)
-#: belong in the aligned frame. The eyes lie as in dlib's 150x150 chip; nose and mouth come from the
-#: 112x112 template of ArcFace (Deng et al., CVPR 2019), mapped by the eyes.
+#: Positions of the five landmarks (left eye, right eye, nose tip, mouth corners as seen in the
+#: photo) in the aligned frame. The eyes are as in dlib's 150x150 chip; nose and mouth are those of
+#: ArcFace's 112x112 template (Deng et al., CVPR 2019), mapped by the eyes.
 TEMPLATE = np.array(
     [(47.7, 47.1), (100.3, 47.1), (74.2, 77.2), (52.6, 107.9), (96.1, 107.7)], np.float32
 )
 
-#: The template that most published sets of face crops are aligned by, as parts of their side.
+#: ArcFace's template, which most published sets of face crops are aligned to, in units of the side.
 ARCFACE_TEMPLATE = (
     np.array(
         [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
@@ -33,22 +33,35 @@ ARCFACE_TEMPLATE = (
 
 
 def align(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bring one face into the fixed frame.
+    """Warp one face into the aligned frame.
 
-    rgb: (H, W, 3) uint8. landmarks: (5, 2), in the order of TEMPLATE, in pixels of rgb; they may
-    lie outside of it. Returns the aligned face (150, 150, 3) uint8, the photo's edge pixels
-    repeated where the frame reaches beyond it, and the matrix (2, 3) float32 photo -> aligned.
-    Raises ValueError when the landmarks are no five distinct finite points.
+    Args:
+        rgb: (H, W, 3) uint8.
+        landmarks: (5, 2) in the order of TEMPLATE, in pixels of rgb; they may be outside of it.
+
+    Returns:
+        The aligned face (150, 150, 3) uint8 and the matrix (2, 3) float32 photo -> aligned. Edge
+        pixels are repeated where the frame exceeds the photo.
+
+    Raises:
+        ValueError: the landmarks are not five finite points, or coincide.
     """
     matrix = _similarity(np.asarray(landmarks, np.float64), TEMPLATE.astype(np.float64))
     return _warp(rgb, matrix), matrix.astype(np.float32)
 
 
 class CroppedFaces:
-    """Stands in for the detector where every image is a face already, aligned as ArcFace does."""
+    """A detector for images that are face crops already, aligned as ArcFace does."""
 
     def detect(self, rgb: np.ndarray) -> list[Face]:
-        """The whole square image (S, S, 3) uint8 as one face, in our own frame."""
+        """Take the whole image as one face, and warp it into the aligned frame.
+
+        Args:
+            rgb: square crop (S, S, 3) uint8.
+
+        Returns:
+            The one face, in pixels of rgb.
+        """
         height, width = rgb.shape[:2]
         landmarks = ARCFACE_TEMPLATE * width
         aligned, matrix = align(rgb, landmarks)
@@ -59,8 +72,8 @@ class CroppedFaces:
 def _similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The (2, 3) similarity transform source -> target (N, 2) with the least squared error.
 
-    With points as complex numbers it is w = a z + b, an ordinary least-squares line; the result is
-    that of Umeyama (PAMI 1991) wherever that one does not mirror.
+    With points as complex numbers it is w = a z + b, an ordinary least-squares fit. The result is
+    that of Umeyama (PAMI 1991) where that one contains no reflection.
     """
     if source.shape != target.shape or not np.isfinite(source).all():
         raise ValueError(f"landmarks: expected {target.shape} finite, got {source.shape}")
@@ -75,17 +88,17 @@ def _similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _warp(rgb: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """rgb seen through `matrix` (2, 3) photo -> frame: (150, 150, 3) uint8.
+    """Warp rgb by `matrix` (2, 3) photo -> frame: (150, 150, 3) uint8.
 
-    What would shrink is first shrunk by averaging, to the scale of the frame; the bicubic sampling
-    after that only turns, moves and enlarges.
+    A face larger than the frame is first reduced to its scale with an antialiased resize. The
+    bicubic sampling after that only rotates, shifts and enlarges.
     """
     inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
     side = ALIGNED_SIZE
     corners = np.array([(0, 0, 1), (side, 0, 1), (0, side, 1), (side, side, 1)]) @ inverse.T
     height, width = rgb.shape[:2]
     scale = min(1.0, math.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    margin = 3 / scale  # what bicubic sampling reaches for
+    margin = 3 / scale  # the support of bicubic sampling
     x0, y0 = np.clip(np.floor(corners.min(0) - margin), 0, [width - 1, height - 1]).astype(int)
     x1, y1 = np.clip(np.ceil(corners.max(0) + margin), [x0 + 1, y0 + 1], [width, height]).astype(
         int
@@ -110,10 +123,15 @@ def _warp(rgb: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def aligned_face(aligned: np.ndarray) -> Face:
-    """A Face around an aligned image (150, 150, 3) uint8 whose photo is not at hand.
+    """A Face around an aligned image whose photo is not available.
 
-    The aligned image stands for the photo: the box is all of it, the matrix is the identity, and
-    the landmarks are the template's.
+    The box is the whole image, the landmarks are the template's, and the matrix is the identity.
+
+    Args:
+        aligned: (150, 150, 3) uint8 RGB.
+
+    Returns:
+        The face, with score 1.
     """
     side = np.float32(ALIGNED_SIZE)
     return Face(

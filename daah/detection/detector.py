@@ -1,12 +1,12 @@
-"""Photo to faces: MTCNN's three networks, run coarse to fine, then one fixed frame for each face.
+"""Face detection: MTCNN's three networks, run coarse to fine, and alignment of each face.
 
 The only file that imports facenet_pytorch. Its PNet, RNet and ONet and their weights are used as
 they are (Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
-Networks", IEEE SPL 2016); the control flow around them is this project's, because the package's own
+Networks", IEEE SPL 2016). The control flow around them is this project's, because the package's own
 rescales the whole photo as floats for every pyramid level and crops candidates one by one.
 
-Coordinates are those of the pixel grid's lines: the photo spans 0 to W and 0 to H, the centre of
-the first pixel is (0.5, 0.5). So a reduced copy differs by a factor alone.
+Coordinates refer to the edges of pixels: the photo spans 0 to W and 0 to H, and the centre of the
+first pixel is (0.5, 0.5). So coordinates in a reduced copy differ by a factor only.
 """
 
 from __future__ import annotations
@@ -35,26 +35,33 @@ _WEIGHTS = {
     "onet.pt": "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d",
 }
 
-#: Longest side in pixels of the copy that faces are looked for in.
+#: Longest side in pixels of the copy that faces are detected in.
 DETECTION_SIDE = 1600
 
-#: Faces of one photo that are found at most: the largest. A mosaic has thousands.
+#: Maximum number of faces per photo; the largest are kept. A mosaic has thousands.
 MOST_FACES = 50
 
-#: Candidates that go on at most: of each level of the pyramid the best, to R-Net and to O-Net the
-#: largest. Photos of textures have 900 after P-Net, photos of 80 faces 300 after R-Net. This many
-#: take two seconds.
+#: Maximum number of candidates: the best of each pyramid level, the largest for R-Net and for
+#: O-Net. Photos of textures have 900 after P-Net, photos of 80 faces 300 after R-Net. The maximum
+#: takes two seconds.
 _MOST_OF_LEVEL, _MOST_TO_RNET, _MOST_TO_ONET = 10_000, 2_000, 400
 
-#: Crops that go through R-Net and O-Net at a time; more would only take memory.
+#: Batch sizes of R-Net and O-Net; larger ones only take memory.
 _BATCH = 1_000, 200
 
 
 def principal_face(faces: Sequence[Face], shape: tuple[int, ...]) -> Face | None:
-    """The face that a labelled photo of `shape` (H, W, ...) is about: large and near the middle.
+    """The face that a labelled photo is about: large and near the centre.
 
-    The area of the box minus twice the squared distance of its centre from the photo's; None when
-    there are no faces.
+    The score of a face is the area of its box minus twice the squared distance of its centre from
+    the photo's centre.
+
+    Args:
+        faces: faces of one photo.
+        shape: shape (H, W, ...) of the photo.
+
+    Returns:
+        The face with the highest score; None without faces.
     """
     middle = np.array([shape[1], shape[0]]) / 2
 
@@ -68,14 +75,17 @@ def principal_face(faces: Sequence[Face], shape: tuple[int, ...]) -> Face | None
 
 
 class FaceDetector:
-    """MTCNN with weights from the facenet-pytorch package; holds no state between photos.
+    """MTCNN with weights from the facenet-pytorch package; keeps no state between photos.
 
-    min_face: side in pixels of the smallest face to look for. None fits it to the photo: 20 up to
-        1,100 pixels on the longer side, 40 at 1,600.
-    thresholds: least probability of a face after P-Net, R-Net and O-Net. The last is the package's
-        0.7 raised: that loses 1 of 10,884 faces of Labeled Faces in the Wild, and many that are
-        none.
-    Raises CheckpointError when the weights are not those of facenet-pytorch 2.5.3.
+    Args:
+        min_face: side in pixels of the smallest face to detect. None adapts it to the photo: 20 up
+            to 1,100 pixels on the longer side, 40 at 1,600.
+        thresholds: minimum probability of a face after P-Net, R-Net and O-Net. The last is raised
+            from the package's 0.7: that loses 1 of 10,884 faces of Labeled Faces in the Wild, and
+            removes many false detections.
+
+    Raises:
+        CheckpointError: the weights are not those of facenet-pytorch 2.5.3.
     """
 
     def __init__(
@@ -90,22 +100,36 @@ class FaceDetector:
         self._onet = _load(ONet(pretrained=False), "onet.pt")
 
     def detect(self, rgb: np.ndarray, min_face: float | None = None) -> list[Face]:
-        """The faces in rgb (H, W, 3) uint8, largest first; [] when there are none.
+        """Detect and align the faces of a photo.
 
-        They are looked for in a copy of at most DETECTION_SIDE pixels a side, and cut from rgb
-        itself. The same pixels give the same faces.
+        Faces are detected in a copy of at most DETECTION_SIDE pixels per side, and aligned from rgb
+        itself. The result is deterministic.
 
         Args:
-            rgb: an upright photo.
-            min_face: overrides the detector's for this photo, in its pixels.
+            rgb: upright photo (H, W, 3) uint8.
+            min_face: overrides the detector's value for this photo, in its pixels.
 
         Returns:
-            At most MOST_FACES faces, in pixels of rgb.
+            At most MOST_FACES faces, largest first, in pixels of rgb; [] without a face.
+
+        Raises:
+            ValueError: rgb has another shape or dtype, or is empty.
         """
         return list(self.find(rgb, min_face).faces)
 
     def find(self, rgb: np.ndarray, min_face: float | None = None) -> Detection:
-        """As `detect`, with the number of faces that are too many."""
+        """As `detect`, with the number of faces that were dropped.
+
+        Args:
+            rgb: as of `detect`.
+            min_face: as of `detect`.
+
+        Returns:
+            The faces, and how many smaller ones were dropped.
+
+        Raises:
+            ValueError: as of `detect`.
+        """
         located = self.locate(rgb, min_face)
         found = []
         for box, points, score in zip(
@@ -116,7 +140,18 @@ class FaceDetector:
         return Detection(tuple(found), located.left_out)
 
     def locate(self, rgb: np.ndarray, min_face: float | None = None) -> Located:
-        """As `find`, without aligning."""
+        """As `find`, without alignment.
+
+        Args:
+            rgb: as of `detect`.
+            min_face: as of `detect`.
+
+        Returns:
+            Boxes, landmarks and scores, in pixels of rgb.
+
+        Raises:
+            ValueError: as of `detect`.
+        """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or not rgb.size:
             raise ValueError(f"photo: expected (H, W, 3) uint8, got {rgb.dtype} {rgb.shape}")
         small = shrink(rgb, DETECTION_SIDE)
@@ -138,7 +173,7 @@ class FaceDetector:
         return found if len(found.scores) else self._finish(photo, self._filling(rgb))
 
     def _propose(self, photo: ReducedPhoto, smallest: float) -> np.ndarray:
-        """P-Net over the pyramid: square candidate boxes (N, 4) float64."""
+        """Run P-Net over the pyramid: square candidate boxes (N, 4) float64."""
         boxes, scores = [], []
         for tiles in sheets(levels(photo.width, photo.height, smallest)):
             sheet = np.zeros(
@@ -169,7 +204,7 @@ class FaceDetector:
         return _squared(_shifted(box[:, :4], box[:, 4:])) if len(box) else np.empty((0, 4))
 
     def _refine(self, photo: ReducedPhoto, boxes: np.ndarray) -> np.ndarray:
-        """R-Net on every candidate: the square boxes (N, 4) that are still faces."""
+        """Run R-Net on every candidate: the square boxes (N, 4) that it accepts."""
         if not len(boxes):
             return boxes
         boxes = _largest(boxes, _MOST_TO_RNET)
@@ -182,7 +217,7 @@ class FaceDetector:
         return _squared(_shifted(boxes[keep], shifts[keep]))
 
     def _filling(self, rgb: np.ndarray) -> np.ndarray:
-        """Candidates (N, 4) that reach beyond the photo, which P-Net's windows never do."""
+        """Candidates (N, 4) that exceed the photo, which P-Net's windows never do."""
         small = shrink(rgb, 200)
         border = max(small.shape) // 4
         padded = ReducedPhoto(
@@ -193,7 +228,7 @@ class FaceDetector:
         return (candidates - border) * (max(rgb.shape) / max(small.shape))
 
     def _finish(self, photo: ReducedPhoto, boxes: np.ndarray) -> Located:
-        """O-Net on what is left: the faces, largest first."""
+        """Run O-Net on the remaining candidates: the faces, largest first."""
         if not len(boxes):
             empty = (np.empty(shape, np.float32) for shape in ((0, 4), (0, 5, 2), 0))
             return Located(*empty, left_out=0)
@@ -218,10 +253,10 @@ class FaceDetector:
         )
 
     def _landmarks(self, photo: ReducedPhoto, squares: np.ndarray) -> np.ndarray:
-        """Landmarks (N, 5, 2) from a second look, at the final boxes and at their mirror images.
+        """Landmarks (N, 5, 2) from a second pass over the final boxes and their mirror images.
 
-        Under shifts and zooms of a photo of a pixel or so, landmarks move half as much as those of
-        the first look do.
+        When a photo is shifted or zoomed by about a pixel, these landmarks move half as much as
+        those of the first pass.
         """
         if not len(squares):
             return np.empty((0, 5, 2))
@@ -235,10 +270,13 @@ class FaceDetector:
 
 
 class Located(NamedTuple):
-    """Where faces of a photo are, largest first, in its pixels; float32.
+    """Boxes and landmarks of the faces of a photo, largest first, in pixels of the photo.
 
-    boxes: (N, 4), clipped to the photo. landmarks: (N, 5, 2). scores: (N,). left_out: how many
-    smaller faces were found at least.
+    Attributes:
+        boxes: (N, 4) float32, x0 y0 x1 y1, clipped to the photo.
+        landmarks: (N, 5, 2) float32.
+        scores: (N,) float32, detection probability.
+        left_out: lower bound on the number of smaller faces that were dropped.
     """
 
     boxes: np.ndarray
@@ -264,7 +302,7 @@ def _normalised(rgb: np.ndarray) -> torch.Tensor:
 
 
 def _in_parts(network: nn.Module, crops: np.ndarray, size: int) -> tuple[torch.Tensor, ...]:
-    """What a network says of crops (N, S, S, 3) uint8, `size` of them at a time."""
+    """Outputs of a network for crops (N, S, S, 3) uint8, in batches of `size`."""
     parts = [
         network(_normalised(crops[start : start + size])) for start in range(0, len(crops), size)
     ]
@@ -272,29 +310,29 @@ def _in_parts(network: nn.Module, crops: np.ndarray, size: int) -> tuple[torch.T
 
 
 def _largest(boxes: np.ndarray, most: int) -> np.ndarray:
-    """Of square boxes (N, 4) the `most` largest, in the order in which they are given."""
+    """The `most` largest of square boxes (N, 4), in the order given."""
     if len(boxes) <= most:
         return boxes
     return boxes[np.sort(np.argsort(boxes[:, 0] - boxes[:, 2], kind="stable")[:most])]
 
 
 def _shifted(boxes: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Boxes (N, 4) with each corner moved by its shift (N, 4), in fractions of the sides."""
+    """Boxes (N, 4) refined by regressed shifts (N, 4) of the corners, in units of the sides."""
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
     return boxes + shifts * sides
 
 
 def _squared(boxes: np.ndarray) -> np.ndarray:
-    """Boxes (N, 4) grown to squares about their centres."""
+    """Boxes (N, 4) extended to squares around their centres."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = np.maximum((boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True), 1) / 2
     return np.concatenate([centre - half, centre + half], 1)
 
 
 def _distinct(boxes: np.ndarray, scores: np.ndarray, limit: float) -> np.ndarray:
-    """Indices of boxes to keep, best first: none overlaps a better one by `limit` of the smaller.
+    """Non-maximum suppression by intersection over the smaller area: indices to keep, best first.
 
-    Taking the smaller box's area, not the union's, also drops a box inside of another.
+    Dividing by the smaller box's area instead of the union's also drops a box inside of another.
     """
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
     keep: list[int] = []
