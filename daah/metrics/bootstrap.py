@@ -1,4 +1,4 @@
-"""Confidence intervals by drawing people, not photos."""
+"""Bootstrap confidence intervals that resample identities instead of photos."""
 
 from __future__ import annotations
 
@@ -15,14 +15,28 @@ def bootstrap_people(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of a mean, drawing whole people with replacement.
+    """Percentile bootstrap interval of a mean, resampling identities with replacement.
 
-    Photos of one person rise and fall together, so drawing photos would make the interval too
-    narrow. values: (N,). people: (N,) labels. weights: (N,), default 1 each: the mean is weighted.
-    With one person there is nothing to draw, and the interval is the mean itself twice.
+    Photos of one person are correlated, so resampling photos would make the interval too narrow.
+    With one identity there is nothing to resample, and both ends are the mean.
 
-    >>> bootstrap_people(np.array([0.0, 1.0]), np.array(["a", "a"]))
-    (0.5, 0.5)
+    Args:
+        values: (N,) values of the photos.
+        people: (N,) identity labels.
+        weights: (N,) non-negative weights of the mean; None weights all equally.
+        samples: number of bootstrap samples.
+        level: confidence level in (0, 1).
+        seed: seed of the resampling.
+
+    Returns:
+        Lower and upper end of the interval.
+
+    Raises:
+        ValueError: there are no values, or their number differs from that of the labels.
+
+    Example:
+        >>> bootstrap_people(np.array([0.0, 1.0]), np.array(["a", "a"]))
+        (0.5, 0.5)
     """
     values = np.asarray(values, np.float64)
     if not len(values) or len(people) != len(values):

@@ -11,10 +11,13 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Identification:
-    """Open-set identification at every threshold that occurs, ascending, each (T,) float64.
+    """Open-set identification rates at every distance that occurs.
 
-    fpir: share of strangers' searches that return anybody. fnir: share of enrolled people's
-    searches whose first place is not the right person within the threshold.
+    Attributes:
+        threshold: (T,) float64, ascending distances; rows at the threshold or nearer are accepted.
+        fpir: (T,) float64, share of non-mated searches that return any candidate.
+        fnir: (T,) float64, share of mated searches whose rank-1 candidate is not the mate within
+            the threshold.
     """
 
     threshold: np.ndarray
@@ -25,15 +28,23 @@ class Identification:
 def identification_rates(
     nearest: np.ndarray, correct: np.ndarray, stranger_nearest: np.ndarray
 ) -> Identification:
-    """False positive against false negative identification rate (ISO/IEC 19795-1, at rank 1).
+    """FPIR and FNIR at rank 1 (ISO/IEC 19795-1).
 
-    nearest: (E,) distance from each search for an enrolled person to the nearest gallery row.
-    correct: (E,) chance in [0, 1] that this row is the right person, as `rank1` gives it.
-    stranger_nearest: (S,) the nearest distance of each search for a person who is not enrolled.
+    Args:
+        nearest: (E,) distance of each mated search to its nearest gallery row.
+        correct: (E,) probability in [0, 1] that this row is the mate, as `rank1` gives it.
+        stranger_nearest: (S,) distance of each non-mated search to its nearest gallery row.
 
-    >>> c = identification_rates(np.array([1, 4]), np.array([1.0, 0.0]), np.array([3, 9]))
-    >>> c.threshold.tolist(), c.fpir.tolist(), c.fnir.tolist()
-    ([1.0, 3.0, 4.0, 9.0], [0.0, 0.5, 0.5, 1.0], [0.5, 0.5, 0.5, 0.5])
+    Returns:
+        The rates at every distance that occurs.
+
+    Raises:
+        ValueError: there are no mated or no non-mated searches.
+
+    Example:
+        >>> c = identification_rates(np.array([1, 4]), np.array([1.0, 0.0]), np.array([3, 9]))
+        >>> c.threshold.tolist(), c.fpir.tolist(), c.fnir.tolist()
+        ([1.0, 3.0, 4.0, 9.0], [0.0, 0.5, 0.5, 1.0], [0.5, 0.5, 0.5, 0.5])
     """
     nearest, stranger_nearest = np.ravel(nearest), np.ravel(stranger_nearest)
     if not len(nearest) or not len(stranger_nearest):

@@ -1,7 +1,9 @@
-"""Protocol 1 from arrays alone: codes or distances with the names they belong to, to scores.
+"""Protocol 1: leave-one-out retrieval and verification, from codes or embeddings and their labels.
 
-Every image of a person with two or more images is a query; its database is every other image of
-the set, so people with one image are in the database only. Verification uses each pair once.
+Every image of an identity with two or more images is a query. Its database is every other image of
+the set, so identities with one image are in the database only. Verification uses each pair once.
+
+Axes: N = images, Q = queries, K = logits, B = bytes of a code, D = dimensions of an embedding.
 """
 
 from __future__ import annotations
@@ -14,20 +16,29 @@ import numpy as np
 from daah import codes
 from daah.metrics import bootstrap, ranking, verification
 
-#: Rows that asymmetric distance re-orders after the Hamming search, as a gallery search does.
+#: Rows that are re-ranked by asymmetric distance after the Hamming search, as in a gallery search.
 RERANKED = 200
 
-#: Queries ranked at once; bounds the memory at a few hundred megabytes for ten thousand images.
+#: Queries ranked at a time; bounds the memory to a few hundred megabytes for ten thousand images.
 _BLOCK = 512
 
 
 @dataclass(frozen=True)
 class LeaveOneOutScores:
-    """Protocol 1 at one code length; every figure but `bits` is a share in [0, 1].
+    """Scores of protocol 1 at one code length.
 
-    bits: code length, or 0 for embeddings that are no codes. rerank: whether the first
-    `RERANKED` rows were re-ordered by asymmetric distance. Verification is by Hamming distance in
-    both cases: re-ranking orders one search and defines no distance between two stored codes.
+    Verification is by Hamming distance with and without re-ranking: re-ranking orders one search
+    and defines no distance between two stored codes.
+
+    Attributes:
+        bits: code length; 0 for float embeddings.
+        rerank: whether the first `RERANKED` rows were re-ranked by asymmetric distance.
+        map: mean average precision in [0, 1].
+        map_ci95: 95% bootstrap interval of `map` over identities.
+        rank1: rank-1 accuracy in [0, 1].
+        precision_at_10: mean precision at 10 in [0, 1].
+        tar_at_far_1e_2: true accept rate at a false accept rate of 0.01.
+        tar_at_far_1e_3: true accept rate at a false accept rate of 0.001.
     """
 
     bits: int
@@ -40,7 +51,7 @@ class LeaveOneOutScores:
     tar_at_far_1e_3: float
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON values under the keys that `evaluate` prints."""
+        """The scores as plain JSON values, under the keys that `evaluate` prints."""
         return {
             "bits": self.bits,
             "rerank": self.rerank,
@@ -55,7 +66,15 @@ class LeaveOneOutScores:
 
 @dataclass(frozen=True, eq=False)
 class QueryScores:
-    """What each query got: `query` holds row numbers of the set, all arrays are (Q,)."""
+    """Scores of each query.
+
+    Attributes:
+        query: (Q,) int64, rows of the set.
+        average_precision: (Q,) float64.
+        rank1: (Q,) float64.
+        precision_at_10: (Q,) float64.
+        nearest: (Q,) float64, distance of the nearest other row.
+    """
 
     query: np.ndarray
     average_precision: np.ndarray
@@ -71,11 +90,22 @@ def leave_one_out(
     rerank: bool = False,
     seed: int = 0,
 ) -> LeaveOneOutScores:
-    """Score codes of people that training never saw, at the first `bits` bits.
+    """Score the first `bits` bits of codes of identities that are not in the training set.
 
-    features: logits (N, K) of any float type, or packed codes (N, B) uint8; re-ranking needs
-    logits. labels: (N,) one person each. seed: draws the bootstrap, and the order in which rows
-    tied at the cut of the re-ranked list enter it. Raises ValueError for a set without queries.
+    Args:
+        features: logits (N, K) of any float type, or packed codes (N, B) uint8; re-ranking needs
+            logits.
+        labels: (N,) identity of each image.
+        bits: length of the prefix that is scored.
+        rerank: whether to re-rank the first `RERANKED` rows by asymmetric distance.
+        seed: seed of the bootstrap, and of the choice among rows that tie at the cut of the
+            re-ranked list.
+
+    Returns:
+        The scores.
+
+    Raises:
+        ValueError: no identity has two images, there is only one identity, or shapes do not fit.
     """
     features, labels = np.asarray(features), np.asarray(labels)
     packed = _packed(features, bits)
@@ -87,7 +117,19 @@ def leave_one_out(
 def leave_one_out_floats(
     embeddings: np.ndarray, labels: Sequence[str] | np.ndarray, seed: int = 0
 ) -> LeaveOneOutScores:
-    """The same for float embeddings (N, D) by cosine: what codes give up against a float row."""
+    """The same for float embeddings ranked by cosine similarity, as a reference for codes.
+
+    Args:
+        embeddings: (N, D) of any float type; rows are normalised here.
+        labels: (N,) identity of each image.
+        seed: seed of the bootstrap.
+
+    Returns:
+        The scores, with `bits` 0.
+
+    Raises:
+        ValueError: as of `leave_one_out`.
+    """
     unit = np.asarray(embeddings, np.float32)
     unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
     labels = np.asarray(labels)
@@ -105,9 +147,19 @@ def query_scores(
 ) -> QueryScores:
     """Rank the rest of the set for every query.
 
-    features: packed codes (N, B) uint8 ranked by Hamming distance, or unit vectors (N, D) float32
-    ranked by cosine. logits: (N, bits) to re-order the first `RERANKED` rows with, codes only.
-    probes: what to search with instead, (N, ...) like features: the same images, damaged.
+    Args:
+        features: packed codes (N, B) uint8, ranked by Hamming distance, or unit vectors (N, D)
+            float32, ranked by cosine similarity.
+        labels: (N,) identity of each image.
+        logits: (N, bits) to re-rank the first `RERANKED` rows with; for codes only.
+        probes: (N, ...) as `features`, of the same images corrupted, that replace them as queries.
+        seed: seed of the choice among rows that tie at the cut of the re-ranked list.
+
+    Returns:
+        The scores of each query.
+
+    Raises:
+        ValueError: no identity has two images, or features and labels differ in number.
     """
     probes = features if probes is None else probes
     person, queries = queries_with_mates(labels)
@@ -140,31 +192,45 @@ def query_scores(
 
 
 def queries_with_mates(labels: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Who is on each of N images, and which of them can be searched with.
+    """Number the identities, and list the images that have a mate.
 
     Args:
         labels: (N,) names or numbers of people.
 
     Returns:
-        The person of each image (N,) int64, numbered in the order of labels' values, and the rows
-        (Q,) int64 of images whose person has at least one other image.
+        The identity of each image (N,) int64, numbered in ascending order of the labels, and the
+        rows (Q,) int64 of images whose identity has at least one other image.
     """
     _, person, count = np.unique(labels, return_inverse=True, return_counts=True)
     return person, np.flatnonzero(count[person] > 1)
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Hamming distance of packed codes (uint8), else 1 - cosine of unit vectors: (N, M)."""
+    """Distance of every pair of rows.
+
+    Args:
+        a: packed codes (N, B) uint8, or unit vectors (N, D).
+        b: the same with M rows.
+
+    Returns:
+        (N, M) int32 Hamming distances, or 1 - cosine similarity.
+    """
     return codes.hamming(a, b) if a.dtype == np.uint8 else 1.0 - a @ b.T
 
 
 def pair_distances(
     features: np.ndarray, labels: np.ndarray, probes: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distances of same-person and of different-person pairs, each pair of images once.
+    """Distances of genuine and of impostor pairs, each pair of images once.
 
-    features, probes as in `query_scores`; of a pair, the earlier image is the probe. Two flat
-    arrays, uint16 for codes and float32 for embeddings.
+    Args:
+        features: as of `query_scores`.
+        labels: (N,) identity of each image.
+        probes: as of `query_scores`; the earlier image of a pair is the probe.
+
+    Returns:
+        Distances of same-person and of different-person pairs, two flat arrays; uint16 for codes
+        and float32 for embeddings.
     """
     probes = features if probes is None else probes
     _, person = np.unique(labels, return_inverse=True)
@@ -184,11 +250,11 @@ def pair_distances(
 def _rerank(
     hamming: np.ndarray, valid: np.ndarray, asymmetric: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Keys that put the first `RERANKED` rows by asymmetric distance before all the rest.
+    """Sort keys that rank the first `RERANKED` rows by asymmetric distance, before all others.
 
-    A cut through rows of equal Hamming distance takes a random part of them: a store takes those
-    with the smallest ids, which is random as to who is on them, and an evaluation set stored
-    person by person must not profit from its order.
+    A cut through rows of equal Hamming distance takes a random part of them. A store takes those
+    with the smallest ids, which are independent of the identity. An evaluation set that is stored
+    identity by identity must not profit from its order.
     """
     keys = hamming + asymmetric.max(initial=0.0) + 1.0
     if hamming.shape[1] > RERANKED:

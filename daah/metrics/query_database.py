@@ -1,4 +1,4 @@
-"""Retrieval with queries and a database of the same people: scores from codes or distances.
+"""Closed-set retrieval: queries and a database of the same identities, from codes or distances.
 
 Axes: Q = queries, N = database images, K = hash bits.
 """
@@ -13,16 +13,19 @@ import numpy as np
 from daah import codes
 from daah.metrics import ranking
 
-#: Numbers of results at which precision is reported.
+#: Values of k at which precision is reported.
 AT = (1, 5, 10, 20, 50)
 
 
 @dataclass(frozen=True, eq=False)
 class ClosedSetScores:
-    """Means over the queries, each the expectation over the orders of ties.
+    """Means over the queries; ties are averaged over their orders.
 
-    precision_radius2: among results within two bits, a query that finds none counting as 0.
-    precision_at: by number of results. curve: precision and recall at every distance.
+    Attributes:
+        map: mean average precision in [0, 1].
+        precision_radius2: precision within Hamming radius 2; a query without results counts as 0.
+        precision_at: precision at k, by k.
+        curve: precision and recall at every distance.
     """
 
     map: float
@@ -31,7 +34,7 @@ class ClosedSetScores:
     curve: ranking.PrecisionRecall
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """The scores as plain JSON values, without the curve."""
         return {
             "map": self.map,
             "rank1": self.precision_at[1],
@@ -43,16 +46,35 @@ class ClosedSetScores:
 def score_codes(
     query: np.ndarray, database: np.ndarray, own: np.ndarray, theirs: np.ndarray
 ) -> ClosedSetScores:
-    """Rank database logits (N, K) for query logits (Q, K) by the Hamming distance of their signs.
+    """Score retrieval by the Hamming distance of the logits' signs.
 
-    own (Q,), theirs (N,): who is on each image, in the same numbering.
+    Args:
+        query: logits (Q, K).
+        database: logits (N, K).
+        own: (Q,) identity of each query.
+        theirs: (N,) identity of each database image, in the same numbering.
+
+    Returns:
+        The scores.
     """
     packed = [codes.from_logits(logits) for logits in (query, database)]
     return score_distances(codes.hamming(*packed), own, theirs)
 
 
 def score_distances(distance: np.ndarray, own: np.ndarray, theirs: np.ndarray) -> ClosedSetScores:
-    """The same for any distance (Q, N); radius 2 has no meaning for floats."""
+    """Score retrieval by given distances.
+
+    Args:
+        distance: (Q, N); for float distances `precision_radius2` has no meaning.
+        own: (Q,) identity of each query.
+        theirs: (N,) identity of each database image, in the same numbering.
+
+    Returns:
+        The scores.
+
+    Raises:
+        ValueError: a distance is not finite, or the shapes do not fit.
+    """
     groups = ranking.tie_groups(distance, own[:, None] == theirs[None, :])
     return ClosedSetScores(
         float(ranking.average_precision(groups).mean()),

@@ -1,6 +1,9 @@
-"""Ranking metrics, each the mean over every order of ties.
+"""Ranking metrics as expectations over all orders of ties.
 
-Axes: Q = queries, N = database rows, G = groups of equal distance.
+The expectation is in closed form (McSherry and Najork, "Computing information retrieval performance
+measures efficiently in the presence of tied scores", ECIR 2008).
+
+Axes: Q = queries, M = database rows, G = tie groups.
 """
 
 from __future__ import annotations
@@ -14,12 +17,16 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class TieGroups:
-    """Rankings as runs of equal distance, nearest first within a query; all arrays are (G,).
+    """Rankings as groups of equal distance, nearest first within a query; see `tie_groups`.
 
-    query: row of the query, ascending. distance: the distance that the group shares, float64.
-    size, relevant: rows in the group, and how many of them are relevant, int64.
-    before, relevant_before: the same counts for all nearer groups of that query, int64.
-    queries: Q. Build it with `tie_groups`.
+    Attributes:
+        query: (G,) int64, row of the query, ascending.
+        distance: (G,) float64, the distance that the group shares.
+        size: (G,) int64, rows in the group.
+        relevant: (G,) int64, relevant rows in the group.
+        before: (G,) int64, rows in all nearer groups of the query.
+        relevant_before: (G,) int64, relevant rows in all nearer groups of the query.
+        queries: number of queries Q.
     """
 
     query: np.ndarray
@@ -31,22 +38,38 @@ class TieGroups:
     queries: int
 
     def per_query(self, values: np.ndarray) -> np.ndarray:
-        """Sum values (G,) over the groups of each query: (Q,) float64."""
+        """Sum values over the groups of each query.
+
+        Args:
+            values: (G,).
+
+        Returns:
+            (Q,) float64.
+        """
         return np.bincount(self.query, weights=values, minlength=self.queries)
 
 
 def tie_groups(
     distances: np.ndarray, relevant: np.ndarray, valid: np.ndarray | None = None
 ) -> TieGroups:
-    """Rank the database of each query and group what is tied.
+    """Rank the database of each query and group ties.
 
-    distances: (Q, M) finite numbers, smaller is nearer. relevant: (Q, M) bool.
-    valid: (Q, M) bool, False for rows that are not in this query's database, which is how a query
-    excludes itself; None keeps all. Raises ValueError for shapes or values that do not fit.
+    Args:
+        distances: (Q, M) finite numbers; smaller is nearer.
+        relevant: (Q, M) bool.
+        valid: (Q, M) bool, False for rows that are not in the query's database, such as the query
+            itself; None keeps all.
 
-    >>> groups = tie_groups(np.array([[1, 0, 1]]), np.array([[True, False, False]]))
-    >>> groups.distance.tolist(), groups.size.tolist(), groups.relevant.tolist()
-    ([0.0, 1.0], [1, 2], [0, 1])
+    Returns:
+        The groups of all queries.
+
+    Raises:
+        ValueError: shapes or dtypes do not fit, or a distance is not finite.
+
+    Example:
+        >>> groups = tie_groups(np.array([[1, 0, 1]]), np.array([[True, False, False]]))
+        >>> groups.distance.tolist(), groups.size.tolist(), groups.relevant.tolist()
+        ([0.0, 1.0], [1, 2], [0, 1])
     """
     distances, relevant = np.asarray(distances), np.asarray(relevant)
     if distances.ndim != 2 or relevant.shape != distances.shape or relevant.dtype != np.bool_:
@@ -90,16 +113,24 @@ def tie_groups(
 
 
 def average_precision(groups: TieGroups) -> np.ndarray:
-    """Expected average precision over all orders of the ties: (Q,) float64, NaN if none relevant.
+    """Expected average precision over all orders of the ties.
 
     In a group of n rows, r relevant, after N rows with R relevant, place i holds a relevant row
-    with chance r / n, and then finds R + 1 + (i - 1)(r - 1) / (n - 1) relevant up to it. Summed
-    over i = 1 to n and divided by N + i, that is a difference of two harmonic numbers.
+    with probability r / n, and then R + 1 + (i - 1)(r - 1) / (n - 1) relevant rows are expected up
+    to it. Summed over i = 1 to n and divided by N + i, that is a difference of two harmonic
+    numbers.
 
-    Two rows tie and one is relevant: it comes first (precision 1) or second (precision 1/2).
+    Args:
+        groups: of `tie_groups`.
 
-    >>> average_precision(tie_groups(np.array([[3, 3]]), np.array([[True, False]]))).tolist()
-    [0.75]
+    Returns:
+        (Q,) float64; NaN for a query without relevant rows.
+
+    Example:
+        Two rows tie and one is relevant: it comes first (precision 1) or second (precision 1/2).
+
+        >>> average_precision(tie_groups(np.array([[3, 3]]), np.array([[True, False]]))).tolist()
+        [0.75]
     """
     n, r = groups.size, groups.relevant
     slope = np.where(n > 1, (r - 1) / np.maximum(n - 1, 1), 0.0)
@@ -111,22 +142,38 @@ def average_precision(groups: TieGroups) -> np.ndarray:
 
 
 def rank1(groups: TieGroups) -> np.ndarray:
-    """Chance that the first row is relevant: (Q,) float64; 0 with an empty database.
+    """Probability that the first row is relevant.
 
-    >>> rank1(tie_groups(np.array([[2, 2, 5]]), np.array([[True, False, True]]))).tolist()
-    [0.5]
+    Args:
+        groups: of `tie_groups`.
+
+    Returns:
+        (Q,) float64; 0 for an empty database.
+
+    Example:
+        >>> rank1(tie_groups(np.array([[2, 2, 5]]), np.array([[True, False, True]]))).tolist()
+        [0.5]
     """
     return precision_at(groups, 1)
 
 
 def precision_at(groups: TieGroups, k: int) -> np.ndarray:
-    """Expected share of relevant rows among the first k: (Q,) float64.
+    """Expected precision at k: the share of relevant rows among the first k.
 
-    It is divided by k even when a query has fewer than k relevant rows, so it can stay below 1.
+    Args:
+        groups: of `tie_groups`.
+        k: number of rows, at least 1. It is the divisor even when a query has fewer relevant rows.
 
-    >>> groups = tie_groups(np.array([[0, 2, 2, 2]]), np.array([[True, True, False, False]]))
-    >>> precision_at(groups, 2).round(3).tolist()  # the sure one, and a third of another
-    [0.667]
+    Returns:
+        (Q,) float64.
+
+    Raises:
+        ValueError: `k` is below 1.
+
+    Example:
+        >>> groups = tie_groups(np.array([[0, 2, 2, 2]]), np.array([[True, True, False, False]]))
+        >>> precision_at(groups, 2).round(3).tolist()  # the sure one, and a third of another
+        [0.667]
     """
     if k < 1:
         raise ValueError(f"precision_at: expected k of at least 1, got {k}")
@@ -135,14 +182,20 @@ def precision_at(groups: TieGroups, k: int) -> np.ndarray:
 
 
 def precision_within(groups: TieGroups, radius: float = 2) -> np.ndarray:
-    """Share of relevant rows among those within `radius`: (Q,) float64.
+    """Precision within a radius: the share of relevant rows among those at `radius` or nearer.
 
-    A query that finds nothing counts as 0, as in Liu et al., "Supervised hashing with kernels",
-    CVPR 2012.
+    Args:
+        groups: of `tie_groups`.
+        radius: largest distance that is counted.
 
-    >>> groups = tie_groups(np.array([[0, 2, 3]]), np.array([[True, False, True]]))
-    >>> precision_within(groups, radius=2).tolist()
-    [0.5]
+    Returns:
+        (Q,) float64. A query without results counts as 0, as in Liu et al., "Supervised hashing
+        with kernels", CVPR 2012.
+
+    Example:
+        >>> groups = tie_groups(np.array([[0, 2, 3]]), np.array([[True, False, True]]))
+        >>> precision_within(groups, radius=2).tolist()
+        [0.5]
     """
     near = groups.distance <= radius
     found = groups.per_query(groups.size * near)
@@ -151,7 +204,13 @@ def precision_within(groups: TieGroups, radius: float = 2) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class PrecisionRecall:
-    """Precision and recall of "everything within `distance`", each (T,) float64, by distance."""
+    """Precision and recall of the rows within each distance.
+
+    Attributes:
+        distance: (T,) float64, ascending.
+        precision: (T,) float64.
+        recall: (T,) float64.
+    """
 
     distance: np.ndarray
     precision: np.ndarray
@@ -161,9 +220,17 @@ class PrecisionRecall:
 def precision_recall(groups: TieGroups) -> PrecisionRecall:
     """Precision and recall at every distance that occurs, pooled over the queries.
 
-    >>> curve = precision_recall(tie_groups(np.array([[0, 2, 2]]), np.array([[True, True, False]])))
-    >>> curve.distance.tolist(), curve.recall.tolist(), curve.precision.round(2).tolist()
-    ([0.0, 2.0], [0.5, 1.0], [1.0, 0.67])
+    Args:
+        groups: of `tie_groups`.
+
+    Returns:
+        The curve.
+
+    Example:
+        >>> groups = tie_groups(np.array([[0, 2, 2]]), np.array([[True, True, False]]))
+        >>> curve = precision_recall(groups)
+        >>> curve.distance.tolist(), curve.recall.tolist(), curve.precision.round(2).tolist()
+        ([0.0, 2.0], [0.5, 1.0], [1.0, 0.67])
     """
     distance, place = np.unique(groups.distance, return_inverse=True)
     found = np.cumsum(np.bincount(place, weights=groups.size, minlength=len(distance)))

@@ -1,4 +1,4 @@
-"""Reliability diagrams and the expected calibration error."""
+"""Reliability diagrams and the expected calibration error (ECE)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """What was said against what happened, in bins of equal width; empty bins are left out.
+    """Reliability diagram: predicted probability and observed frequency in equal-width bins.
 
-    confidence, accuracy: mean stated probability and share that came true, (bins,) float64.
-    weight: the bin's share of all pairs, (bins,) float64, summing to 1.
+    Empty bins are left out.
+
+    Attributes:
+        confidence: (bins,) float64, mean predicted probability.
+        accuracy: (bins,) float64, observed frequency.
+        weight: (bins,) float64, share of all pairs; sums to 1.
     """
 
     confidence: np.ndarray
@@ -32,11 +36,22 @@ def reliability_bins(
 ) -> Reliability:
     """Bins of a reliability diagram (Guo et al., "On calibration of modern neural networks", 2017).
 
-    probability: (N,) in [0, 1]. outcome: (N,) bool. weight: (N,) non-negative, default 1 each;
-    pairs of two kinds in another proportion than a stated prior are weighted back to it.
+    Args:
+        probability: (N,) predicted probabilities in [0, 1].
+        outcome: (N,) bool.
+        bins: number of equal-width bins.
+        weight: (N,) non-negative; None weights all equally. Weights correct for genuine and
+            impostor pairs that are not in the proportion of the stated prior.
 
-    >>> reliability_bins(np.array([0.9, 0.9, 0.1]), np.array([True, False, False])).error
-    0.3
+    Returns:
+        The bins that are not empty.
+
+    Raises:
+        ValueError: there are no probabilities, or one is out of range.
+
+    Example:
+        >>> reliability_bins(np.array([0.9, 0.9, 0.1]), np.array([True, False, False])).error
+        0.3
     """
     probability = np.asarray(probability, np.float64)
     weight = np.ones(len(probability)) if weight is None else np.asarray(weight, np.float64)
@@ -55,9 +70,22 @@ def reliability_bins(
 def expected_calibration_error(
     probability: np.ndarray, outcome: np.ndarray, bins: int = 15, weight: np.ndarray | None = None
 ) -> float:
-    """Mean gap between stated probability and what happened; see `reliability`.
+    """Expected calibration error: the weighted mean of |accuracy - confidence| over the bins.
 
-    >>> expected_calibration_error(np.array([1.0, 0.0]), np.array([True, False]))
-    0.0
+    Args:
+        probability: as of `reliability_bins`.
+        outcome: as of `reliability_bins`.
+        bins: as of `reliability_bins`.
+        weight: as of `reliability_bins`.
+
+    Returns:
+        The error in [0, 1].
+
+    Raises:
+        ValueError: as of `reliability_bins`.
+
+    Example:
+        >>> expected_calibration_error(np.array([1.0, 0.0]), np.array([True, False]))
+        0.0
     """
     return reliability_bins(probability, outcome, bins, weight).error

@@ -11,9 +11,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Operating:
-    """A verification threshold: pairs at `threshold` or nearer are accepted.
+    """An operating point of verification: pairs at `threshold` or nearer are accepted.
 
-    threshold: a distance, or -inf when no distance keeps the target. tar, far: shares in [0, 1].
+    Attributes:
+        threshold: a distance, or -inf when no distance keeps the target.
+        tar: true accept rate in [0, 1].
+        far: false accept rate in [0, 1].
     """
 
     threshold: float
@@ -24,14 +27,25 @@ class Operating:
 def tar_at_far(genuine: np.ndarray, impostor: np.ndarray, far: float) -> Operating:
     """True accept rate at a false accept rate of at most `far`.
 
-    genuine, impostor: distances of same-person and different-person pairs, (any,).
-    The threshold is the largest distance that occurs among the pairs and whose own false accept
-    rate does not exceed the target: discrete distances cannot meet a target exactly, and
-    interpolating between two of them would report a rate that no threshold has. If even the
-    smallest distance accepts too many, nothing is accepted: threshold -inf, both rates 0.
+    The threshold is the largest distance among the pairs whose false accept rate does not exceed
+    the target. Discrete distances cannot meet a target exactly, and interpolation would report a
+    rate that no threshold has. If even the smallest distance accepts too many, nothing is accepted:
+    the threshold is -inf and both rates are 0.
 
-    >>> tar_at_far(np.array([1, 2, 2, 5]), np.array([3, 4, 4, 6]), far=0.25)
-    Operating(threshold=3.0, tar=0.75, far=0.25)
+    Args:
+        genuine: distances of same-person pairs, any shape.
+        impostor: distances of different-person pairs, any shape.
+        far: target in [0, 1).
+
+    Returns:
+        The operating point, with the false accept rate that the threshold has.
+
+    Raises:
+        ValueError: there are no pairs of one kind, or `far` is out of range.
+
+    Example:
+        >>> tar_at_far(np.array([1, 2, 2, 5]), np.array([3, 4, 4, 6]), far=0.25)
+        Operating(threshold=3.0, tar=0.75, far=0.25)
     """
     genuine, impostor = checked_pairs(genuine, impostor)
     if not 0 <= far < 1:
@@ -50,7 +64,13 @@ def tar_at_far(genuine: np.ndarray, impostor: np.ndarray, far: float) -> Operati
 
 @dataclass(frozen=True, eq=False)
 class Roc:
-    """Rates at every distance that occurs, ascending: threshold, far and tar, each (T,) float64."""
+    """Rates at every distance that occurs.
+
+    Attributes:
+        threshold: (T,) float64, ascending; pairs at the threshold or nearer are accepted.
+        far: (T,) float64, false accept rate.
+        tar: (T,) float64, true accept rate.
+    """
 
     threshold: np.ndarray
     far: np.ndarray
@@ -58,11 +78,22 @@ class Roc:
 
 
 def roc(genuine: np.ndarray, impostor: np.ndarray) -> Roc:
-    """Receiver operating characteristic: accept at each distance that occurs, or nearer.
+    """Receiver operating characteristic over every distance that occurs.
 
-    >>> curve = roc(np.array([1, 2]), np.array([2, 3]))
-    >>> curve.threshold.tolist(), curve.far.tolist(), curve.tar.tolist()
-    ([1.0, 2.0, 3.0], [0.0, 0.5, 1.0], [0.5, 1.0, 1.0])
+    Args:
+        genuine: distances of same-person pairs, any shape.
+        impostor: distances of different-person pairs, any shape.
+
+    Returns:
+        The curve.
+
+    Raises:
+        ValueError: there are no pairs of one kind.
+
+    Example:
+        >>> curve = roc(np.array([1, 2]), np.array([2, 3]))
+        >>> curve.threshold.tolist(), curve.far.tolist(), curve.tar.tolist()
+        ([1.0, 2.0, 3.0], [0.0, 0.5, 1.0], [0.5, 1.0, 1.0])
     """
     genuine, impostor = checked_pairs(genuine, impostor)
     same, same_count = np.unique(genuine, return_counts=True)
@@ -77,6 +108,18 @@ def roc(genuine: np.ndarray, impostor: np.ndarray) -> Roc:
 
 
 def checked_pairs(genuine: np.ndarray, impostor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flatten the distances of pairs, and check that there are pairs of both kinds.
+
+    Args:
+        genuine: distances of same-person pairs, any shape.
+        impostor: distances of different-person pairs, any shape.
+
+    Returns:
+        Both as (any,).
+
+    Raises:
+        ValueError: there are no pairs of one kind.
+    """
     genuine, impostor = np.ravel(genuine), np.ravel(impostor)
     if not len(genuine) or not len(impostor):
         raise ValueError(
