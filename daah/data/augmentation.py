@@ -1,4 +1,4 @@
-"""Random changes of faces in training.
+"""Random augmentation of faces in training.
 
 Axes: B = batch, S = side in pixels.
 """
@@ -11,10 +11,15 @@ from torch.nn import functional as F
 
 
 class Augmentation:
-    """What uploads look like: mirrored, tilted, off colour, grey, blurred, small, partly hidden.
+    """Augmentation that resembles uploaded photos.
 
-    Faces (B, 3, S, S) float32 in [0, 255] to the same; distances scale with S. Every random number
-    comes from the generator given, so that a seed repeats a run.
+    Mirroring, similarity transforms, colour, greyscale, low resolution and partial occlusion. It
+    maps faces (B, 3, S, S) float32 in [0, 255] to the same; distances scale with S. Every random
+    number comes from the given generator, so a seed reproduces a run.
+
+    Args:
+        generator: source of all random numbers.
+        strength: factor on all magnitudes and probabilities but that of mirroring; 0 only mirrors.
     """
 
     def __init__(self, generator: torch.Generator, strength: float = 1.0) -> None:
@@ -28,7 +33,14 @@ class Augmentation:
         return self.occlude(faces, probability=0.2 * self.strength)
 
     def similarity(self, faces: Tensor) -> Tensor:
-        """Mirror half; rotate up to 8 degrees, scale up to 8%, shift up to 3% of the side."""
+        """Mirror half of the faces; rotate up to 8 degrees, scale up to 8%, shift up to 3%.
+
+        Args:
+            faces: (B, 3, S, S) float32.
+
+        Returns:
+            (B, 3, S, S) float32; edge pixels are repeated.
+        """
         batch = len(faces)
         angle = self._uniform(batch, -0.14, 0.14) * self.strength
         scale = 1 + self._uniform(batch, -0.08, 0.08) * self.strength
@@ -46,7 +58,14 @@ class Augmentation:
         return F.grid_sample(faces, grid, padding_mode="border", align_corners=False)
 
     def colour(self, faces: Tensor) -> Tensor:
-        """Gain a channel, contrast, gamma of light falling from a side; clamped to [0, 255]."""
+        """Change channel gains, brightness and contrast; in 30% also add a linear light gradient.
+
+        Args:
+            faces: (B, 3, S, S) float32 in [0, 255].
+
+        Returns:
+            (B, 3, S, S) float32, clamped to [0, 255].
+        """
         batch, side = len(faces), faces.shape[-1]
         gain = 1 + self._uniform((batch, 3, 1, 1), -0.1, 0.1) * self.strength
         level = 1 + self._uniform((batch, 1, 1, 1), -0.25, 0.25) * self.strength
@@ -61,7 +80,15 @@ class Augmentation:
         return torch.addcmul(mean * (1 - contrast) * light, faces, light * contrast).clamp_(0, 255)
 
     def grey(self, faces: Tensor, probability: float) -> Tensor:
-        """Luma (ITU-R BT.601) in all three channels for some."""
+        """Convert some faces to greyscale: luma (ITU-R BT.601) in all three channels.
+
+        Args:
+            faces: (B, 3, S, S) float32.
+            probability: share of the faces, in [0, 1].
+
+        Returns:
+            (B, 3, S, S) float32.
+        """
         chosen = self._chance(len(faces), probability)
         luma = torch.einsum("bchw,c->bhw", faces[chosen], torch.tensor([0.299, 0.587, 0.114]))
         faces = faces.clone()
@@ -69,18 +96,34 @@ class Augmentation:
         return faces
 
     def low_resolution(self, faces: Tensor, probability: float) -> Tensor:
-        """Shrink some to between 1/6 and 2/3 of the side and enlarge them again."""
+        """Downscale some faces to between 1/6 and 2/3 of the side and enlarge them again.
+
+        Args:
+            faces: (B, 3, S, S) float32.
+            probability: share of the faces, in [0, 1].
+
+        Returns:
+            (B, 3, S, S) float32.
+        """
         side = faces.shape[-1]
         chosen = torch.nonzero(self._chance(len(faces), probability)).flatten()
         faces = faces.clone()
-        for part in chosen.chunk(4):  # one size for a quarter of them: fewer, larger calls
+        for part in chosen.chunk(4):  # one size per quarter of them: fewer, larger calls
             small = max(8, int(side * float(self._uniform(1, 1 / 6, 2 / 3))))
             shrunk = F.interpolate(faces[part], size=(small, small), mode="area")
             faces[part] = F.interpolate(shrunk, size=(side, side), mode="bilinear")
         return faces
 
     def occlude(self, faces: Tensor, probability: float) -> Tensor:
-        """Cover a box of 10% to 40% of the side each way with one random colour, in some."""
+        """Cover a box of 10% to 40% of the side each way with one random colour, in some faces.
+
+        Args:
+            faces: (B, 3, S, S) float32.
+            probability: share of the faces, in [0, 1].
+
+        Returns:
+            (B, 3, S, S) float32.
+        """
         batch, side = len(faces), faces.shape[-1]
         size = self._uniform((batch, 2), 0.1, 0.4) * side
         corner = self._uniform((batch, 2), 0, 1) * (side - size)

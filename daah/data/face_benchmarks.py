@@ -1,8 +1,8 @@
-"""The papers' face sets, for those who hold them: FaceScrub and YouTube Faces.
+"""Loaders of the papers' face sets, which users must obtain themselves: FaceScrub, YouTube Faces.
 
-Neither can be shipped. They are read as the folders they are distributed in, or as the 32x32
-batches that face hashing papers pass around. Batches are read as .npz or .mat arrays only: a
-pickled batch can run any code when it is opened, so pickles are refused, in .npz files too.
+Neither can be redistributed. They are read as the folders they are distributed in, or as the 32x32
+batches used by papers on face hashing. Batches are read as .npz or .mat arrays only. A pickled
+batch can run any code when it is opened, so pickles are refused, also within .npz files.
 
 Axes: N = images.
 """
@@ -29,14 +29,29 @@ _IMAGES, _LABELS = ("images", "data", "x"), ("labels", "label", "y")
 
 @dataclass(frozen=True)
 class Counts:
-    """What a set has when it is complete; None where the papers do not say."""
+    """Number of identities and images of a complete set.
+
+    Attributes:
+        people: identities.
+        train: database images; None where the papers do not say.
+        query: query images; None where the papers do not say.
+    """
 
     people: int
     train: int | None = None
     query: int | None = None
 
     def check(self, name: str, train: FaceSet, query: FaceSet) -> None:
-        """Raise DataError, naming every figure that differs."""
+        """Compare a set that was read with these counts.
+
+        Args:
+            name: name of the set, for the error.
+            train: its database images.
+            query: its query images.
+
+        Raises:
+            DataError: a count differs; the text names all that do.
+        """
         found = {"people": len(train.people), "train": len(train), "query": len(query)}
         wrong = [
             f"{found[key]} {text} instead of {wanted}"
@@ -56,10 +71,14 @@ class Counts:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a set is divided, and where the face is on a photo.
+    """How a set is split, and where the face is in a photo.
 
-    query_each, train_each: photos of each person, drawn by the seed; None takes all the rest.
-    crop: side of the middle square that the face fills, as a share of the photo's shorter side.
+    Attributes:
+        name: name of the set.
+        query_each: query photos per identity, drawn by the seed.
+        train_each: database photos per identity, drawn by the seed; None takes all others.
+        crop: side of the central square that the face fills, as a share of the photo's shorter
+            side.
     """
 
     name: str
@@ -78,12 +97,23 @@ def facescrub(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[FaceSet, FaceSet]:
-    """FaceScrub as folders: database and queries, five queries an identity drawn by the seed.
+    """Read FaceScrub from folders: five random queries per identity, all other photos as database.
 
-    root: PERSON/face.jpg, or actors/PERSON/face.jpg and actresses/PERSON/face.jpg; a folder
-    `faces` between a person and the photos is looked into. Faces are already cropped there: their
-    square middle is resized to 32x32. counts: what must be there; None checks nothing. Raises
-    DataError for a missing folder, other counts, or a photo that cannot be read.
+    Photos are face crops already: their central square is resized to 32x32.
+
+    Args:
+        root: folder with PERSON/face.jpg, or actors/PERSON/face.jpg and actresses/PERSON/face.jpg;
+            a folder `faces` between person and photos is accepted.
+        counts: expected counts; None checks nothing.
+        seed: seed of the split.
+        progress: called with photos read, their number, and the step.
+
+    Returns:
+        Database and queries.
+
+    Raises:
+        DataError: the folder is missing, counts differ, an identity has too few photos, or a photo
+            cannot be read.
     """
     root = _folder(root)
     groups = [root / g for g in ("actors", "actresses") if (root / g).is_dir()] or [root]
@@ -102,11 +132,24 @@ def youtube_faces(
     query_each: int = 5,
     progress: Progress | None = None,
 ) -> tuple[FaceSet, FaceSet]:
-    """YouTube Faces as folders: `train_each` database images and `query_each` queries a person.
+    """Read YouTube Faces from folders: a random draw of database images and queries per identity.
 
-    root: PERSON/VIDEO/frame.jpg, as in `aligned_images_DB`. The face fills the middle half of a
-    frame, which is cut out and resized to 32x32. The identities are checked; how many frames are
-    drawn is not agreed on among papers, so it is a choice here. Raises as `facescrub`.
+    The face fills the central half of a frame, which is cropped and resized to 32x32. Papers agree
+    on the number of identities, which is checked, but not on the number of frames per identity.
+
+    Args:
+        root: folder with PERSON/VIDEO/frame.jpg, as in `aligned_images_DB`.
+        counts: expected counts; None checks nothing.
+        seed: seed of the draw.
+        train_each: database images per identity.
+        query_each: queries per identity.
+        progress: called with photos read, their number, and the step.
+
+    Returns:
+        Database and queries.
+
+    Raises:
+        DataError: as of `facescrub`.
     """
     root = _folder(root)
     people = {
@@ -122,11 +165,23 @@ def youtube_faces(
 def batches(
     train: Sequence[Path], query: Sequence[Path], counts: Counts | None = None
 ) -> tuple[FaceSet, FaceSet]:
-    """32x32 batches: .npz or .mat files with images and labels, several files a part.
+    """Read 32x32 batches: .npz or .mat files with images and labels.
 
-    images (also "data" or "x"): uint8, (N, 32, 32, 3), (N, 3, 32, 32), MATLAB's (32, 32, 3, N),
-    or rows (N, 3072) of whole colour planes as CIFAR's are. labels (also "label" or "y"): N whole
-    numbers. Raises DataError for pickles, other shapes, or people on one side only.
+    Images (key "images", "data" or "x") are uint8 of shape (N, 32, 32, 3), (N, 3, 32, 32), MATLAB's
+    (32, 32, 3, N), or (N, 3072) with planar channels as in CIFAR. Labels (key "labels", "label" or
+    "y") are N integers.
+
+    Args:
+        train: files of the database.
+        query: files of the queries.
+        counts: expected counts; None checks nothing.
+
+    Returns:
+        Database and queries.
+
+    Raises:
+        DataError: a file is missing, a pickle or of another shape, counts differ, or an identity is
+            in only one of the parts.
     """
     parts = []
     for what, files in (("train", train), ("query", query)):
@@ -156,7 +211,18 @@ def batches(
 
 
 def batch_folder(root: Path, counts: Counts | None = None) -> tuple[FaceSet, FaceSet]:
-    """`batches` of a folder: files named train* and test* (or query*), .npz or .mat."""
+    """Read the batches of a folder: files named train* and test* or query*.
+
+    Args:
+        root: the folder.
+        counts: as of `batches`.
+
+    Returns:
+        Database and queries.
+
+    Raises:
+        DataError: as of `batches`, or the folder is missing.
+    """
     root = _folder(root)
     files = sorted(f for f in root.iterdir() if f.is_file())
     train = [f for f in files if f.name.lower().startswith("train")]

@@ -1,4 +1,4 @@
-"""Aligned faces in memory: folder-per-person trees, splits, draws and augmentation.
+"""Aligned faces with identities in memory, read from folder-per-person trees.
 
 Axes: N = images of a set, B = batch, S = side in pixels.
 """
@@ -25,8 +25,11 @@ from daah.types import ALIGNED_SIZE
 class FaceSet:
     """Aligned faces with identities.
 
-    images: (N, S, S, 3) uint8 RGB. labels: (N,) int64 into `people`. names: N times
-    "folder/person/file", unique. Someone who stands in two folders is one person, by name.
+    Attributes:
+        images: (N, S, S, 3) uint8 RGB.
+        labels: (N,) int64 indices into `people`.
+        people: names of the identities. A name that occurs in two folders is one identity.
+        names: N unique names "folder/person/file".
     """
 
     images: np.ndarray
@@ -43,7 +46,14 @@ class FaceSet:
         return np.array(self.people)[self.labels]
 
     def subset(self, indices: np.ndarray) -> FaceSet:
-        """The same identities, some of the images; unused identities are dropped."""
+        """Select images; identities without an image are dropped.
+
+        Args:
+            indices: (M,) rows.
+
+        Returns:
+            A FaceSet of M images.
+        """
         used, labels = np.unique(self.labels[indices], return_inverse=True)
         return FaceSet(
             self.images[indices],
@@ -60,8 +70,11 @@ def load_faces(
 
     Args:
         roots: folders with one folder of faces per person.
-        size: side in pixels that faces are resized to when theirs differs.
-        limit: at most so many images per person and root, the first by name.
+        size: side in pixels that faces are resized to.
+        limit: maximum number of images per person and root, the first by name; None reads all.
+
+    Returns:
+        The faces (N, size, size, 3).
 
     Raises:
         DataError: a root is missing or empty, or a face cannot be read or is not 150x150.
@@ -101,5 +114,12 @@ def _read_aligned(path: Path, size: int) -> np.ndarray:
 
 
 def to_tensor(images: np.ndarray) -> Tensor:
-    """(B, S, S, 3) uint8 to (B, 3, S, S) float32 in [0, 255], channels-last in memory."""
+    """Convert images to a tensor, channels-last in memory.
+
+    Args:
+        images: (B, S, S, 3) uint8.
+
+    Returns:
+        (B, 3, S, S) float32 in [0, 255].
+    """
     return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()

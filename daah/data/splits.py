@@ -1,4 +1,4 @@
-"""Who trains, who validates and who is searched: open and closed splits, by rule and by seed."""
+"""Open-set and closed-set splits of identities into training, validation and queries."""
 
 from __future__ import annotations
 
@@ -10,29 +10,48 @@ import numpy as np
 from daah.data.face_set import FaceSet
 from daah.errors import DataError
 
-#: Fold of the people that everything is chosen on. Fold 0 is never looked at before the end.
+#: Fold of the people that all choices are made on. Fold 0 is used for the final test only.
 VALIDATION_FOLD = 1
 TEST_FOLD = 0
 
 
 def fold(person: str) -> int:
-    """Fold 0 to 4 of a person, by the md5 of the name: a split that needs no list."""
+    """Fold of a person, by the MD5 hash of the name; reproducible without a list.
+
+    Args:
+        person: name of the person.
+
+    Returns:
+        0 to 4.
+    """
     return int(hashlib.md5(person.encode()).hexdigest(), 16) % 5
 
 
 @dataclass(frozen=True, eq=False)
 class OpenSplit:
-    """Indices of images of people for training, and of other people for validation."""
+    """Split into disjoint identities.
+
+    Attributes:
+        train: (N,) int64, rows of the training images.
+        validation: (M,) int64, rows of the validation images.
+    """
 
     train: np.ndarray
     validation: np.ndarray
 
 
 def open_split(faces: FaceSet) -> OpenSplit:
-    """Split by person: fold 1 validates, the rest trains, fold 0 is used for neither.
+    """Split by identity: fold 1 validates, folds 2 to 4 train, fold 0 is used for neither.
 
-    A fold-1 person who also stands in a second folder is left out of validation, and only the
-    second folder's images train, so that nobody is on both sides.
+    Only the first folder is split; images of all further folders are for training. An identity of
+    fold 1 that also occurs in a further folder is left out of validation, so that no identity is on
+    both sides.
+
+    Args:
+        faces: the set; the first part of its names is the folder.
+
+    Returns:
+        Rows of both parts.
     """
     roots = [name.split("/", 1)[0] for name in faces.names]
     first = roots[0]
@@ -51,7 +70,12 @@ def open_split(faces: FaceSet) -> OpenSplit:
 
 @dataclass(frozen=True, eq=False)
 class ClosedSplit:
-    """Indices of database (= training) and query images that share identities."""
+    """Split into images of the same identities.
+
+    Attributes:
+        train: (N,) int64, rows of the database images, which are the training images.
+        query: (Q,) int64, rows of the query images.
+    """
 
     train: np.ndarray
     query: np.ndarray
@@ -60,10 +84,22 @@ class ClosedSplit:
 def closed_split(
     faces: FaceSet, seed: int = 0, minimum: int = 20, maximum: int = 100
 ) -> ClosedSplit:
-    """The paper's closed set: people with at least `minimum` images, `maximum` each at most.
+    """The paper's closed-set split.
 
-    The first `maximum` by name count; 20% of them, rounded down and at least 2, are queries drawn
-    by the seed, person by person in the order of names.
+    Of each identity's images, the first `maximum` by name are used. 20% of them, rounded down and
+    at least 2, are queries drawn by the seed.
+
+    Args:
+        faces: the set.
+        seed: seed of the draw.
+        minimum: identities with fewer images are left out.
+        maximum: maximum number of images per identity.
+
+    Returns:
+        Rows of both parts, ascending.
+
+    Raises:
+        DataError: no identity has `minimum` images.
     """
     generator = np.random.default_rng(seed)
     train, query = [], []

@@ -63,7 +63,7 @@ class ReducedPhoto:
         return out
 
     def _copy(self, reduction: float, spare: float) -> tuple[Image.Image, float]:
-        """The smallest halved copy with `spare` or more pixels per requested pixel, and its scale."""
+        """The smallest halved copy with `spare` pixels per requested pixel, and its scale."""
         halvings = max(0, math.floor(math.log2(reduction / spare)))
         while len(self._copies) <= halvings:
             self._copies.append(self._copies[-1].reduce(2))
