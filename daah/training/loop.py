@@ -1,8 +1,9 @@
-"""The training loop. It knows no model: a recipe gives batches, gradients and figures.
+"""The training loop. It is independent of the model: a recipe gives batches, gradients and scores.
 
-The start and every epoch end with validation, a row in log.csv, learning.png and a state file that
-`resume` continues from to the bit. On several devices (`accelerate launch`) each process draws its
-own batches and gradients are averaged; the main process alone writes.
+Before the first epoch and after each one follow validation, a row in log.csv, learning.png and a
+state file. From the state file `resume` continues bit for bit. With several devices (`accelerate
+launch`) each process draws its own batches and gradients are averaged; only the main process
+writes.
 """
 
 from __future__ import annotations
@@ -34,10 +35,18 @@ LOG_FILE = "log.csv"
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """epochs: 0 keeps what the recipe starts from. seed: of batches; the recipe has its own.
+    """Settings of the training loop.
 
-    average: decay a step of the exponential moving average that is validated and shipped; 0 ships
-    the last weights.
+    Attributes:
+        epochs: number of epochs; 0 saves the initial weights.
+        weight_decay: weight decay of AdamW.
+        average: decay per step of the exponential moving average (EMA) of the weights, in [0, 1);
+            the averaged weights are validated and saved. 0 disables it.
+        seed: seed of the batch order; the recipe has its own seed.
+        clip: maximum gradient norm of each parameter group.
+
+    Raises:
+        ValueError: `epochs` or `average` is out of range.
     """
 
     epochs: int
@@ -53,7 +62,13 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """Where the best checkpoint went, at which epoch, and every epoch's row of the log."""
+    """Result of a training run.
+
+    Attributes:
+        checkpoint: file of the best checkpoint.
+        best_epoch: its epoch; 0 is the initial weights.
+        history: the log, one row per epoch; row 0 is the initial weights.
+    """
 
     checkpoint: Path
     best_epoch: int
@@ -68,10 +83,24 @@ def train(
     accelerator: Accelerator,
     resume: bool = False,
 ) -> TrainingReport:
-    """Train until `config.epochs`, or on from the last epoch of `out` when `resume`.
+    """Train until `config.epochs`, or continue from the last epoch of `out` with `resume`.
 
-    Writes out/NAME.safetensors (the best epoch by recipe.score), log.csv, learning.png, state.pt.
-    Raises CheckpointError when `out` holds an earlier run and `resume` is off, or no run and on.
+    Writes NAME.safetensors (the best epoch by recipe.score), log.csv, learning.png and state.pt.
+
+    Args:
+        recipe: model, data and losses.
+        out: output folder.
+        config: settings of the loop.
+        name: name of the checkpoint.
+        accelerator: the devices.
+        resume: whether to continue the run in `out`.
+
+    Returns:
+        The best checkpoint and the log.
+
+    Raises:
+        CheckpointError: `out` contains a run and `resume` is off, or contains none and it is on.
+        FloatingPointError: a loss is not finite.
     """
     out = Path(out)
     state_path = out / STATE_FILE
@@ -92,7 +121,7 @@ def train(
         state.load(state_path)
 
     else:
-        # Row 0 is what the recipe starts from: the curve begins there, and it may be the best.
+        # Row 0 is the initial weights: the curve begins there, and they may be the best.
         state.history.append({"epoch": 0, **recipe.validate(average.model)})
         if accelerator.is_main_process:
             state.write(out, name, config)
@@ -140,10 +169,15 @@ def train(
 
 
 class WeightAverage:
-    """Exponential moving average of the weights (Polyak and Juditsky, 1992), buffers copied.
+    """EMA of the weights (Polyak and Juditsky, 1992); buffers are copied.
 
-    The first steps average over what there is: the decay grows as (1 + n) / (10 + n) until it
-    reaches its own value. With decay 0 `model` is the trained model itself.
+    The decay is warmed up: it is min(decay, (1 + n) / (10 + n)) at step n, so that early averages
+    are not dominated by the initial weights (as in TensorFlow's ExponentialMovingAverage). With
+    decay 0 `model` is the trained model itself.
+
+    Args:
+        model: the model that is trained.
+        decay: decay per step, in [0, 1).
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -154,7 +188,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the weights after one step."""
+        """Include the weights after one step."""
         if not self.decay:
             return
         self.steps += 1
@@ -168,9 +202,14 @@ class WeightAverage:
 
 @dataclass
 class RunState:
-    """Everything that a stopped run needs to go on, but for its settings.
+    """State that a resumed run needs, apart from its settings.
 
-    history: the log, one row per epoch; row 0 is what the recipe started from.
+    Attributes:
+        recipe: its model and state are stored.
+        optimiser: its state is stored.
+        average: the EMA of the weights.
+        generator: source of the batch order.
+        history: the log, one row per epoch; row 0 is the initial weights.
     """
 
     recipe: Recipe
@@ -185,7 +224,13 @@ class RunState:
         return max(self.history, key=lambda row: row[self.recipe.score])
 
     def write(self, out: Path, name: str, config: TrainingConfig) -> None:
-        """Write log, curve and state, and the checkpoint when the last epoch is the best."""
+        """Write log, curve and state, and the checkpoint when the last epoch is the best.
+
+        Args:
+            out: output folder.
+            name: name of the checkpoint.
+            config: settings of the loop, for the checkpoint's metadata.
+        """
         if self.best is self.history[-1]:
             save_checkpoint(
                 out / f"{name}.safetensors",
@@ -214,7 +259,11 @@ class RunState:
             torch.save(state, temporary)
 
     def load(self, path: Path) -> None:
-        """Go on from what `write` left."""
+        """Restore what `write` stored.
+
+        Args:
+            path: the state file.
+        """
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         self.recipe.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])

@@ -1,6 +1,7 @@
 """Losses: the paper's branch loss and face spatial loss, nested-code and distillation terms.
 
-Axes: B = batch, M = reference codes (batch and memory), K = hash bits, C = identities.
+Axes: B = batch, M = reference codes (batch and memory), K = hash bits, C = identities, D =
+dimensions of an embedding.
 """
 
 from __future__ import annotations
@@ -11,46 +12,82 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-#: What a masked-out similarity is set to before a softmax.
+#: Value of a masked-out similarity before a softmax.
 _NEVER = -1e4
 
 
 def quantisation_loss(logits: Tensor) -> Tensor:
-    """DDAH's quantisation term: mean over the batch of sum_k | |h_k| - 1 |, for h (B, K)."""
+    """DDAH's quantisation term: mean over the batch of sum_k | |h_k| - 1 |.
+
+    Args:
+        logits: h (B, K).
+
+    Returns:
+        Scalar.
+    """
     return (logits.abs() - 1).abs().sum(1).mean()
 
 
 def branch_loss(logits: Tensor, scores: Tensor, labels: Tensor, beta: float = 1e-3) -> Tensor:
     """DDAH's loss of one branch: cross-entropy plus beta times the quantisation term.
 
-    logits: (B, K) hash logits. scores: (B, C) class logits. labels: (B,) int64.
+    Args:
+        logits: hash logits (B, K).
+        scores: class logits (B, C).
+        labels: (B,) int64.
+        beta: weight of the quantisation term.
+
+    Returns:
+        Scalar.
     """
     return F.cross_entropy(scores, labels) + beta * quantisation_loss(logits)
 
 
 def face_spatial_loss(masked: Tensor, unmasked: Tensor, margin: float = 0.0) -> Tensor:
-    """DDAH's face spatial loss max(0, margin + L_att - L_plain), scalars in and out.
+    """DDAH's face spatial loss max(0, margin + L_att - L_plain).
 
-    Attention must not classify worse than no attention. Only the spatial network may take its
-    gradient, and L_plain does not depend on the mask, so it is detached here.
+    Classification with attention must not be worse than without. Only the spatial network should
+    receive its gradient, and L_plain does not depend on the mask, so it is detached here.
+
+    Args:
+        masked: scalar L_att, loss of the masked branch.
+        unmasked: scalar L_plain, loss of the unmasked branch.
+        margin: margin of the hinge.
+
+    Returns:
+        Scalar.
     """
     return F.relu(margin + masked - unmasked.detach())
 
 
 def complement_loss(masked: Tensor, complement: Tensor, margin: float = 1.5) -> Tensor:
-    """max(0, margin + L_att - L_inv): the face without its attended part must not identify.
+    """Hinge on the complementary mask: max(0, margin + L_att - L_inv).
 
-    L_inv is the loss of the branch fed `x * (1 - m)`. A second hinge to the face spatial loss; with
-    the first alone a flat mask is a perfect answer, and training finds it. The masked loss is a
-    yardstick here and takes no gradient: it has the first hinge for that.
+    L_inv is the loss of the branch on `x * (1 - m)`: the face without its attended part must not be
+    identifiable. It complements the face spatial loss, for which a flat mask is already optimal and
+    is what training converges to. The masked loss is detached here, because the face spatial loss
+    already trains it.
+
+    Args:
+        masked: scalar L_att, loss of the masked branch.
+        complement: scalar L_inv, loss of the branch with the inverted mask.
+        margin: margin of the hinge.
+
+    Returns:
+        Scalar.
     """
     return F.relu(margin + masked.detach() - complement)
 
 
 def straight_through_sign(logits: Tensor) -> Tensor:
-    """-1/+1 of logits (B, K); the gradient passes as if through a hard tanh (Hubara et al., 2016).
+    """Sign with a straight-through gradient: that of a hard tanh (Hubara et al., 2016).
 
-    Zero counts as -1, as in `daah.codes.sign`.
+    Args:
+        logits: (B, K).
+
+    Returns:
+        -1/+1 (B, K); zero maps to -1, as in `daah.codes.sign`. The gradient is 1 for logits in
+        [-1.5, 1.5] and 0 elsewhere.
     """
     signs = torch.where(logits > 0, 1.0, -1.0)
     soft = logits.clamp(-1.5, 1.5)
@@ -58,10 +95,15 @@ def straight_through_sign(logits: Tensor) -> Tensor:
 
 
 def contrastive_loss(similarity: Tensor, positive: Tensor, usable: Tensor) -> Tensor:
-    """Supervised contrastive loss (Khosla et al., 2020, "out" form) over scaled similarities.
+    """Supervised contrastive loss over scaled similarities (Khosla et al., 2020, "out" form).
 
-    similarity: (B, M), already divided by the temperature. positive, usable: (B, M) bool; usable
-    leaves out each query itself. Rows without a positive do not count; 0 when none has one.
+    Args:
+        similarity: (B, M), already divided by the temperature.
+        positive: (B, M) bool, pairs of one identity.
+        usable: (B, M) bool, False for a query paired with itself.
+
+    Returns:
+        Scalar, the mean over the rows with a positive; 0 when none has one.
     """
     logs = F.log_softmax(similarity.masked_fill(~usable, _NEVER), dim=1)
     weight = (positive & usable).float()
@@ -71,17 +113,32 @@ def contrastive_loss(similarity: Tensor, positive: Tensor, usable: Tensor) -> Te
 
 
 def distillation_loss(embeddings: Tensor, teacher: Tensor, centre: Tensor) -> Tensor:
-    """1 - cosine of centred embeddings, mean over the batch: (B, D), (B, D), (D,) to a scalar.
+    """Distillation: mean over the batch of 1 - cosine similarity of centred embeddings.
 
-    Centred, because the teacher's embeddings share a large mean that tells nobody apart.
+    They are centred because the teacher's embeddings have a large common mean, which does not
+    discriminate identities.
+
+    Args:
+        embeddings: student's (B, D).
+        teacher: teacher's (B, D).
+        centre: mean of the teacher's embeddings (D,).
+
+    Returns:
+        Scalar.
     """
     return 1 - F.cosine_similarity(embeddings - centre, teacher - centre, dim=1).mean()
 
 
 def correlation_loss(signs: Tensor) -> Tensor:
-    """Mean squared correlation of different bits, plus their squared means; signs (B, K) in -1/+1.
+    """Mean squared correlation of different bits, plus mean squared bias of each bit.
 
-    Uncorrelated, balanced bits waste no capacity (Weiss et al., "Spectral hashing", 2008).
+    Uncorrelated, balanced bits carry the most information (Weiss et al., "Spectral hashing", 2008).
+
+    Args:
+        signs: (B, K) in -1/+1.
+
+    Returns:
+        Scalar.
     """
     batch, bits = signs.shape
     products = signs.T @ signs / batch  # (K, K)
@@ -92,9 +149,17 @@ def correlation_loss(signs: Tensor) -> Tensor:
 def nested_similarities(
     queries: Tensor, references: Tensor, lengths: Sequence[int]
 ) -> dict[int, Tensor]:
-    """Cosine of -1/+1 codes by each prefix: queries (B, K), references (M, K) -> {length: (B, M)}.
+    """Cosine similarity of -1/+1 codes at each prefix length (nested, or Matryoshka, codes).
 
-    1 - 2 d / length for a Hamming distance d. Prefixes share one running sum.
+    It is 1 - 2 d / length for a Hamming distance d. All lengths share one running sum.
+
+    Args:
+        queries: (B, K) in -1/+1.
+        references: (M, K) in -1/+1.
+        lengths: prefix lengths, 1 to K.
+
+    Returns:
+        Similarities (B, M) in [-1, 1] by length.
     """
     result: dict[int, Tensor] = {}
     start, total = 0, 0.0

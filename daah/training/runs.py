@@ -1,4 +1,4 @@
-"""From prepared folders to a checkpoint: what `python -m daah train` calls."""
+"""Training runs from prepared folders to a checkpoint, as `python -m daah train` calls them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from daah.training.recipes.demo import DemoRecipe, DemoSettings
 from daah.training.recipes.paper import PaperRecipe, PaperSettings
 from daah.training.teacher import cached_embeddings
 
-#: Images per person and folder of the closed set (see `closed_set`).
+#: Maximum number of images per person of the closed set (see `closed_split`).
 CLOSED_LIMIT = 100
 
 
@@ -29,13 +29,27 @@ def train_demo(
     resume: bool = False,
     start: Path | None = None,
 ) -> TrainingReport:
-    """Fine-tune the transferred trunk into nested codes.
+    """Fine-tune the transferred trunk to nested codes.
 
-    start: a checkpoint of this recipe to go on from, in place of fitting hash layer and spatial
-    network to the trunk. Raises ConfigError when it is of another recipe or length.
+    The teacher's embeddings are computed once and cached in `out`.
 
-    data: prepared trees; the first one's fold-1 people validate (`data.open_split`). trunk_path:
-    a file of `import-trunk`. The teacher's embeddings are computed once and kept in `out`.
+    Args:
+        data: prepared trees; people of fold 1 of the first one validate (`data.splits.open_split`).
+        trunk_path: file written by `import-trunk`.
+        out: output folder.
+        settings: settings of the recipe.
+        config: settings of the loop.
+        resume: whether to continue the run in `out`.
+        start: checkpoint of this recipe to initialise from, instead of fitting hash layer and
+            spatial network to the trunk.
+
+    Returns:
+        The best checkpoint and the log.
+
+    Raises:
+        CheckpointError: `start` cannot be read, or as of `loop.train`.
+        ConfigError: `start` is of another recipe or length.
+        DataError: a tree, the trunk or the teacher's cache cannot be read.
     """
     accelerator = Accelerator()
     faces = load_faces(data)
@@ -70,10 +84,26 @@ def train_paper(
     minimum: int = 20,
     resume: bool = False,
 ) -> TrainingReport:
-    """Train the published network on a closed set: people with at least `minimum` images.
+    """Train the published network on a closed set.
 
-    The queries of protocol 2 stay out: a further fifth of each person's training images, drawn by
-    the seed, validates every epoch, so that nothing is chosen on the images reported on.
+    The queries of protocol 2 are excluded. A further fifth of each person's training images, drawn
+    by the seed, validates every epoch, so that no choice is made on the images that are reported
+    on.
+
+    Args:
+        data: prepared trees, resized to 32x32.
+        out: output folder.
+        settings: settings of the recipe.
+        config: settings of the loop; its seed also draws the split.
+        minimum: people with fewer images are left out.
+        resume: whether to continue the run in `out`.
+
+    Returns:
+        The best checkpoint and the log.
+
+    Raises:
+        CheckpointError: as of `loop.train`.
+        DataError: a tree cannot be read, or no person has `minimum` images.
     """
     accelerator = Accelerator()
     faces = load_faces(data, size=32)
