@@ -1,6 +1,6 @@
-"""Protocol 4: does the attention mask show what the code is made from?
+"""Protocol 4: fidelity of the attention mask as an explanation of the code.
 
-Axes: N faces, S = 150 pixels a side, F fractions of pixels.
+Axes: N = faces, S = 150 pixels per side, F = fractions of pixels, K = hash bits.
 """
 
 from __future__ import annotations
@@ -28,35 +28,44 @@ from daah.types import ALIGNED_SIZE
 #: Code length of the two mAP figures.
 MAP_BITS = 64
 
-#: Shares of pixels that are removed or restored.
+#: Fractions of pixels that are deleted or inserted.
 FRACTIONS = tuple(tenths / 10 for tenths in range(1, 10))
 
-#: The hull of the five landmarks is grown by this part of the distance between the eyes: from the
-#: mouth to the chin, from the eyes over the brows, and to the edge of the cheeks.
+#: Dilation of the landmarks' convex hull, in units of the eye distance: from the mouth to the chin,
+#: from the eyes over the brows, and to the edge of the cheeks.
 GROWTH = 0.5
 
-#: Spread in pixels of the blur that stands for "removed": no feature of a face is left, while
-#: colours and light stay plausible, which a black patch would not be.
+#: Standard deviation in pixels of the blur that deletes pixels. It removes every facial feature and
+#: keeps colours and light plausible, which a black patch does not.
 BLUR = 15.0
 
-#: Cells a side of the random order's noise. Single random pixels would be noise that no network
-#: has seen, so that hiding anything at random would look like hiding what matters; patches as
-#: coarse as the mask's own cells compare places with places.
+#: Cells per side of the random order's noise. Single random pixels would be noise that no network
+#: has seen, so that any random deletion would change the code. Patches as coarse as the mask's own
+#: cells compare regions with regions.
 _RANDOM_CELLS = 16
 
 _KINDS = ("deletion", "insertion")
 
-#: How much more of the photo the wide frames show than the aligned frame does, each way.
+#: Factors by which the frame is widened each way.
 CONTEXTS = (1.0, 1.5, 2.0)
 
 
 @dataclass(frozen=True, eq=False)
 class FidelityCurves:
-    """Mean normalised Hamming distance to the original code at each of `fractions`, all (F,).
+    """Mean normalised Hamming distance to the original code at each fraction of pixels.
 
-    deletion: that share of the pixels is blurred, the most attended first. insertion: they alone
-    are sharp in a blurred face. _random and _gaussian: the same counts of pixels, in random order
-    or from the middle of the frame outwards. blurred: the distance when nothing is sharp.
+    Deletion blurs that fraction of the pixels; insertion keeps only that fraction sharp in a
+    blurred face. The baselines change the same number of pixels in another order.
+
+    Attributes:
+        fractions: (F,) fractions of pixels in (0, 1).
+        deletion: (F,) most attended pixels first.
+        deletion_random: (F,) in random order.
+        deletion_gaussian: (F,) from the centre of the frame outwards.
+        insertion: (F,) most attended pixels first.
+        insertion_random: (F,) in random order.
+        insertion_gaussian: (F,) from the centre of the frame outwards.
+        blurred: distance of the fully blurred face.
     """
 
     fractions: np.ndarray
@@ -73,11 +82,18 @@ class FidelityCurves:
 class AttentionReport:
     """Protocol 4 of one checkpoint on one tree of photos.
 
-    images: faces that masks and mAP are measured on. sample: those of them that the curves are.
-    inside_mass_ratio: share of mask mass inside the grown hull of the landmarks over the hull's
-    share of pixels; 1 is a uniform mask. by_context: the same when the frame is widened.
-    mask_spread_within: standard deviation within a mask, mean over faces. mask_spread_between:
-    standard deviation of a pixel over faces, mean over pixels; 0 is one mask for everybody.
+    Attributes:
+        images: faces that masks and mAP are measured on.
+        sample: faces among them that the curves are measured on.
+        inside_mass_ratio: share of the mask's mass inside the face region over the region's share
+            of pixels; 1 for a uniform mask.
+        by_context: the same ratio by how much the frame is widened.
+        curves: deletion and insertion curves.
+        mask_spread_within: standard deviation within a mask, mean over the faces.
+        mask_spread_between: standard deviation of a pixel over the faces, mean over the pixels; 0
+            if all faces have the same mask.
+        map_with_mask: mAP at `MAP_BITS` bits.
+        map_without_mask: the same with the mask disabled.
     """
 
     images: int
@@ -91,7 +107,7 @@ class AttentionReport:
     map_without_mask: float
 
     def to_dict(self) -> dict[str, object]:
-        """What `evaluate-attention` prints as JSON; curves as their mean over the fractions."""
+        """The report as plain JSON values, each curve as its mean over the fractions."""
         return {
             "images": self.images,
             "inside_mass_ratio": self.inside_mass_ratio,
@@ -108,7 +124,7 @@ class AttentionReport:
         }
 
     def details(self) -> dict[str, object]:
-        """What `to_dict` sums up: the curves, the wider frames, the size of the sample."""
+        """What `to_dict` leaves out: curves, widened frames and sample size, as JSON values."""
         return {
             "sample": self.sample,
             "inside_mass_ratio_by_context": {str(k): v for k, v in self.by_context.items()},
@@ -126,18 +142,22 @@ def evaluate_attention(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> AttentionReport:
-    """Measure the masks of an encoder on photos with background.
+    """Evaluate the masks of an encoder on photos with background.
 
     Args:
-        encoder: what is measured; it has codes of `MAP_BITS` bits.
-        faces: of `data.labelled_faces.detect_faces`, whose photos can still be read.
-        sample: faces for the curves, which take 55 encodings each.
-        seed: seed of the sample.
-        progress: called with steps done, of how many, and what.
+        encoder: the encoder; it has codes of `MAP_BITS` bits.
+        faces: of `data.labelled_faces.detect_faces`; the photos must still be readable.
+        sample: number of faces for the curves, which take 56 encodings each.
+        seed: seed of the sample and of the random orders.
+        progress: called with steps done, their number, and the name of the step.
+
+    Returns:
+        The report.
 
     Raises:
         ConfigError: the encoder has no codes of `MAP_BITS` bits.
-        DataError: there is nobody to search for.
+        DataError: there are no queries (see `count_queries`).
+        ImageError: a photo of the sample cannot be read any more.
     """
     check_lengths(encoder, (MAP_BITS,))
     count_queries(faces.labels)
@@ -173,7 +193,17 @@ def encode_with_masks(
     attention: Attention = "model",
     progress: Progress | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Faces (N, S, S, 3) uint8 to logits (N, K) float32 and their masks (N, S, S) float32."""
+    """Encode faces in batches, and return their masks too.
+
+    Args:
+        encoder: the encoder.
+        aligned: (N, 150, 150, 3) uint8.
+        attention: as of `Encoder.encode`.
+        progress: called with batches done, their number, and the step.
+
+    Returns:
+        Logits (N, K) float32 and masks (N, 150, 150) float32 in [0, 1].
+    """
     batches = [aligned[start : start + BATCH] for start in range(0, len(aligned), BATCH)]
 
     def encode(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -184,10 +214,16 @@ def encode_with_masks(
 
 
 def inside_mass_ratio(masks: np.ndarray, regions: np.ndarray) -> float:
-    """Mean over faces of (share of mask mass inside the region) / (share of pixels inside).
+    """Mean over the faces of (share of mask mass inside the region) / (share of pixels inside).
 
-    masks: (N, S, S) in [0, 1]. regions: (N, S, S) bool. A mask of zeros attends to nothing, and
-    counts as uniform.
+    A mask of zeros counts as uniform.
+
+    Args:
+        masks: (N, S, S) in [0, 1].
+        regions: (N, S, S) bool, none of them empty.
+
+    Returns:
+        The ratio; 1 for uniform masks.
     """
     area = regions.mean((1, 2))
     mass = masks.mean((1, 2), dtype=np.float64)
@@ -197,9 +233,13 @@ def inside_mass_ratio(masks: np.ndarray, regions: np.ndarray) -> float:
 
 
 def face_regions(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks (N, 5, 2) in the aligned frame to the grown hull of each: (N, S, S) bool.
+    """Face regions: the convex hull of the landmarks, dilated by `GROWTH` times the eye distance.
 
-    Everything within `GROWTH` times the distance between the eyes of the landmarks' convex hull.
+    Args:
+        landmarks: (N, 5, 2) in the aligned frame.
+
+    Returns:
+        (N, 150, 150) bool.
     """
     regions = np.empty((len(landmarks), ALIGNED_SIZE, ALIGNED_SIZE), bool)
     for region, points in zip(regions, landmarks.astype(np.float64), strict=True):
@@ -217,11 +257,18 @@ def fidelity_curves(
     rng: np.random.Generator,
     progress: Progress | None = None,
 ) -> FidelityCurves:
-    """Remove and restore pixels in three orders and watch the code.
+    """Deletion and insertion curves (Petsiuk et al., "RISE", BMVC 2018) on the code.
 
-    encode: faces (B, S, S, 3) uint8 to logits (B, K), with the mask computed again
-        for the changed face.
-    aligned: (N, S, S, 3) uint8. masks: (N, S, S) of the untouched faces.
+    Args:
+        encode: faces (B, S, S, 3) uint8 to logits (B, K); the mask is computed from the changed
+            face.
+        aligned: (N, S, S, 3) uint8.
+        masks: (N, S, S), masks of the unchanged faces.
+        rng: source of the random order, and of the order of tied pixels.
+        progress: called with faces done, their number, and the step.
+
+    Returns:
+        Means over the faces.
     """
     soften = blur(BLUR)
     orders = ("", "_random", "_gaussian")
@@ -253,7 +300,7 @@ def fidelity_curves(
 
 
 def _ranks(importance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Importance (S, S) to the share of pixels that come earlier, in [0, 1); ties at random."""
+    """Importance (S, S) to the share of pixels that rank before, in [0, 1); ties at random."""
     order = np.lexsort((rng.random(importance.size), -importance.ravel()))
     ranks = np.empty(importance.size)
     ranks[order] = np.arange(importance.size) / importance.size
@@ -266,7 +313,7 @@ def _coarse_noise(rng: np.random.Generator) -> np.ndarray:
 
 
 def _from_middle() -> np.ndarray:
-    """Squared distance of each pixel from the middle: the order of any centred Gaussian."""
+    """Squared distance of each pixel from the centre: the order of any centred Gaussian."""
     axis = np.arange(ALIGNED_SIZE) - (ALIGNED_SIZE - 1) / 2
     return axis[:, None] ** 2 + axis[None, :] ** 2
 

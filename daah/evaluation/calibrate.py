@@ -1,4 +1,4 @@
-"""Fitting a checkpoint's calibration on a tree of people that training never saw."""
+"""Calibration of a checkpoint on identities that are not in the training set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from daah.models.calibration import PRIOR, Calibration, LengthCalibration
 from daah.models.encoder import Encoder
 from daah.parallel import Progress
 
-#: No number of pairs that anybody measured supports a surer statement than this.
+#: Probabilities are clipped to [1e-4, 1 - 1e-4]; no realistic number of pairs supports a more
+#: extreme estimate.
 _SURE = 1e-4
 
 
@@ -26,17 +27,20 @@ def calibrate(
     far: float = 1e-3,
     progress: Progress | None = None,
 ) -> Calibration:
-    """Fit distance to probability and the threshold of every code length on all pairs of faces.
+    """Fit probability and threshold of every code length on all pairs of faces.
 
     Args:
-        encoder: what is calibrated.
-        faces: of `data.labelled_faces.read_faces`, of people who are neither those of training nor
-            those whose figures are reported.
-        far: share of different-person pairs that the threshold lets pass.
-        progress: called with batches done, of how many, and what.
+        encoder: the encoder.
+        faces: of `data.labelled_faces.read_faces`; neither identities of the training set nor those
+            that results are reported on.
+        far: false accept rate that every threshold keeps on these pairs.
+        progress: called with batches done, their number, and the step.
+
+    Returns:
+        The calibration of all lengths of the encoder.
 
     Raises:
-        DataError: there are no two people, or nobody with two photos.
+        DataError: there are fewer than two identities, or none has two photos.
     """
     count_queries(faces.labels)
     logits = encode_faces(encoder, faces.aligned, progress)
@@ -52,9 +56,17 @@ def calibrate(
 def calibration_error(
     calibration: Calibration, bits: int, genuine: np.ndarray, impostor: np.ndarray, bins: int = 15
 ) -> metrics.Reliability:
-    """Reliability of the stated probabilities on other pairs, both kinds weighing the same.
+    """Reliability of calibrated probabilities on other pairs, weighted to the prior of `PRIOR`.
 
-    genuine, impostor: distances (any,) in bits. Its `error` is the expected calibration error.
+    Args:
+        calibration: the calibration.
+        bits: code length.
+        genuine: Hamming distances of same-person pairs, (any,).
+        impostor: Hamming distances of different-person pairs, (any,).
+        bins: number of equal-width bins.
+
+    Returns:
+        The reliability diagram; its `error` is the expected calibration error.
     """
     said = calibration.probabilities(np.concatenate([genuine, impostor]), bits)
     same = np.repeat([True, False], [len(genuine), len(impostor)])
@@ -65,17 +77,17 @@ def calibration_error(
 def fit_calibration(
     distances: Mapping[int, tuple[np.ndarray, np.ndarray]], far: float = 1e-3
 ) -> Calibration:
-    """Fit each code length from its pairs.
+    """Fit the calibration of each code length from distances of pairs.
 
     Args:
-        distances: code length to the distances in bits of same-person and different-person pairs.
+        distances: Hamming distances of same-person and of different-person pairs, by code length.
         far: false accept rate that every threshold keeps on these pairs.
 
     Returns:
         Probability by distance and the threshold, for each length.
 
     Raises:
-        ValueError: a length has no pairs of one kind, or a distance beyond its bits.
+        ValueError: a length has no pairs of one kind, or a distance above its number of bits.
     """
     by_bits = {bits: _fit(bits, *pairs, far) for bits, pairs in distances.items()}
     return Calibration(far, by_bits)
@@ -106,11 +118,11 @@ def _fit(bits: int, genuine: np.ndarray, impostor: np.ndarray, far: float) -> Le
 
 
 def _monotone(same: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Weights of both kinds at each distance (bits + 1,) to a falling probability (bits + 1,).
+    """Weights of both kinds at each distance (bits + 1,) to a non-increasing probability.
 
-    Isotonic regression follows the pairs where there are many, but says exactly 0 and 1 beyond
-    them and steps where they are few. One pseudo-pair at every distance, split as a logistic fit
-    says, carries the curve through both.
+    Isotonic regression fits well where there are many pairs, but gives exactly 0 or 1 beyond them
+    and steps where they are few. One pseudo-pair at every distance, split by a logistic fit,
+    regularises both.
     """
     distance = np.arange(len(same))
     column = distance[:, None] / (len(same) - 1)

@@ -1,4 +1,4 @@
-"""Protocol 2: queries and database share their people. Scores of codes, and of a checkpoint.
+"""Protocol 2: closed-set retrieval, where queries and database have the same identities.
 
 Axes: Q = queries, N = database images, K = hash bits.
 """
@@ -22,7 +22,15 @@ from daah.parallel import Progress
 
 @dataclass(frozen=True)
 class ClosedSetReport:
-    """What `evaluate_closed` found; results: bits to scores."""
+    """Protocol 2 of one checkpoint.
+
+    Attributes:
+        people: identities.
+        database: database images.
+        queries: query images.
+        seed: seed of the split.
+        results: scores by code length.
+    """
 
     people: int
     database: int
@@ -31,7 +39,7 @@ class ClosedSetReport:
     results: dict[int, ClosedSetScores]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """The report as plain JSON values."""
         return {
             "protocol": "closed-set",
             "people": self.people,
@@ -52,10 +60,23 @@ def evaluate_closed(
     maximum: int = 100,
     progress: Progress | None = None,
 ) -> ClosedSetReport:
-    """Protocol 2 of a checkpoint on prepared trees of aligned faces.
+    """Evaluate an encoder by protocol 2 on prepared trees of aligned faces.
 
-    seed, minimum, maximum: of `daah.data.splits.closed_split`, the same as in training. Raises
-    ConfigError for a length the checkpoint does not have, DataError for data that does not fit.
+    Args:
+        encoder: the encoder.
+        data: the trees.
+        bits: code lengths; () takes all of the encoder's.
+        seed: as of `closed_split`; the same as in training.
+        minimum: as of `closed_split`; the same as in training.
+        maximum: as of `closed_split`; the same as in training.
+        progress: called with batches done, their number, and the step.
+
+    Returns:
+        The report.
+
+    Raises:
+        ConfigError: the encoder has no codes of one of the lengths.
+        DataError: a tree cannot be read, or no identity has `minimum` images.
     """
     lengths = check_lengths(encoder, bits)
     faces = load_faces(data)
@@ -77,6 +98,19 @@ def evaluate_closed(
 def split_faces(
     faces: FaceSet, seed: int = 0, minimum: int = 20, maximum: int = 100
 ) -> tuple[FaceSet, FaceSet]:
-    """Database and queries of protocol 2, with the same people in the same order."""
+    """Database and queries of protocol 2, with the same identities in the same order.
+
+    Args:
+        faces: the set.
+        seed: as of `closed_split`.
+        minimum: as of `closed_split`.
+        maximum: as of `closed_split`.
+
+    Returns:
+        Database and queries.
+
+    Raises:
+        DataError: no identity has `minimum` images.
+    """
     split = closed_split(faces, seed, minimum, maximum)
     return faces.subset(split.train), faces.subset(split.query)

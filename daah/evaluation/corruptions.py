@@ -1,4 +1,4 @@
-"""What photos suffer, done to aligned faces: each damage maps (150, 150, 3) uint8 to the same."""
+"""Corruptions of aligned faces; each maps (150, 150, 3) uint8 to the same."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from scipy.ndimage import gaussian_filter
 
 from daah.types import ALIGNED_SIZE
 
-#: Width in the aligned frame of the box that MTCNN draws around a face: the median of LFW, where
-#: nine boxes in ten are between 113 and 126 pixels wide.
+#: Width of MTCNN's box in pixels of the aligned frame: the median on LFW, where nine boxes in ten
+#: are between 113 and 126 pixels wide.
 BOX_WIDTH = 119
 
-#: Luma (ITU-R BT.601), the brightness that a grey copy of a photo has.
+#: Weights of luma (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 Corruption = Callable[[np.ndarray], np.ndarray]
 
 
 def blur(spread: float) -> Corruption:
-    """A Gaussian blur with a spread in pixels of the aligned frame."""
+    """Gaussian blur.
+
+    Args:
+        spread: standard deviation in pixels of the aligned frame.
+
+    Returns:
+        The corruption.
+    """
 
     def damage(face: np.ndarray) -> np.ndarray:
         soft = gaussian_filter(face.astype(np.float32), (spread, spread, 0), mode="nearest")
@@ -31,7 +38,14 @@ def blur(spread: float) -> Corruption:
 
 
 def resize_face(width: int) -> Corruption:
-    """As if the face were `width` pixels wide in the photo: shrunk by averaging, enlarged again."""
+    """Low resolution: as if the face were `width` pixels wide in the photo.
+
+    Args:
+        width: width of the face's box in pixels.
+
+    Returns:
+        The corruption: downscaling by area averaging, then bicubic upscaling.
+    """
     side = max(1, round(ALIGNED_SIZE * width / BOX_WIDTH))
 
     def damage(face: np.ndarray) -> np.ndarray:
@@ -44,7 +58,14 @@ def resize_face(width: int) -> Corruption:
 
 
 def rotate(degrees: float) -> Corruption:
-    """Turned about the middle of the frame, as when landmarks are off; the edge is repeated."""
+    """Rotation about the centre of the frame, as from inaccurate landmarks; edges are repeated.
+
+    Args:
+        degrees: counter-clockwise angle.
+
+    Returns:
+        The corruption.
+    """
 
     def damage(face: np.ndarray) -> np.ndarray:
         margin = ALIGNED_SIZE // 2
@@ -57,13 +78,31 @@ def rotate(degrees: float) -> Corruption:
 
 
 def grey(face: np.ndarray) -> np.ndarray:
-    """Luma in all three channels."""
+    """Convert to greyscale: luma in all three channels.
+
+    Args:
+        face: (150, 150, 3) uint8.
+
+    Returns:
+        (150, 150, 3) uint8.
+    """
     luma = np.round(face.astype(np.float32) @ LUMA).astype(np.uint8)
     return np.repeat(luma[:, :, None], 3, axis=2)
 
 
 def cover(top: int, bottom: int, left: int, right: int, level: int) -> Corruption:
-    """A band of the aligned frame in one grey level: dark glasses, a mask over the mouth."""
+    """Occlusion of a box by one grey level, such as dark glasses or a mask over the mouth.
+
+    Args:
+        top: first row, in pixels of the aligned frame.
+        bottom: row after the last.
+        left: first column.
+        right: column after the last.
+        level: grey level, 0 to 255.
+
+    Returns:
+        The corruption.
+    """
 
     def damage(face: np.ndarray) -> np.ndarray:
         covered = face.copy()

@@ -1,6 +1,6 @@
-"""Protocol 1 of what people use today: dlib's float embedding, and ITQ codes made from it.
+"""Protocol 1 of a common peer: dlib's float embedding, and ITQ codes computed from it.
 
-The embeddings are read from a cache, so the figures need no network and take a minute.
+The embeddings are read from a cache, so no network is needed and the evaluation takes a minute.
 """
 
 from __future__ import annotations
@@ -16,26 +16,40 @@ from daah.data.splits import open_split
 from daah.errors import DataError
 from daah.metrics.leave_one_out import LeaveOneOutScores, leave_one_out, leave_one_out_floats
 
-#: Rounds of rotation; Gong and Lazebnik find that 50 are enough.
+#: Iterations of the rotation; Gong and Lazebnik find that 50 are enough.
 _ROUNDS = 50
 
 
 @dataclass(frozen=True)
 class PeerRow:
-    """One representation: its name, the bytes that it stores for a face, and its scores."""
+    """Scores of one representation.
+
+    Attributes:
+        name: its name.
+        bytes: bytes stored per face.
+        scores: scores of protocol 1.
+    """
 
     name: str
     bytes: int
     scores: LeaveOneOutScores
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON values."""
+        """The row as plain JSON values."""
         return {"representation": self.name, "bytes": self.bytes, **self.scores.to_dict()}
 
 
 @dataclass(frozen=True)
 class PeerReport:
-    """images, people, fitted: how many faces and people were searched, and faces fitted on."""
+    """Scores of the float embedding and of its ITQ codes.
+
+    Attributes:
+        images: validation images.
+        people: validation identities.
+        fitted: images that ITQ was fitted on.
+        seed: seed of ITQ.
+        rows: one row per representation.
+    """
 
     images: int
     people: int
@@ -44,7 +58,7 @@ class PeerReport:
     rows: tuple[PeerRow, ...]
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON values."""
+        """The report as plain JSON values."""
         return {
             "protocol": "open-set",
             "images": self.images,
@@ -61,11 +75,21 @@ def peers(
     first: str = "lfw",
     seed: int = 0,
 ) -> PeerReport:
-    """Measure the float embedding and its ITQ codes on validation people.
+    """Evaluate the float embedding and its ITQ codes on validation identities.
 
-    cache: .npz with `name` (N,) "folder/person/file" and `embedding` (N, D), one row an image.
-    first: the folder whose people are divided as `data.open_split` does; ITQ is fitted on all
-    that it calls training. Raises DataError when the cache is missing, damaged or too small.
+    Args:
+        cache: .npz with `name` (N,) "folder/person/file" and `embedding` (N, D), one row per image.
+        bits: code lengths.
+        first: folder whose identities are split as by `data.splits.open_split`; ITQ is fitted on
+            the training part.
+        seed: seed of ITQ.
+
+    Returns:
+        The scores.
+
+    Raises:
+        DataError: the cache is missing, damaged or too small.
+        ValueError: a length exceeds the number of dimensions D.
     """
     names, embeddings = _read(cache)
     order = sorted(
@@ -74,7 +98,7 @@ def peers(
     names, embeddings = [names[i] for i in order], embeddings[order]
     owners = [name.split("/")[1] for name in names]
     people, labels = np.unique(owners, return_inverse=True)
-    # The split asks for names and identities only, so the faces may have no pixels.
+    # The split uses names and identities only, so the faces need no pixels.
     none = np.empty((len(names), 0, 0, 3), np.uint8)
     split = open_split(FaceSet(none, labels, tuple(map(str, people)), tuple(names)))
     if not len(split.validation) or len(split.train) <= max(bits):
@@ -95,11 +119,22 @@ def peers(
 
 
 def itq(fit: np.ndarray, searched: np.ndarray, bits: int, seed: int = 0) -> np.ndarray:
-    """Iterative quantization: rotated principal components (M, bits) of `searched` (M, D).
+    """Iterative quantization: logits of `searched`, fitted on `fit`.
 
     Gong and Lazebnik, "Iterative quantization: a Procrustean approach to learning binary codes",
-    CVPR 2011: PCA to `bits` directions, then in turn the signs for a rotation and the rotation
-    for the signs, all on `fit` (N, D). Raises ValueError for more bits than dimensions.
+    CVPR 2011: PCA to `bits` directions, then alternating updates of the signs and of the rotation.
+
+    Args:
+        fit: (N, D) embeddings to fit on.
+        searched: (M, D) embeddings to encode.
+        bits: code length, 1 to D.
+        seed: seed of the initial rotation.
+
+    Returns:
+        (M, bits) float64; the signs are the codes.
+
+    Raises:
+        ValueError: `bits` is out of range.
     """
     if not 1 <= bits <= fit.shape[1]:
         raise ValueError(f"itq: expected 1 to {fit.shape[1]} bits, got {bits}")

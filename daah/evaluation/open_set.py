@@ -1,4 +1,4 @@
-"""Protocol 3: what happens when the gallery does not know the person who is searched for."""
+"""Protocol 3: open-set identification, with searches for identities that are not enrolled."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ from daah.models.calibration import Calibration
 
 @dataclass(frozen=True, eq=False)
 class OpenSetIdentification:
-    """Identification with half of the people enrolled and the other half strangers.
+    """Open-set identification with a random half of the identities enrolled.
 
-    enrolled, strangers: people. enrolled_searches: images of enrolled people with two or more,
-    each searched among all other enrolled images. stranger_searches: all images of strangers.
-    curve: false positive against false negative identification rate at every distance.
-    threshold: the shipped one, with its fpir and fnir here.
-    reliability: the shipped probabilities on all pairs of these people, an even prior.
-    held_out: the same for probabilities fitted on the enrolled people's pairs and tried on the
-    strangers', which tells the error of the method when the shipped fit saw these very people.
+    Attributes:
+        bits: code length.
+        enrolled: enrolled identities.
+        strangers: identities that are not enrolled.
+        enrolled_searches: mated searches: images of enrolled identities that have a mate, each
+            searched among all other enrolled images.
+        stranger_searches: non-mated searches: all images of the other identities.
+        curve: FPIR and FNIR at every distance.
+        threshold: the shipped threshold, in bits.
+        fpir: false positive identification rate at this threshold.
+        fnir: false negative identification rate at this threshold.
+        reliability: reliability of the shipped probabilities on all pairs of these identities.
+        held_out: reliability of probabilities fitted on the enrolled half and tested on the other.
+            It estimates the error of the method when the shipped calibration was fitted on these
+            very identities.
     """
 
     bits: int
@@ -38,7 +46,7 @@ class OpenSetIdentification:
     held_out: metrics.Reliability
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON values, the curve included."""
+        """The report as plain JSON values, with the curve."""
         return {
             "protocol": "unknown-people",
             "bits": self.bits,
@@ -62,10 +70,21 @@ class OpenSetIdentification:
 def open_set_identification(
     logits: np.ndarray, labels: np.ndarray, bits: int, calibration: Calibration, seed: int = 0
 ) -> OpenSetIdentification:
-    """Enrol a random half of the people and search for everybody.
+    """Enrol a random half of the identities and search with all images.
 
-    logits: (N, K). labels: (N,). seed: draws the half. Raises ConfigError when the length is not
-    calibrated, ValueError when a half has no pair of images of one person.
+    Args:
+        logits: (N, K).
+        labels: (N,) identity of each face.
+        bits: code length.
+        calibration: the shipped calibration.
+        seed: seed of the choice of the half.
+
+    Returns:
+        The rates.
+
+    Raises:
+        ConfigError: the length is not calibrated.
+        ValueError: one half has no pair of images of one identity, or only one identity.
     """
     packed, labels = codes.from_logits(logits, bits), np.asarray(labels)
     threshold = calibration.threshold(bits)

