@@ -1,1 +1,1 @@
-"""Where codes are kept and searched: one contract, a SQLite file or a Milvus cluster."""
+"""Code stores: one contract, implemented on a SQLite file and on a Milvus server."""

@@ -14,9 +14,13 @@ from daah.types import ALIGNMENT
 
 @dataclass(frozen=True)
 class CodeSpec:
-    """What a gallery was made with; a store opened with another spec raises GalleryError.
+    """What a gallery was made with. A store opened with another spec raises GalleryError.
 
-    fingerprint: sha256 of the checkpoint's weights, so that codes of two models never mix.
+    Attributes:
+        bits: code length.
+        fingerprint: sha256 of the checkpoint's weights, so that codes of two models never mix.
+        alignment: name of the alignment of the faces.
+        bit_order: order of bits within a byte.
     """
 
     bits: int
@@ -33,7 +37,13 @@ class CodeSpec:
 
 @dataclass(frozen=True)
 class Meta:
-    """What is known of one stored face: who, which photo, when added (seconds since 1970)."""
+    """Metadata of one stored face.
+
+    Attributes:
+        person: name of the person.
+        photo: name of the photo.
+        added_at: time of the enrolment in seconds since 1970.
+    """
 
     person: str
     photo: str
@@ -42,9 +52,12 @@ class Meta:
 
 @dataclass(frozen=True)
 class Filter:
-    """Narrows a search or scan: rows must satisfy every part that is not None.
+    """Restriction of a search or scan: rows must satisfy every part that is not None.
 
-    people: any of these names; since <= added_at < until.
+    Attributes:
+        people: names of people, any of which a row may have.
+        since: earliest `added_at`, inclusive.
+        until: latest `added_at`, exclusive.
     """
 
     people: frozenset[str] | None = None
@@ -54,11 +67,15 @@ class Filter:
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """What a search found, nearest first, for Q queries.
+    """Results of a search for Q queries, nearest first.
 
-    ids (Q, k) int64 and distances (Q, k) int32 in bits, both -1 where the store ran out of rows;
-    asymmetric (Q, k) float32, present when logits were given, inf where the store ran out;
-    meta: Q tuples with the Meta of every hit.
+    Where a store has fewer than k rows, ids and distances are -1 and asymmetric distances inf.
+
+    Attributes:
+        ids: (Q, k) int64.
+        distances: (Q, k) int32, Hamming distance in bits.
+        asymmetric: (Q, k) float32, asymmetric distance; None without logits.
+        meta: Q tuples with the Meta of every hit.
     """
 
     ids: np.ndarray
@@ -69,7 +86,13 @@ class Hits:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Rows of a scan: ids (N,) int64, codes (N, B) uint8, and N Metas."""
+    """Rows of a scan.
+
+    Attributes:
+        ids: (N,) int64.
+        codes: (N, B) uint8, packed.
+        meta: N Metas.
+    """
 
     ids: np.ndarray
     codes: np.ndarray
@@ -83,8 +106,7 @@ Progress = Callable[[int, int], None]
 class CodeStore(Protocol):
     """Packed codes by int64 id. Every write is durable when its call returns.
 
-    Errors: ValueError for arrays of the wrong shape or dtype or ids given twice in one call;
-    GalleryError for anything about the store itself (locked, damaged, away, of another model).
+    Every method raises GalleryError when the store is locked, damaged, unreachable or closed.
     """
 
     spec: CodeSpec
@@ -94,10 +116,31 @@ class CodeStore(Protocol):
         """Grows with every committed write, so that a reader can tell that it is behind."""
 
     def upsert(self, ids: np.ndarray, codes: np.ndarray, meta: Sequence[Meta]) -> None:
-        """Insert or replace rows: ids (N,) int64 >= 0, codes (N, bits / 8) uint8. All or none."""
+        """Insert or replace rows, all or none.
+
+        Args:
+            ids: (N,) int64, 0 or more.
+            codes: (N, B) uint8, packed.
+            meta: N Metas.
+
+        Raises:
+            GalleryError: the store is read-only, or cannot be written.
+            ValueError: shapes, dtypes or values are invalid, or an id is given twice.
+        """
 
     def remove(self, ids: np.ndarray) -> int:
-        """Delete rows for good and return how many there were; unknown ids are ignored."""
+        """Delete rows permanently; unknown ids are ignored.
+
+        Args:
+            ids: (N,) int64.
+
+        Returns:
+            Number of rows that were deleted.
+
+        Raises:
+            GalleryError: the store is read-only, or cannot be written.
+            ValueError: the ids are not (N,) integers.
+        """
 
     def search(
         self,
@@ -108,35 +151,96 @@ class CodeStore(Protocol):
         candidates: int = 200,
         where: Filter | None = None,
     ) -> Hits:
-        """The k nearest rows of each query code (Q, B) by the first `bits` bits (default: all).
+        """The k nearest rows of each query by Hamming distance, ties by id.
 
-        Ordered by (distance, id). With logits (Q, >= bits) float32 the first
-        `max(candidates, k)` rows in that order are re-ordered by (asymmetric distance, id).
+        With logits the first `max(candidates, k)` rows are re-ranked by asymmetric distance, ties
+        by id.
+
+        Args:
+            codes: query codes (Q, B) uint8, packed.
+            k: number of rows per query, at least 1.
+            bits: length of the prefix that is compared; None compares all bits.
+            logits: (Q, K) float32 with K at least `bits`; None does not re-rank.
+            candidates: number of rows that are re-ranked.
+            where: restriction of the rows; None searches all.
+
+        Returns:
+            The rows, nearest first.
+
+        Raises:
+            GalleryError: the store cannot be read.
+            ValueError: shapes, dtypes or values are invalid.
         """
 
     def contains(self, ids: np.ndarray) -> np.ndarray:
-        """Whether there is a row with each of ids (N,) int64: (N,) bool."""
+        """Whether there is a row with each of the ids.
+
+        Args:
+            ids: (N,) int64.
+
+        Returns:
+            (N,) bool.
+
+        Raises:
+            ValueError: the ids are not (N,) integers.
+        """
 
     def get(self, ids: np.ndarray) -> Batch:
-        """The rows with these ids, in the order asked; raises KeyError naming the missing."""
+        """The rows with the given ids.
+
+        Args:
+            ids: (N,) int64.
+
+        Returns:
+            The rows, in the order of the ids.
+
+        Raises:
+            KeyError: there is no row with one of the ids; the text names the missing ones.
+            ValueError: the ids are not (N,) integers.
+        """
 
     def scan(self, where: Filter | None = None, batch: int = 10_000) -> Iterator[Batch]:
-        """All rows by ascending id, in batches; `scan` into `upsert` moves a gallery."""
+        """All rows in batches; `scan` into `upsert` copies a gallery.
+
+        Args:
+            where: restriction of the rows; None scans all.
+            batch: maximum number of rows per batch, at least 1.
+
+        Yields:
+            Rows by ascending id.
+
+        Raises:
+            ValueError: `batch` is below 1.
+        """
 
     def count(self, where: Filter | None = None) -> int:
-        """Number of rows."""
+        """Number of rows.
+
+        Args:
+            where: restriction of the rows; None counts all.
+
+        Returns:
+            The number.
+        """
 
     def people(self) -> dict[str, int]:
-        """Rows per person, sorted by name."""
+        """Number of rows by person, sorted by name."""
 
     def check(self, progress: Progress | None = None) -> None:
-        """Read every row and compare counts and checksums; GalleryError says what is wrong."""
+        """Read every row and compare counts and checksums.
+
+        Args:
+            progress: called with (rows done, rows in all).
+
+        Raises:
+            GalleryError: something is damaged; the text says what.
+        """
 
     def compact(self) -> None:
-        """Give the space of removed and replaced rows back to the disk."""
+        """Return the space of removed and replaced rows to the disk."""
 
     def flush(self) -> None:
-        """Make everything acknowledged so far visible to other readers."""
+        """Make all acknowledged writes visible to other readers."""
 
     def close(self) -> None:
         """Release files and connections; a closed store raises GalleryError on use."""

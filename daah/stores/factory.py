@@ -1,4 +1,4 @@
-"""The one function that opens any code store by its URI."""
+"""Opening of any code store by its URI."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ def open_store(
     read_only: bool = False,
     progress: Progress | None = None,
 ) -> CodeStore:
-    """Open the store at `uri`, or make an empty one there unless `read_only`.
+    """Open the store at `uri`, or create an empty one there unless `read_only`.
 
-    uri: "sqlite:PATH" or a plain path, or "milvus://[TOKEN@]HOST:PORT/COLLECTION?OPTION=..."
-        (options in daah/stores/milvus/uri.py).
-    progress: called with (rows read, rows in all) during a slow opening.
+    Args:
+        uri: "sqlite:PATH" or a plain path, or "milvus://[TOKEN@]HOST:PORT/COLLECTION?OPTION=VALUE"
+            (options in daah/stores/milvus/uri.py).
+        spec: what the codes are made with.
+        read_only: whether writing is refused.
+        progress: called with (rows read, rows in all) while a large SQLite gallery is read.
 
-    Raises GalleryError when the gallery is missing, damaged, locked, away or of another spec;
-    ConfigError for a URI that cannot be read.
+    Returns:
+        The store, to be closed by the caller.
+
+    Raises:
+        ConfigError: the URI is invalid.
+        GalleryError: the gallery is missing, damaged, locked, unreachable or of another spec.
     """
     scheme, colon, rest = uri.partition(":")
     if scheme == "milvus" and colon:

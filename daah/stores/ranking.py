@@ -1,4 +1,4 @@
-"""Order of results, the same arithmetic for every store so that all give the same answer."""
+"""Ranking of results by arithmetic that all stores share, so that they give the same answer."""
 
 from __future__ import annotations
 
@@ -10,10 +10,20 @@ from daah.codes import sign, unpack
 def asymmetric_each(logits: np.ndarray, packed: np.ndarray) -> np.ndarray:
     """Asymmetric distance of each query to its own candidates.
 
-    logits (Q, K) float32 and packed (Q, C, B) uint8 give (Q, C) float32: the sum of |logit| over
-    the bits that disagree, as `daah.codes.asymmetric`. That one uses a matrix product, whose last
-    digits depend on where a row lies; here equal codes get equal numbers, so that the order of
-    duplicates is their ids' and does not change with the number of candidates.
+    It is the sum of |logit| over the bits that disagree, as in `daah.codes.asymmetric`. That
+    function uses a matrix product, whose last digits depend on the position of a row. Here equal
+    codes get equal numbers, so that duplicates are ordered by id, whatever the number of
+    candidates.
+
+    Args:
+        logits: (Q, K) float32.
+        packed: codes (Q, C, B) uint8 of at least K bits.
+
+    Returns:
+        (Q, C) float32.
+
+    Raises:
+        ValueError: the codes have fewer than K bits.
     """
     bits = logits.shape[1]
     disagree = unpack(packed, bits) != sign(logits)[:, None, :]  # (Q, C, K)
@@ -21,5 +31,12 @@ def asymmetric_each(logits: np.ndarray, packed: np.ndarray) -> np.ndarray:
 
 
 def order(*keys: np.ndarray) -> np.ndarray:
-    """Columns (Q, C) that sort each row by the first of `keys` (Q, C), then the next."""
+    """Sort each row by the first key, ties by the next ones.
+
+    Args:
+        keys: arrays (Q, C), the most significant first.
+
+    Returns:
+        Column indices (Q, C) int64.
+    """
     return np.lexsort(keys[::-1], axis=-1)

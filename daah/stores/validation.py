@@ -1,4 +1,4 @@
-"""Checks of the arrays that callers hand to a store, the same for every store."""
+"""Validation of arguments, the same for every store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from daah.stores.base import CodeSpec, Meta
 
 
 def ids_argument(ids: np.ndarray) -> np.ndarray:
-    """Ids (N,) as int64; ValueError for any other shape or for a dtype that is no integer."""
+    """Validate ids.
+
+    Args:
+        ids: (N,) integers of any dtype.
+
+    Returns:
+        (N,) int64.
+
+    Raises:
+        ValueError: the shape or dtype is another, or an id exceeds int64.
+    """
     ids = np.asarray(ids)
     if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
         raise ValueError(f"ids: expected (N,) integers, got {ids.dtype} {ids.shape}")
@@ -24,10 +34,19 @@ def ids_argument(ids: np.ndarray) -> np.ndarray:
 def rows_argument(
     spec: CodeSpec, ids: np.ndarray, codes: np.ndarray, meta: Sequence[Meta]
 ) -> tuple[np.ndarray, np.ndarray, list[Meta]]:
-    """Rows to write: ids (N,) int64, codes (N, B) uint8, N Metas with float times.
+    """Validate rows to write.
 
-    Raises ValueError for wrong shapes and dtypes, negative ids, ids given twice, bits set beyond
-    the length of the code, times that are not finite and names that are not text.
+    Args:
+        spec: what the codes are made with.
+        ids: (N,) integers, 0 or more, each once.
+        codes: (N, B) uint8; bits beyond the code length are 0.
+        meta: N Metas, with finite times and names that can be encoded as UTF-8.
+
+    Returns:
+        Ids (N,) int64, codes (N, B) uint8 contiguous, and N Metas with float times.
+
+    Raises:
+        ValueError: an argument is not as described.
     """
     ids = ids_argument(ids)
     if ids.size and ids.min() < 0:
@@ -45,7 +64,18 @@ def rows_argument(
 
 
 def codes_argument(spec: CodeSpec, codes: np.ndarray) -> np.ndarray:
-    """Codes (N, B) uint8, contiguous; ValueError for anything else."""
+    """Validate packed codes.
+
+    Args:
+        spec: what the codes are made with.
+        codes: (N, B) uint8, B bytes for `spec.bits` bits.
+
+    Returns:
+        The codes, contiguous.
+
+    Raises:
+        ValueError: the shape or dtype is another.
+    """
     codes = np.asarray(codes)
     if codes.ndim != 2 or codes.shape[1] != nbytes(spec.bits) or codes.dtype != np.uint8:
         raise ValueError(
@@ -57,7 +87,22 @@ def codes_argument(spec: CodeSpec, codes: np.ndarray) -> np.ndarray:
 def query_argument(
     spec: CodeSpec, codes: np.ndarray, k: int, bits: int | None, logits: np.ndarray | None
 ) -> tuple[np.ndarray, int, np.ndarray | None]:
-    """Query codes (Q, B) uint8, the number of bits to compare, logits (Q, bits) float32 or None."""
+    """Validate the arguments of a search.
+
+    Args:
+        spec: what the codes are made with.
+        codes: query codes (Q, B) uint8.
+        k: number of rows per query, at least 1.
+        bits: length of the prefix that is compared, 1 to `spec.bits`; None is `spec.bits`.
+        logits: (Q, K) finite, K at least `bits`; or None.
+
+    Returns:
+        Codes (Q, B) uint8 without bits beyond the code length, the length of the prefix, and logits
+        (Q, bits) float32 or None.
+
+    Raises:
+        ValueError: an argument is not as described.
+    """
     codes = codes_argument(spec, codes)
     if spec.bits % 8:
         codes = prefix(codes, spec.bits)  # bits beyond the code must not add to distances

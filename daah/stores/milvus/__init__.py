@@ -1,4 +1,4 @@
-"""The store for galleries beyond one machine: the same contract on a Milvus server."""
+"""The store for galleries larger than one machine: the same contract on a Milvus server."""
 
 from daah.stores.milvus.store import MilvusStore
 

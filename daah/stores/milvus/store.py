@@ -1,4 +1,4 @@
-"""A gallery on a Milvus server: one collection of whole codes, and one for each prefix in use."""
+"""A gallery on a Milvus server: one collection of full codes, and one for each prefix in use."""
 
 from __future__ import annotations
 
@@ -29,25 +29,34 @@ from daah.stores.ranking import asymmetric_each, order
 from daah.stores.validation import ids_argument, query_argument, rows_argument
 
 VERSION = 1
-#: The row that holds the generation, and in a prefix collection says that all rows are in it.
+#: Id of the row that holds the generation; in a prefix collection it marks the copy as complete.
 HEAD = -1
-#: A write announced in a prefix collection and not finished after so many seconds was interrupted.
+#: Seconds after which an announced, unfinished write to a prefix collection counts as interrupted.
 INTERRUPTED = 120.0
-#: Seconds for which a prefix collection that was found whole is taken to be so.
+#: Seconds for which a prefix collection that was found complete is not checked again.
 TRUSTED = 5.0
 
 
 class MilvusStore:
-    """CodeStore on a server; see `daah.stores.milvus.uri` for the URI.
+    """CodeStore on a server.
 
-    The collection is named after the gallery, the bits and the model's fingerprint, and its
-    description holds the whole spec. Search by a prefix needs a collection of its own; it is
-    made at the first search by that length, by `prepare`, or by `lengths=` in the URI.
+    The collection is named by the gallery, the number of bits and the model's fingerprint; its
+    description holds the whole spec. Search by a prefix needs a collection of its own. It is
+    created by the first search of that length, by `prepare`, or by `lengths=` in the URI.
 
-    A write of up to 10 000 rows is one request, so all of it or none; more go in several. Writers
-    in other processes are allowed; their rows are seen within seconds, at once with
-    `consistency=strong`. Results equal the SQLite store's, except with BIN_IVF_FLAT, the index
-    for more than 20 million rows (`ivf_from`), which finds most neighbours but not all.
+    A write of up to 10,000 rows is one request, and so atomic; larger ones take several requests.
+    Several processes may write. Their rows are visible to others within seconds, with
+    `consistency=strong` at once. Results equal those of the SQLite store, except with BIN_IVF_FLAT,
+    the index for 20 million rows or more (`ivf_from`), which is approximate.
+
+    Args:
+        uri: as `daah.stores.milvus.uri.parse` reads it.
+        spec: what the codes are made with.
+        read_only: whether writing is refused.
+
+    Raises:
+        ConfigError: the URI or one of its options is invalid.
+        GalleryError: the gallery is missing or of another spec, or the server does not answer.
     """
 
     def __init__(self, uri: str, spec: CodeSpec, *, read_only: bool = False) -> None:
@@ -68,7 +77,7 @@ class MilvusStore:
         self._main = Collection(self._connection, name, spec.bits)
         try:
             self._open()
-        except BaseException:  # an interrupt, too, must not leave a connection nobody can close
+        except BaseException:  # an interrupt must close the connection too
             self._connection.close()
             raise
 
@@ -82,7 +91,11 @@ class MilvusStore:
         return int(head[HEAD].meta.photo) if HEAD in head else 0
 
     def upsert(self, ids: np.ndarray, codes: np.ndarray, meta: Sequence[Meta]) -> None:
-        """See CodeStore; all or none for up to 10 000 rows."""
+        """See `CodeStore.upsert`. Atomic for up to 10,000 rows.
+
+        Raises:
+            GalleryError: also when a name is longer than a field of the collection.
+        """
         ids, codes, metas = rows_argument(self.spec, ids, codes, meta)
         for m in metas:
             if len(m.person.encode()) > PERSON_BYTES or len(m.photo.encode()) > PHOTO_BYTES:
@@ -104,7 +117,7 @@ class MilvusStore:
                 copy.upsert(ids.tolist(), prefix(codes, copy.bits), metas)
 
     def remove(self, ids: np.ndarray) -> int:
-        """See CodeStore. The server erases the deleted bytes when it next compacts."""
+        """See `CodeStore.remove`. The server erases deleted bytes when it compacts."""
         ids = np.unique(ids_argument(ids))
         ids = ids[ids >= 0]
         self._check_writable()
@@ -129,7 +142,7 @@ class MilvusStore:
         candidates: int = 200,
         where: Filter | None = None,
     ) -> Hits:
-        """See CodeStore."""
+        """See `CodeStore.search`."""
         codes, bits, logits = query_argument(self.spec, codes, k, bits, logits)
         self._connection.check_open()
         target = self._main if bits == self.spec.bits else self._whole_copy(bits)
@@ -151,7 +164,7 @@ class MilvusStore:
         return Hits(ids, distances, weighted, tuple(meta))
 
     def contains(self, ids: np.ndarray) -> np.ndarray:
-        """See CodeStore."""
+        """See `CodeStore.contains`."""
         ids = ids_argument(ids)
         self._connection.check_open()
         wanted = [id for id in np.unique(ids).tolist() if id >= 0]
@@ -159,7 +172,7 @@ class MilvusStore:
         return np.array([id in found for id in ids.tolist()], bool)
 
     def get(self, ids: np.ndarray) -> Batch:
-        """See CodeStore."""
+        """See `CodeStore.get`."""
         ids = ids_argument(ids)
         self._connection.check_open()
         wanted = [id for id in np.unique(ids).tolist() if id >= 0]
@@ -170,7 +183,7 @@ class MilvusStore:
         return self._batch([found[id] for id in ids.tolist()])
 
     def scan(self, where: Filter | None = None, batch: int = 10_000) -> Iterator[Batch]:
-        """See CodeStore. Rows written meanwhile beyond the current batch are seen as they are."""
+        """See `CodeStore.scan`. Concurrent writes beyond the current batch are included."""
         if batch < 1:
             raise ValueError(f"batch: expected 1 or more, got {batch}")
         self._connection.check_open()
@@ -181,12 +194,12 @@ class MilvusStore:
             self._connection.check_open()
 
     def count(self, where: Filter | None = None) -> int:
-        """See CodeStore."""
+        """See `CodeStore.count`."""
         self._connection.check_open()
         return self._main.count(where)
 
     def people(self) -> dict[str, int]:
-        """See CodeStore. Reads the names of all rows: Milvus cannot group them."""
+        """See `CodeStore.people`. Reads the names of all rows, because Milvus cannot group them."""
         self._connection.check_open()
         counts: Counter[str] = Counter()
         last = -1
@@ -196,7 +209,7 @@ class MilvusStore:
         return dict(sorted(counts.items()))
 
     def check(self, progress: Progress | None = None) -> None:
-        """See CodeStore. Compares the number of rows, and every prefix with its whole code."""
+        """See `CodeStore.check`. Compares counts, and every prefix with its full code."""
         self._connection.check_open()
         copies = self._copies()
         for copy in copies:
@@ -225,27 +238,34 @@ class MilvusStore:
                 raise GalleryError(self._unlike(copy))
 
     def compact(self) -> None:
-        """See CodeStore. Asks the server, which does it in its own time."""
+        """See `CodeStore.compact`. The server does it asynchronously."""
         self._check_writable()
         for target in [self._main, *self._copies()]:
             target.compact()
 
     def flush(self) -> None:
-        """See CodeStore: waits until the server has everything in its searchable state."""
+        """See `CodeStore.flush`. Waits until the server has made all writes searchable."""
         self._connection.check_open()
         for target in [self._main, *self._copies()]:
             target.count(strong=True)
 
     def close(self) -> None:
-        """See CodeStore; waits for what other threads have asked, a second call does nothing."""
+        """See `CodeStore.close`. Waits for calls of other threads. Idempotent."""
         self._connection.close()
 
     # --- beyond the contract --------------------------------------------------------------------
 
     def prepare(self, bits: int) -> None:
-        """Make the collection for search by the first `bits` bits, or make it anew if it is cut.
+        """Create the collection for search by a prefix, or create it again.
 
-        Best while no other process writes: what one writes at the very beginning can be missed.
+        Best while no other process writes: a write that is concurrent with the beginning can be
+        missed.
+
+        Args:
+            bits: length of the prefix.
+
+        Raises:
+            GalleryError: the store is read-only, or the server cannot do it.
         """
         self._check_writable()
         with self._writing:
@@ -264,7 +284,11 @@ class MilvusStore:
             self._cut.discard(bits)
 
     def reindex(self) -> None:
-        """Choose the index by the present number of rows; not searchable while it is built."""
+        """Rebuild the index for the present number of rows; no search is possible meanwhile.
+
+        Raises:
+            GalleryError: the store is read-only, or the server cannot do it.
+        """
         self._check_writable()
         with self._writing:
             rows = self._main.count(strong=True)
@@ -272,7 +296,11 @@ class MilvusStore:
                 target.reindex(rows)
 
     def drop(self) -> None:
-        """Delete the gallery from the server, with all its lengths, and close."""
+        """Delete the gallery with all its prefixes from the server, and close.
+
+        Raises:
+            GalleryError: the store is read-only, or the server cannot do it.
+        """
         self._check_writable()
         with self._writing:
             for target in [*self._copies(), self._main]:
@@ -338,9 +366,9 @@ class MilvusStore:
         )
 
     # --- prefix collections ---------------------------------------------------------------------
-    # They are written after the main one, and the write is announced in them before: a row with a
-    # random negative id goes in first and is deleted last. One that stays tells that a writer died
-    # between. A row with id HEAD says that all rows were copied when the collection was made.
+    # They are written after the main one. Each write is announced in them first, by a row with a
+    # random negative id that is deleted last; if it remains, the writer was interrupted. A row with
+    # id HEAD marks that all rows were copied when the collection was created.
 
     def _copy(self, bits: int) -> Collection:
         """The same object at every call, because it remembers when it was last written."""
@@ -356,7 +384,7 @@ class MilvusStore:
         return [self._copy(bits) for bits in sorted(found)]
 
     def _whole_copy(self, bits: int) -> Collection:
-        """The collection of one length, made or repaired when it is missing or cut."""
+        """The collection of one length, created or repaired when it is missing or incomplete."""
         copy = self._copy(bits)
         if time.monotonic() - self._trusted.get(bits, -TRUSTED) < TRUSTED:
             return copy
@@ -385,7 +413,7 @@ class MilvusStore:
             yield copies
             for copy, ticket in copies:
                 copy.delete([ticket])
-        except BaseException:  # however the write ended, an interrupt included, it may be cut
+        except BaseException:  # also after an interrupt the write may be incomplete
             for copy, _ in copies:
                 self._cut.add(copy.bits)
                 self._trusted.pop(copy.bits, None)
@@ -400,7 +428,7 @@ class MilvusStore:
     # --- small parts ----------------------------------------------------------------------------
 
     def _head(self) -> Meta:
-        """The next generation: the clock, but never the same or less twice."""
+        """The next generation: the clock, made strictly increasing."""
         self._last_generation = max(self._last_generation + 1, time.time_ns())
         return Meta("", str(self._last_generation), time.time())
 
@@ -424,5 +452,5 @@ class MilvusStore:
 
 
 def _now() -> Meta:
-    """A Meta that says nothing but the time."""
+    """A Meta with the time only."""
     return Meta("", "", time.time())

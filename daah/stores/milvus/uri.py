@@ -1,4 +1,4 @@
-"""Where a Milvus gallery lives and how to talk to it, read from a URI and the environment."""
+"""Address and options of a Milvus gallery, read from a URI and the environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from daah.errors import ConfigError
 
-#: Environment variables for what should not stand in a command line.
+#: Environment variables for what should not be on a command line.
 TOKEN, TLS, CA = "DAAH_MILVUS_TOKEN", "DAAH_MILVUS_TLS", "DAAH_MILVUS_CA"
 
 SHAPE = "milvus://[TOKEN@]HOST[:PORT]/COLLECTION[?OPTION=VALUE&...]"
@@ -17,16 +17,25 @@ SHAPE = "milvus://[TOKEN@]HOST[:PORT]/COLLECTION[?OPTION=VALUE&...]"
 
 @dataclass(frozen=True)
 class MilvusOptions:
-    """What may follow the `?` of a URI.
+    """Options after the `?` of a URI.
 
-    tls: encrypt the connection; ca: file of the authority to trust, the system's when empty.
-    database: a database of the server. timeout: seconds of retries before a call gives up.
-    consistency: "bounded" (other writers' rows within seconds, one's own at once) or "strong".
-    lengths: prefixes to keep an index for from the start; others are made at their first search.
-    rows: how many faces are expected, which chooses the index: every code is scanned (BIN_FLAT),
-        from `ivf_from` faces on only the nearest clusters of codes (BIN_IVF_FLAT).
-    shards and replicas: of a new gallery.
-    nprobe: share of clusters that BIN_IVF_FLAT visits, in (0, 1]; 1 is exact.
+    Attributes:
+        tls: whether the connection is encrypted.
+        ca: file of the certificate authority to trust; "" trusts the system's.
+        database: database of the server; "" is the default one.
+        timeout: seconds of retries before a call fails.
+        consistency: "bounded" (writes of other processes are visible within seconds, own writes at
+            once) or "strong".
+        lengths: prefixes that are indexed from the start; others are at their first search.
+        rows: expected number of faces, which selects the index: BIN_FLAT (exact), or BIN_IVF_FLAT
+            from `ivf_from` on.
+        ivf_from: number of faces from which BIN_IVF_FLAT (approximate) is used.
+        shards: number of shards of a new gallery.
+        replicas: number of replicas of a new gallery.
+        nprobe: share of the clusters that BIN_IVF_FLAT visits, in (0, 1]; 1 is exact.
+
+    Raises:
+        ConfigError: a value is out of range.
     """
 
     tls: bool = False
@@ -61,7 +70,15 @@ class MilvusOptions:
 
 @dataclass(frozen=True)
 class Address:
-    """A server, a collection and options. The token never shows in a message."""
+    """Address of a gallery. The token is in no message.
+
+    Attributes:
+        host: name or address of the server.
+        port: its port.
+        collection: name of the collection.
+        options: the options.
+        token: `user:password` or API key; "" without authentication.
+    """
 
     host: str
     port: int
@@ -81,9 +98,20 @@ class Address:
 
 
 def parse(uri: str) -> Address:
-    """Read `milvus://[TOKEN@]HOST[:PORT]/COLLECTION[?OPTION=VALUE&...]`; ConfigError if it is not.
+    """Parse `milvus://[TOKEN@]HOST[:PORT]/COLLECTION[?OPTION=VALUE&...]`.
 
-    TOKEN is `user:password` or an API key, percent-encoded; better in DAAH_MILVUS_TOKEN.
+    TOKEN is `user:password` or an API key, percent-encoded. The environment variable
+    DAAH_MILVUS_TOKEN is the better place for it. DAAH_MILVUS_TLS and DAAH_MILVUS_CA set defaults of
+    `tls` and `ca`.
+
+    Args:
+        uri: the URI; the port defaults to 19530.
+
+    Returns:
+        The address.
+
+    Raises:
+        ConfigError: the URI or one of its options is invalid.
     """
     try:
         parts = urlsplit(uri)

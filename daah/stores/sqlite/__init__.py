@@ -1,4 +1,4 @@
-"""The store that needs no server: SQLite keeps the truth, faiss searches a copy in memory."""
+"""The store without a server: SQLite is the source of truth, faiss searches a copy in memory."""
 
 from daah.stores.sqlite.store import SQLiteStore
 

@@ -1,11 +1,11 @@
 """A file of packed codes beside the gallery, so that opening ten million of them takes a second.
 
-It only ever repeats what SQLite holds: ids and padded codes at one generation of one gallery. A
-reader drops it at any mismatch, and the gallery is then read in full.
+It only duplicates what SQLite holds: ids and padded codes of one gallery at one generation. A
+reader ignores it at any mismatch, and reads the gallery in full.
 
 Layout: 8 bytes magic, 4 bytes little-endian length of the header, the header as JSON, its SHA-256,
-then the ids and the codes. The header carries the SHA-256 of both, and the database that of the
-header: so a file that was made elsewhere, however well it agrees with itself, is none of ours.
+then the ids and the codes. The header has the SHA-256 of both, and the database has that of the
+header. So a file from elsewhere is not accepted, even if it is consistent in itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from daah.stores.sqlite.snapshot import Segment, padded_bytes
 
 MAGIC = b"daahcod1"
 
-#: Types of ids by their bytes, as `rows.compact` chooses them.
+#: Types of ids by their size in bytes, as `snapshot.compact` chooses them.
 _KINDS = {4: np.dtype(np.uint32), 8: np.dtype(np.int64)}
 _COUNTS = frozenset({"generation", "rows", "id_bytes", "code_bytes"})
 

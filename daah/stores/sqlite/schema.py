@@ -1,10 +1,10 @@
-"""The tables of a gallery file, and the checks that tell a whole file from a damaged one.
+"""Tables of a gallery file, and the checks that detect damage.
 
-Each row of `face` carries a CRC-32 of all of it, and the one row of `gallery` the number of rows
-and the sum of their CRCs, so that a changed, a missing and a surplus row are all noticed when the
-table is read; a row fetched later is checked by its own. `change` lists the ids of the last
-writes, so that another process catches up without reading everything again. `packed` holds the
-digest of the file of packed codes (see `cache`), which is believed only if it is the one written.
+Each row of `face` has a CRC-32 of its values. The one row of `gallery` has the number of rows and
+the sum of their CRCs. So a changed, a missing and a surplus row are all detected when the table is
+read; a row fetched later is checked by its own CRC. `change` lists the ids of the last writes, so
+that another process can catch up without reading everything again. `packed` has the digest of the
+file of packed codes (see `code_cache`), which is trusted only if it is the one that was written.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def write_packed(connection: sqlite3.Connection, digest: bytes) -> None:
 
 
 def check_pages(connection: sqlite3.Connection, name: str) -> None:
-    """GalleryError unless the pages hang together: writing could spread what is wrong with them."""
+    """Run SQLite's quick_check before the first write; GalleryError if it fails."""
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise GalleryError(f"{name} is damaged ({found}). {DAMAGED}")

@@ -1,4 +1,4 @@
-"""A gallery in one SQLite file (the truth) with its codes in memory (the answers)."""
+"""A gallery in one SQLite file. SQLite is the source of truth; a copy in memory serves queries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from daah.stores.sqlite.schema import DAMAGED, Head
 from daah.stores.sqlite.snapshot import Labels, Rows, Segment, compact, padded
 from daah.stores.validation import ids_argument, query_argument, rows_argument
 
-#: Rows read from SQLite at a time; so few stay in the cache of a core while they are checked.
+#: Rows read from SQLite at a time; few enough to stay in the cache of a core during the check.
 READ_ROWS = 4_000
 
 #: Rows fetched by id with one statement.
@@ -36,25 +36,33 @@ FETCH = (
     f"WHERE id IN ({', '.join('?' * FETCHED_ROWS)})"
 )
 
-#: Galleries with fewer rows are read in full at each opening, which takes a tenth of a second.
+#: Smaller galleries are read in full at each opening, which takes a tenth of a second.
 CACHED_ROWS = 100_000
 
-#: Files up to this size have all their pages checked before they are written to: within a second.
+#: Up to this size all pages of a file are checked before the first write, within a second.
 CHECKED_BYTES = 256 * 2**20
 
 
 class SQLiteStore:
     """CodeStore on one file `path`, with `path`-lock, -acked, -codes, -wal and -shm beside it.
 
-    One process writes (the first to open without `read_only`; the next is refused), any number
-    read, and readers notice writes by the generation. All methods may be called from any thread.
-    Every write is one transaction, synced to disk before the call returns.
+    One process writes: the first to open without `read_only`; the next is refused. Any number of
+    processes read, and notice writes by the generation. All methods are thread-safe. Every write is
+    one transaction, flushed to disk before the call returns.
 
-    In memory: codes padded to whole 64-bit words and ids, 12 bytes a face at 64 bits; person and
-    time (12 bytes more) only once a filter is used. Everything else stays in SQLite.
+    In memory are codes padded to whole 64-bit words and ids, 12 bytes per face at 64 bits. Person
+    and time (12 bytes more) are loaded when a filter is first used. Everything else stays in
+    SQLite.
 
-    progress: called with (rows read, rows in all) while a gallery is read in full.
-    cached_rows: from this many rows on, a file of packed codes makes the next opening fast.
+    Args:
+        path: the file; it is created unless `read_only`.
+        spec: what the codes are made with.
+        read_only: whether writing is refused.
+        progress: called with (rows read, rows in all) while all rows are read.
+        cached_rows: from this many rows on, a file of packed codes accelerates the next opening.
+
+    Raises:
+        GalleryError: the gallery is missing, damaged, locked or of another spec.
     """
 
     def __init__(
@@ -83,7 +91,7 @@ class SQLiteStore:
         self._writer: sqlite3.Connection | None = None
         try:
             self._open(progress)
-        except BaseException:  # an interrupt, too, must not keep the writer's lock
+        except BaseException:  # an interrupt must release the writer's lock too
             self._release()
             raise
 
@@ -96,7 +104,7 @@ class SQLiteStore:
             return schema.read_head(connection, self._name).generation
 
     def upsert(self, ids: np.ndarray, codes: np.ndarray, meta: Sequence[Meta]) -> None:
-        """See CodeStore. Rows that are already there in every part are left alone."""
+        """See `CodeStore.upsert`. Rows that would not change are not written."""
         ids, codes, metas = rows_argument(self.spec, ids, codes, meta)
         with self._write() as (connection, head):
             old = self._crcs(connection, ids[self._rows.contains(ids)])
@@ -128,7 +136,7 @@ class SQLiteStore:
             self._finish(connection, head, ids[picked], come)
 
     def remove(self, ids: np.ndarray) -> int:
-        """See CodeStore. The freed bytes are overwritten with zeros in the file and the log."""
+        """See `CodeStore.remove`. Freed bytes are overwritten with zeros in file and log."""
         ids = np.unique(ids_argument(ids))
         with self._write() as (connection, head):
             ids = ids[self._rows.contains(ids)]
@@ -156,7 +164,7 @@ class SQLiteStore:
         candidates: int = 200,
         where: Filter | None = None,
     ) -> Hits:
-        """See CodeStore. A filter scans the rows it chooses, without an index."""
+        """See `CodeStore.search`. A filter scans the selected rows, without an index."""
         codes, bits, logits = query_argument(self.spec, codes, k, bits, logits)
         fetch = k if logits is None else max(candidates, k)
         with self._read(labels=where is not None) as (connection, rows):
@@ -178,13 +186,13 @@ class SQLiteStore:
         )
 
     def contains(self, ids: np.ndarray) -> np.ndarray:
-        """See CodeStore."""
+        """See `CodeStore.contains`."""
         ids = ids_argument(ids)
         with self._read() as (_, rows):
             return rows.contains(ids)
 
     def get(self, ids: np.ndarray) -> Batch:
-        """See CodeStore."""
+        """See `CodeStore.get`."""
         ids = ids_argument(ids)
         with self._read() as (connection, rows):
             missing = ids[~rows.contains(ids)]
@@ -194,7 +202,7 @@ class SQLiteStore:
         return self._batch(ids, found)
 
     def scan(self, where: Filter | None = None, batch: int = 10_000) -> Iterator[Batch]:
-        """See CodeStore. Rows written meanwhile beyond the current batch are seen as they are."""
+        """See `CodeStore.scan`. Concurrent writes beyond the current batch are included."""
         if batch < 1:
             raise ValueError(f"batch: expected 1 or more, got {batch}")
         last, before, ids = -1, None, np.zeros(0, np.int64)
@@ -211,17 +219,17 @@ class SQLiteStore:
             yield self._batch(chosen, found)
 
     def count(self, where: Filter | None = None) -> int:
-        """See CodeStore."""
+        """See `CodeStore.count`."""
         with self._read(labels=where is not None) as (_, rows):
             return len(rows) if where is None else len(rows.ids(where, self._ordinals))
 
     def people(self) -> dict[str, int]:
-        """See CodeStore."""
+        """See `CodeStore.people`."""
         with self._read(labels=True) as (_, rows):
             return rows.people(list(self._ordinals))
 
     def check(self, progress: Progress | None = None) -> None:
-        """See CodeStore. Compares pages, rows and what is in memory."""
+        """See `CodeStore.check`. Compares pages, rows and the copy in memory."""
         with self._read() as (connection, rows):
             schema.check_pages(connection, self._name)
             head = schema.read_head(connection, self._name)
@@ -233,18 +241,18 @@ class SQLiteStore:
             )
 
     def compact(self) -> None:
-        """See CodeStore; also merges what is in memory."""
+        """See `CodeStore.compact`. Also merges the segments in memory."""
         with self._write(transaction=False) as (connection, _):
             connection.execute("VACUUM")
             self._checkpoint(connection)
             self._rows = self._rows.compacted()
 
     def flush(self) -> None:
-        """See CodeStore: nothing to do, a committed write is visible at once."""
+        """See `CodeStore.flush`. Nothing to do: a committed write is visible at once."""
         self._check_open()
 
     def close(self) -> None:
-        """See CodeStore; a second call does nothing. Writes the file of packed codes if needed."""
+        """See `CodeStore.close`. Writes the file of packed codes if needed. Idempotent."""
         if self._closed:
             return
         with self._writing:
@@ -423,12 +431,12 @@ class SQLiteStore:
             try:
                 rows = self._agreed(connection, labels)
                 yield connection, rows
-            except BaseException:  # left open in the midst of a transaction it may serve nobody
+            except BaseException:  # a connection within a transaction must not be reused
                 connection.close()
                 raise
             connection.execute("COMMIT")
             self._idle.append(connection)
-        if self._closed:  # closed meanwhile by another thread
+        if self._closed:  # by another thread
             self._release()
 
     def _agreed(self, connection: sqlite3.Connection, labels: bool) -> Rows:
@@ -450,12 +458,12 @@ class SQLiteStore:
                         )
             connection.execute("ROLLBACK")
             if generation > rows.generation and not self.read_only:
-                with self._writing:  # a write of this process is committed, and soon in memory
+                with self._writing:  # waits until a write of this process is in memory too
                     pass
         raise GalleryError(f"{self._name} was replaced while it was open. Open it again.")
 
     def _caught_up(self, connection: sqlite3.Connection, rows: Rows, head: Head) -> Rows | None:
-        """`rows` at the generation of `head` by the list of changes; None when that is short."""
+        """`rows` updated to the generation of `head` by the changes; None if some are missing."""
         changes = connection.execute(
             "SELECT generation, id, crc FROM change WHERE generation > ? ORDER BY generation",
             (rows.generation,),
@@ -475,7 +483,7 @@ class SQLiteStore:
         return after if len(after) == head.faces else None
 
     def _labelled(self, connection: sqlite3.Connection, rows: Rows) -> Rows:
-        """The same rows with person and time, read on the first use of a filter."""
+        """The same rows with person and time, loaded when a filter is first used."""
         if rows.base.labels is not None:
             return rows
         with self._refreshing:
@@ -504,7 +512,7 @@ class SQLiteStore:
         return rows
 
     def _labels(self, people: Sequence[str], added_at: Sequence[float]) -> Labels:
-        """Persons as numbers, giving new names the next ones."""
+        """Ordinals of persons (new names get the next ones) with their times."""
         with self._refreshing:
             known, number = self._ordinals, self._ordinals.setdefault
             numbers = np.array([number(person, len(known)) for person in people], np.int32)
@@ -571,9 +579,9 @@ class SQLiteStore:
     def _finish(
         self, connection: sqlite3.Connection, head: Head, ids: np.ndarray, come: Segment
     ) -> None:
-        """Store the head and the changed ids, commit, and show the change in memory.
+        """Store the head and the changed ids, commit, and update the copy in memory.
 
-        All that can fail comes before the commit: afterwards both must agree.
+        Whatever can fail precedes the commit: after it both must agree.
         """
         after = self._rows.changed(head.generation, ids, come)
         first = head.generation - len(ids) + 1
@@ -594,22 +602,21 @@ class SQLiteStore:
         schema.write_head(connection, head)
         connection.execute("COMMIT")
         self._rows = after
-        # Without the note, only the loss of acknowledged writes to a damaged log goes unnoticed.
+        # If this fails, only a loss of acknowledged writes by a damaged log would not be detected.
         with contextlib.suppress(OSError):
             self._write_acked(head.generation)
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
-        """Move the log into the file and empty it, so that nothing removed stays in it.
+        """Write the log (WAL) into the file and truncate it, so that it keeps no removed data.
 
-        A reader in the middle of a search holds it up; after a second the next removal, or
-        closing, tries again.
+        A concurrent search delays it; after a second the next removal, or closing, tries again.
         """
         connection.execute("PRAGMA busy_timeout = 1000")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         connection.execute("PRAGMA busy_timeout = 10000")
 
     def _forget_cache(self) -> None:
-        """Codes that are about to be removed or replaced must not live on beside the gallery."""
+        """Delete the cache before codes are removed or replaced, because it has a copy of them."""
         try:
             code_cache.drop(self._beside("codes"))
         except OSError as error:
@@ -623,14 +630,14 @@ class SQLiteStore:
         head = Head(self._uuid, self.spec, self._rows.generation, len(self._rows), 0)
         if len(self._rows) < self._cached_rows or self._cached_generation == head.generation:
             return
-        # A disk too full for the copy loses nothing: the next opening reads the gallery itself.
+        # Without the cache, for example on a full disk, the next opening reads the gallery itself.
         with contextlib.suppress(OSError, sqlite3.Error):
             digest = code_cache.write(self._beside("codes"), head, self._rows.compacted().base)
             schema.write_packed(connection, digest)
 
     # --- what was acknowledged ------------------------------------------------------------------
-    # SQLite drops the end of its log silently when a byte of it is wrong. The generation of the
-    # last acknowledged write, kept outside, tells such a loss from a log that was never longer.
+    # SQLite silently drops the end of its log when a byte of it is wrong. The generation of the
+    # last acknowledged write is kept in a file of its own, so that such a loss is detected.
 
     def _read_acked(self) -> tuple[bytes, int] | None:
         try:
