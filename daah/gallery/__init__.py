@@ -1,4 +1,4 @@
-"""Galleries: the people that can be found. Codes in a store, aligned faces as files, provenance."""
+"""Galleries of enrolled people: codes in a store, aligned faces as files, provenance."""
 
 from daah.gallery.audit import NearPair, Statistics, Verification, statistics, verify
 from daah.gallery.enrol import BuildReport, build, check_source

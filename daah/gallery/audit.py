@@ -1,4 +1,4 @@
-"""Checks of a gallery: is every part there and right, and are its codes any good."""
+"""Checks of a gallery: integrity of its parts, and quality of its codes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,25 @@ from daah.parallel import Progress
 
 _BATCH = 256
 
-#: Faces that are looked at for each face in search of near duplicates.
+#: Nearest entries that are examined per entry, in search of near duplicates.
 _NEIGHBOURS = 50
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found. Ids of entries, ascending.
+    """Result of `verify`. Ids of entries are ascending.
 
-    store: what is wrong with the store itself (counts, checksums, indexes), "" if nothing.
-    missing, damaged: entries whose face is not there, or cannot be read.
-    unfinished: entries whose removal was stopped between their face and their row.
-    orphans: faces without an entry. leftovers: files that a stopped process left half written.
-    changed: entries whose code is not the one that their face gives now; None if not looked at.
-    repaired: whether orphans and leftovers were deleted.
+    Attributes:
+        entries: number of entries.
+        store: damage of the store itself (counts, checksums, indexes); "" without damage.
+        missing: entries without a face.
+        damaged: entries whose face cannot be read.
+        unfinished: entries whose removal was interrupted between their face and their row.
+        orphans: faces without an entry.
+        leftovers: number of temporary files left by interrupted processes.
+        changed: entries whose code differs from that of their face; None if not checked.
+        complete: whether the last build was finished.
+        repaired: whether orphans and leftovers were deleted.
     """
 
     entries: int
@@ -46,12 +51,12 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is damaged. What a stopped process left is none: see `strays`."""
+        """Whether nothing is damaged; what interrupted processes left is in `strays`."""
         return not self.problems()
 
     @property
     def strays(self) -> str:
-        """What a killed process left, in words; "" when nothing, or when it was repaired."""
+        """What interrupted processes left, in words; "" for nothing, or when it was repaired."""
         left = [
             _many(len(self.orphans), "face without an entry", "faces without an entry"),
             _many(self.leftovers, "half-written file", "half-written files"),
@@ -60,7 +65,7 @@ class Verification:
         return "" if self.repaired else ", ".join(filter(None, left))
 
     def problems(self) -> tuple[str, ...]:
-        """A sentence about each kind of damage, and about a build that was not finished."""
+        """A sentence about each kind of damage, and about an unfinished build."""
         found = [
             self.store,
             _many(len(self.missing), "entry has no face.", "entries have no face."),
@@ -81,7 +86,13 @@ class Verification:
 
 @dataclass(frozen=True)
 class NearPair:
-    """Two entries of different people and their distance in bits."""
+    """Two similar entries of different people.
+
+    Attributes:
+        a: one entry.
+        b: the other entry.
+        distance: their Hamming distance in bits.
+    """
 
     a: Entry
     b: Entry
@@ -90,12 +101,16 @@ class NearPair:
 
 @dataclass(frozen=True)
 class Statistics:
-    """How a gallery's codes are spread.
+    """Statistics of a gallery's codes.
 
-    ones: share of entries in which each bit is 1; (bits,) numbers, best near 0.5.
-    collisions: entries whose code another entry has too; collisions_between: those that share it
-        with another person.
-    near: the closest entries of different people, closest first.
+    Attributes:
+        entries: number of entries.
+        people: number of people.
+        bits: code length.
+        ones: share of entries in which each bit is 1, one value per bit; ideally 0.5.
+        collisions: entries that share their code with another entry.
+        collisions_between: entries that share their code with another person's entry.
+        near: the closest pairs of entries of different people, closest first.
     """
 
     entries: int
@@ -113,9 +128,19 @@ def verify(
     repair: bool = False,
     progress: Progress | None = None,
 ) -> Verification:
-    """Check the store, compare rows and faces; with an encoder also compute every code again.
+    """Check the store and compare rows with faces.
 
-    repair: delete faces without an entry and half-written files, which nothing needs.
+    Args:
+        gallery: the gallery.
+        encoder: the model of its codes, to compute every code again; None does not compare codes.
+        repair: whether faces without an entry and temporary files are deleted; nothing needs them.
+        progress: called with entries done, their number, and a person's name.
+
+    Returns:
+        What was found. Damage is no exception.
+
+    Raises:
+        GalleryError: `repair` on a read-only gallery, or rows that cannot be read.
     """
     store = ""
     try:
@@ -171,9 +196,17 @@ def verify(
 
 
 def statistics(gallery: Gallery, pairs: int = 20, progress: Progress | None = None) -> Statistics:
-    """Bit balance, equal codes, and the closest `pairs` of different people.
+    """Balance of bits, collisions, and the closest pairs of entries of different people.
 
-    Looks at each entry's 50 nearest. Takes one search an entry: a second for ten thousand.
+    One search per entry, for its 50 nearest entries: a second for ten thousand entries.
+
+    Args:
+        gallery: the gallery.
+        pairs: number of pairs.
+        progress: called with entries done, their number, and a person's name.
+
+    Returns:
+        The statistics.
     """
     bits = gallery.store.spec.bits
     total, done = gallery.count(), 0

@@ -1,9 +1,8 @@
-"""Enrolling many photos: a stream from files to codes whose memory does not grow with its length.
+"""Enrolment of many photos, as a stream with memory use that does not depend on their number.
 
-Worker processes decode and find faces; this process encodes and writes, a transaction every other
-second. Enrolment is resumable: what is in the gallery already is not read again, so calling again
-continues where the last run stopped. Several machines share the work by taking every n-th photo
-each.
+Worker processes decode and detect; this process encodes and writes, one transaction every second.
+Enrolment is resumable: photos that are in the gallery are not read again, so calling again
+continues where the last run stopped. Several machines share the work: each takes every n-th photo.
 """
 
 from __future__ import annotations
@@ -29,20 +28,20 @@ from daah.images import read_image
 from daah.models.encoder import FaceEncoder, encode_many
 from daah.parallel import Progress, ordered_map
 
-#: Faces that are written in one transaction at most.
+#: Maximum number of faces per transaction.
 WRITE_BATCH = 256
 
-#: Seconds that a face waits for others to be written with: what a kill can cost. A transaction
-#: takes a few milliseconds, so that even one every second costs less than a hundredth of the time.
+#: Seconds that a face waits to be written with others; a killed process loses so much work. A
+#: transaction takes a few milliseconds, so that even one per second costs less than 1% of the time.
 WRITE_SECONDS = 1.0
 
-#: Photos that are looked up in the gallery at a time.
+#: Photos per lookup in the gallery.
 _LOOKED_UP = 1000
 
-#: How long processes wait for the slowest share; PyTorch's own half an hour is too short.
+#: How long processes wait for the slowest one; PyTorch's default of half an hour is too short.
 _PATIENCE = datetime.timedelta(days=30)
 
-#: Refused photos that the report itself names; all of them go to the `refused` callback.
+#: Refused photos that the report names; the `refused` callback gets all of them.
 _NAMED = 100
 
 NO_FACE = "no face found"
@@ -50,7 +49,7 @@ NO_FACE = "no face found"
 #: Photos 1 to 8 of each of ORL's people are enrolled; 9 and 10 stay out, to be searched with.
 ORL_ENROLLED = 8
 
-#: Known collections: whom to name.
+#: Credits of known collections.
 CREDITS = {
     "orl": "The ORL Database of Faces, AT&T Laboratories Cambridge",
     "lfw": "Labeled Faces in the Wild (Huang, Ramesh, Berg, Learned-Miller, 2007)",
@@ -59,11 +58,16 @@ CREDITS = {
 
 @dataclass(frozen=True)
 class BulkReport:
-    """What a run did.
+    """Result of `add`.
 
-    seen: photos of this process's share. added: enrolled now. present: enrolled before.
-    refused: how many were not enrolled; examples: the first hundred of them with reasons.
-    rate: photos a second, those that were present left out.
+    Attributes:
+        seen: photos of this process's share.
+        added: photos enrolled by this run.
+        present: photos enrolled before.
+        refused: photos that were not enrolled.
+        examples: the first hundred of these, with reasons.
+        seconds: duration of the run.
+        rate: photos per second, without those that were present.
     """
 
     seen: int
@@ -77,7 +81,14 @@ class BulkReport:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: faces added, faces that were there before, photos skipped and why."""
+    """Result of `build`.
+
+    Attributes:
+        added: faces enrolled by this run.
+        present: faces enrolled before.
+        skipped: (photo, reason) of the photos that were not enrolled.
+        seconds: duration of the run.
+    """
 
     added: int
     present: int
@@ -87,10 +98,13 @@ class BuildReport:
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that `accelerate launch` started: index of count.
+    """This process among those started by `accelerate launch`.
 
-    first: within this block process 0 is alone; the others enter when it has left.
-    gather: wait for all, and give everyone's report to each.
+    Attributes:
+        index: number of this process, from 0.
+        count: number of processes.
+        first: context manager in which process 0 runs before the others enter.
+        gather: waits for all processes, and returns the reports of all to each.
     """
 
     index: int
@@ -100,7 +114,7 @@ class Processes:
 
 
 def processes() -> Processes:
-    """Which of the processes this is; one of one unless `accelerate launch` started it."""
+    """This process among those of `accelerate launch`; the only one without it."""
     from accelerate import PartialState  # imported late: a second, for what few runs need
     from accelerate.utils import gather_object
 
@@ -114,7 +128,14 @@ def processes() -> Processes:
 
 
 def together(reports: Sequence[BulkReport]) -> BulkReport:
-    """What several processes did at the same time."""
+    """Combine the reports of concurrent processes.
+
+    Args:
+        reports: one report per process.
+
+    Returns:
+        Sums of the counts and rates, and the longest duration.
+    """
     return BulkReport(
         seen=sum(report.seen for report in reports),
         added=sum(report.added for report in reports),
@@ -137,29 +158,29 @@ def add(
     refused: Callable[[Refused], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> BulkReport:
-    """Enrol a listing, whatever its length, and say what was refused.
+    """Enrol a listing of any length.
 
-    The principal face of each photo is taken. A photo that is listed twice is enrolled once. Faces
-    are written WRITE_SECONDS after they were found, or as soon as WRITE_BATCH of them wait.
+    The principal face of each photo is enrolled. A photo that is listed twice is enrolled once.
+    Faces are written WRITE_SECONDS after their detection, or as soon as WRITE_BATCH of them wait.
 
     Args:
-        gallery: where the faces go.
-        photos: what to enrol, of `listing`; several processes take a `shard` of it each, and need
+        gallery: the gallery.
+        photos: what to enrol, of `listing`. Several processes each take a `shard` of it; they need
             a gallery on a server, because a folder has one writer.
-        encoder: the model that the gallery's codes are of.
-        workers: processes that decode and detect; None leaves one core for encoding; 0 does it on
-            threads of this process.
-        make_detector: gives each process its own; of a module's top level, so that it can be
-            handed to processes.
-        progress: called with photos done, of how many, and the rate.
+        encoder: the model of the gallery's codes.
+        workers: processes that decode and detect; None leaves one core for encoding; 0 uses threads
+            of this process.
+        make_detector: creates the detector of each process. For processes it is at the top level of
+            a module, so that it can be pickled.
+        progress: called with photos done, their number, and the rate.
         refused: called with every photo that is not enrolled.
-        clock: seconds, ascending.
+        clock: monotonic clock in seconds.
 
     Returns:
         What the run did.
 
     Raises:
-        DataError: a worker process died.
+        DataError: a worker process ended unexpectedly.
         GalleryError: the gallery cannot be written.
     """
     if workers is None:
@@ -203,7 +224,7 @@ class _Tally:
         self._show()
 
     def held(self, row: Row, person: str) -> None:
-        """The id of a row is taken by an entry of `person`."""
+        """Count a row whose id an entry of `person` has already."""
         if row.person != person:
             self.refuse(Refused(row.photo, f"the id {row.id} belongs to another person"))
             return
@@ -248,7 +269,7 @@ class _Tally:
 
 
 def _new_rows(gallery: Gallery, rows: Iterator[Row | Refused], tally: _Tally) -> Iterator[Row]:
-    """Rows whose photo is not in the gallery yet; the others are counted."""
+    """Rows whose photo is not in the gallery; the others are counted."""
     while part := list(itertools.islice(rows, _LOOKED_UP)):
         people = _people(gallery, [row.id for row in part if isinstance(row, Row)])
         for row in part:
@@ -261,7 +282,7 @@ def _new_rows(gallery: Gallery, rows: Iterator[Row | Refused], tally: _Tally) ->
 
 
 def _people(gallery: Gallery, ids: Sequence[int]) -> dict[int, str]:
-    """Whose entry each id is, of those that the gallery has."""
+    """Person of each id that the gallery has."""
     wanted = np.unique(np.array(ids, np.int64))
     there = wanted[gallery.store.contains(wanted)]
     return dict(zip(there.tolist(), (m.person for m in gallery.store.get(there).meta), strict=True))
@@ -312,22 +333,21 @@ def build(
 ) -> BuildReport:
     """Enrol every photo of a collection, and draw the gallery's map.
 
-    Until the end the gallery says that it is incomplete; the same call then goes on where the
-    stopped one was.
+    Until it is finished the gallery is marked as incomplete. Builds are resumable: calling again
+    continues where the last run stopped.
 
     Args:
-        gallery: empty, or left by a stopped build of the same source.
-        source: "orl" (photos 1 to 8 of each person), "lfw", or a folder with a folder of photos
-            for each person.
+        gallery: empty, or left by an unfinished build of the same source.
+        source: "orl" (photos 1 to 8 of each person), "lfw", or a folder-per-person tree of photos.
         detector: used on threads of this process.
-        encoder: the model that the gallery's codes are of.
+        encoder: the model of the gallery's codes.
         progress: as of `add`.
 
     Returns:
         What the build did, with every photo that it skipped.
 
     Raises:
-        DataError: the source is not there, or no photo has a face.
+        DataError: the source is missing, or no photo has a face.
         GalleryError: the gallery holds another source, or cannot be written.
     """
     started = time.perf_counter()
@@ -363,7 +383,14 @@ def build(
 
 
 def check_source(source: str | Path) -> None:
-    """Raise DataError for a folder that is missing, or is not one with a folder per person."""
+    """Check that the source of a build exists.
+
+    Args:
+        source: as of `build`.
+
+    Raises:
+        DataError: the folder is missing, or is not a folder-per-person tree of photos.
+    """
     if str(source) not in CREDITS:
         sources.folder(Path(source))
 

@@ -1,15 +1,15 @@
-"""A gallery: a code store, the aligned faces, and what is known of them, in one folder.
+"""A gallery: a code store, the aligned faces and their provenance, in one folder.
 
     gallery/orl/
         gallery.json             provenance: source, credit, model, whether complete
         codes-<model>.sqlite     codes, people and photo names (elsewhere for a Milvus gallery);
-                                 another model's, if it was asked for, beside them
+                                 codes of further models beside them
         faces/<id % 256>/<id>.png    aligned faces
         map.npz                  the gallery's map in two dimensions
 
-A row of the store is written after its face and deleted after it. So whatever happens in between,
-a row that exists was complete once, and a face that somebody asked to remove is gone first. What a
-process that was killed in between left is finished by the next that writes (see `journal`).
+A row of the store is written after its face and deleted after it. So every row that exists had its
+face when it was written, and a face that is to be removed is deleted first. What a killed process
+left unfinished is completed when the gallery is next opened for writing (see `journal`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,14 @@ _REMOVED_AT_ONCE = 10_000
 
 @dataclass(frozen=True)
 class Entry:
-    """One face of a gallery; added_at in seconds since 1970."""
+    """One face of a gallery.
+
+    Attributes:
+        id: id of the entry.
+        person: name of the person.
+        photo: name of the photo.
+        added_at: time of the enrolment in seconds since 1970.
+    """
 
     id: int
     person: str
@@ -53,7 +60,14 @@ class Entry:
 
 
 class Gallery:
-    """Codes and faces of people that can be found. Get one from `Gallery.open`."""
+    """Codes and faces of enrolled people. Use `Gallery.open` to get one.
+
+    Args:
+        store: its codes.
+        folder: its folder.
+        provenance: its provenance.
+        read_only: whether writing is refused.
+    """
 
     def __init__(
         self, store: CodeStore, folder: Path, provenance: Provenance, read_only: bool
@@ -77,7 +91,14 @@ class Gallery:
 
     @classmethod
     def exists(cls, uri: str | Path) -> bool:
-        """Whether there is a gallery at `uri`, complete or not, of whatever model."""
+        """Whether there is a gallery at `uri`, complete or not, of any model.
+
+        Args:
+            uri: as of `open`.
+
+        Returns:
+            Whether its provenance file exists.
+        """
         return (location.gallery_folder(str(uri), None) / provenance_file.FILE).is_file()
 
     @classmethod
@@ -93,26 +114,26 @@ class Gallery:
         credit: str = "",
         progress: Progress | None = None,
     ) -> Gallery:
-        """Open a gallery, or make an empty one in a folder that is new or empty.
+        """Open a gallery, or create an empty one in a folder that is new or empty.
 
         Args:
             uri: a folder ("gallery/orl", or "sqlite:gallery/orl"), or
-                "milvus://host:port/collection", whose faces are in `folder` (default:
-                gallery/<collection>).
-            encoder: the model that the codes must be of; None takes whatever gallery is there.
-            read_only: change nothing, so that several processes can search the gallery.
-            create: whether a missing gallery is made; never when it is read-only or without an
+                "milvus://host:port/collection", whose faces are in `folder`.
+            encoder: the model that the codes must be of; None accepts any.
+            read_only: whether writing is refused; several processes can open a gallery so.
+            create: whether a missing gallery is created; never when it is read-only or without an
                 encoder.
-            folder: of the faces, for codes on a server.
-            source, credit: what a gallery made by this call says of itself.
+            folder: folder of the faces for codes on a server; None is gallery/<collection>.
+            source: source of a gallery that is created.
+            credit: credit of a gallery that is created.
             progress: called while a large gallery is read that has no file of packed codes.
 
         Returns:
             The gallery, to be closed by the caller.
 
         Raises:
-            GalleryError: it is missing, damaged, locked, away or made by another model, or is to be
-                made in a folder that holds other files.
+            GalleryError: it is missing, damaged, locked, unreachable or of another model, or is to
+                be created in a folder that contains other files.
         """
         uri = str(uri)
         home = location.gallery_folder(uri, folder)
@@ -140,16 +161,25 @@ class Gallery:
         opened = cls(store, home, known, read_only)
         try:
             opened._finish()
-        except BaseException:  # an interrupt, too, must not keep the writer's lock
+        except BaseException:  # an interrupt must release the writer's lock too
             opened.close()
             raise
         return opened
 
     def add(self, person: str, photo: str, encoded: EncodedFace) -> int:
-        """Enrol a face and return its id, which person and photo alone decide.
+        """Enrol a face; the same person and photo again replace the entry.
 
-        The same person and photo again replaces the entry. Raises ConfigError for a name that
-        cannot be kept, GalleryError when the gallery is read-only.
+        Args:
+            person: name of the person.
+            photo: name of the photo.
+            encoded: the face with its code.
+
+        Returns:
+            Id of the entry, a hash of person and photo.
+
+        Raises:
+            ConfigError: a name is invalid.
+            GalleryError: the gallery is read-only, or cannot be written.
         """
         (id_,) = self.add_many([(person, photo, encoded)])
         drawn = self.map()
@@ -161,9 +191,19 @@ class Gallery:
     def add_many(
         self, rows: Sequence[tuple[str, str, EncodedFace]], ids: Sequence[int] | None = None
     ) -> list[int]:
-        """Enrol faces (person, photo, encoded) at once, all or none; returns their ids.
+        """Enrol several faces, all or none.
 
-        ids: ids >= 0 to use instead of those that person and photo decide.
+        Args:
+            rows: (person, photo, face) of each entry.
+            ids: ids of the entries, 0 or more; None takes hashes of person and photo.
+
+        Returns:
+            Ids of the entries.
+
+        Raises:
+            ConfigError: a name is invalid.
+            GalleryError: the gallery is read-only, or cannot be written.
+            ValueError: an id is negative or given twice.
         """
         self.require_writable()
         if not rows:
@@ -184,9 +224,17 @@ class Gallery:
         return ids
 
     def remove(self, person: str) -> int:
-        """Delete a person for good: faces, codes and rows. Returns how many entries there were.
+        """Delete a person permanently: faces, codes and rows.
 
-        Raises GalleryError when nobody has this name or the gallery is read-only.
+        Args:
+            person: name of the person.
+
+        Returns:
+            Number of entries that were deleted.
+
+        Raises:
+            ConfigError: the name is invalid.
+            GalleryError: there is no such person, or the gallery is read-only.
         """
         self.require_writable()
         person = checked_name("person", person)
@@ -201,10 +249,21 @@ class Gallery:
         ids: Iterable[int] = (),
         progress: Progress | None = None,
     ) -> int:
-        """Delete people and entries for good; unknown ones are passed over.
+        """Delete people and entries permanently; unknown ones are ignored.
 
-        Returns how many entries there were. Resumable: calling again continues where the last
-        call stopped.
+        Resumable: calling again continues where the last call stopped.
+
+        Args:
+            people: names of people.
+            ids: ids of entries.
+            progress: called with entries done, their number, and the step.
+
+        Returns:
+            Number of entries that were deleted.
+
+        Raises:
+            ConfigError: a name is invalid.
+            GalleryError: the gallery is read-only, or cannot be written.
         """
         self.require_writable()
         named = frozenset(checked_name("person", person) for person in people)
@@ -220,7 +279,17 @@ class Gallery:
         return len(gone)
 
     def entry(self, id: int) -> Entry:
-        """The entry of an id; GalleryError when there is none."""
+        """The entry of an id.
+
+        Args:
+            id: id of the entry.
+
+        Returns:
+            The entry.
+
+        Raises:
+            GalleryError: there is no such entry.
+        """
         try:
             meta = self.store.get(np.array([id], np.int64)).meta[0]
         except (KeyError, OverflowError):
@@ -228,14 +297,31 @@ class Gallery:
         return Entry(int(id), meta.person, meta.photo, meta.added_at)
 
     def entries(self, person: str | None = None) -> Iterator[Entry]:
-        """All entries, or those of one person, by ascending id."""
+        """All entries, or those of one person.
+
+        Args:
+            person: name of the person; None for all.
+
+        Yields:
+            Entries by ascending id.
+        """
         where = None if person is None else Filter(people=frozenset([person]))
         for rows in self.store.scan(where):
             for id_, meta in zip(rows.ids.tolist(), rows.meta, strict=True):
                 yield Entry(id_, meta.person, meta.photo, meta.added_at)
 
     def thumbnail(self, id: int) -> np.ndarray:
-        """The aligned face (150, 150, 3) uint8 of an entry; GalleryError when there is none."""
+        """The aligned face of an entry.
+
+        Args:
+            id: id of the entry.
+
+        Returns:
+            (150, 150, 3) uint8 RGB.
+
+        Raises:
+            GalleryError: the face is missing or damaged.
+        """
         return self._thumbnails.read(int(id))
 
     def people(self) -> dict[str, int]:
@@ -243,7 +329,14 @@ class Gallery:
         return self.store.people()
 
     def find_people(self, text: str) -> dict[str, int]:
-        """Entries of each person whose name contains `text`; case and accents are ignored."""
+        """Find people by a part of their name; case and accents are ignored.
+
+        Args:
+            text: the part.
+
+        Returns:
+            Number of entries by person, sorted by name.
+        """
         wanted = plain(text)
         return {name: count for name, count in self.people().items() if wanted in plain(name)}
 
@@ -252,14 +345,20 @@ class Gallery:
         return self.store.count()
 
     def map(self) -> Projection | None:
-        """The gallery's map as it was last drawn; None when it never was or is damaged."""
+        """The gallery's map as it was last saved; None when it is missing, damaged or outdated."""
         drawn = gallery_map.load(self.folder / MAP)
         return drawn if drawn and drawn.fingerprint == self.provenance.fingerprint else None
 
     def draw_map(self) -> Projection:
-        """Draw the map of the gallery's codes again, and keep it unless the gallery is read-only.
+        """Compute the gallery's map again, and save it unless the gallery is read-only.
 
-        Takes about two seconds for a few hundred entries, and half a minute for the largest map.
+        It takes about two seconds for a few hundred entries, and half a minute for the largest map.
+
+        Returns:
+            The map.
+
+        Raises:
+            GalleryError: the map cannot be written.
         """
         ids = np.concatenate([np.empty(0, np.int64), *(rows.ids for rows in self.store.scan())])
         if len(ids) > gallery_map.LARGEST:
@@ -272,7 +371,11 @@ class Gallery:
         return drawn
 
     def require_complete(self) -> None:
-        """Raise GalleryError when a build of this gallery has been stopped before its end."""
+        """Check that the gallery's last build was finished.
+
+        Raises:
+            GalleryError: it was not.
+        """
         if not self.provenance.complete:
             raise GalleryError(
                 f"Building the gallery {self.name} was interrupted. Finish it with: python -m daah "
@@ -280,19 +383,30 @@ class Gallery:
             )
 
     def describe(self, **changes: object) -> None:
-        """Change fields of the provenance, in memory and on disk."""
+        """Change fields of the provenance, in memory and on disk.
+
+        Args:
+            changes: new values of fields of `Provenance`.
+
+        Raises:
+            GalleryError: the gallery is read-only, or cannot be written.
+        """
         self.require_writable()
         changed = dataclasses.replace(self.provenance, **changes)
         provenance_file.write(self.folder, changed)
         self.provenance = changed
 
     def compact(self) -> None:
-        """Give the space of removed entries back to the disk."""
+        """Return the space of removed entries to the disk.
+
+        Raises:
+            GalleryError: the gallery is read-only, or cannot be written.
+        """
         self.require_writable()
         self.store.compact()
 
     def flush(self) -> None:
-        """Make everything added so far visible to other readers."""
+        """Make all added entries visible to other readers."""
         self.store.flush()
 
     def close(self) -> None:
@@ -306,13 +420,21 @@ class Gallery:
         self.close()
 
     def noted(self, kind: journal.Kind, ids: Sequence[int]) -> AbstractContextManager[None]:
-        """Around writing or deleting faces and rows: what a kill leaves is finished later."""
+        """Context of changes to faces and rows: a killed process's work is completed later.
+
+        Args:
+            kind: whether entries are added or removed.
+            ids: ids of the entries.
+
+        Returns:
+            The context manager of `journal.noted`; one without effect for codes on a server.
+        """
         if location.is_server(self.provenance.codes):
             return nullcontext()
         return journal.noted(self.folder, kind, ids)
 
     def _finish(self) -> None:
-        """Finish what a killed process began: its additions are undone, its removals completed."""
+        """Complete the work of killed processes: additions are undone, removals completed."""
         if self.read_only or location.is_server(self.provenance.codes):
             return
         for note in journal.notes(self.folder):
@@ -338,11 +460,22 @@ class Gallery:
         return removed
 
     def require_writable(self) -> None:
-        """Raise GalleryError when the gallery was opened read-only."""
+        """Check that the gallery was opened for writing.
+
+        Raises:
+            GalleryError: it was opened read-only.
+        """
         if self.read_only:
             raise GalleryError(f"The gallery {self.name} is read-only here.")
 
 
 def packed_codes(encoded: Sequence[EncodedFace]) -> np.ndarray:
-    """The codes of faces as a store keeps them, (N, bits / 8) uint8."""
+    """Codes of faces as a store keeps them.
+
+    Args:
+        encoded: N faces, at least one.
+
+    Returns:
+        (N, B) uint8, packed.
+    """
     return codes.pack(np.stack([face.code.bits for face in encoded]))

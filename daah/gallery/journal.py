@@ -1,10 +1,10 @@
-"""What a gallery is about to write or delete, so that a kill in between leaves nothing behind.
+"""Journal of a gallery's writes, so that a killed process leaves nothing behind.
 
 A row is written after its face and deleted after it. A process that is killed in between leaves
-faces without a row, or rows without a face. The ids are in a file of the gallery's folder from
-before the first face is touched until the last row is done; whoever opens the gallery for writing
-next finds the file and finishes the work. Galleries on a server, which several processes write to
-at once, have none: `verify --repair` does it there.
+faces without a row, or rows without a face. Before the first face is changed the ids are written to
+a file in the gallery's folder, which is deleted after the last row. Whoever opens the gallery for
+writing next finds the file and completes the work. Galleries on a server have no journal, because
+several processes write to them at once; there `verify --repair` does it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class Note:
-    """Work that was begun and is not done, or being done by another process at this moment."""
+    """An unfinished operation, or one in progress in another process.
+
+    Attributes:
+        path: file of the note.
+        kind: whether entries are added or removed.
+        ids: ids of the entries.
+    """
 
     path: Path
     kind: Kind
@@ -36,9 +42,18 @@ class Note:
 
 @contextmanager
 def noted(folder: Path, kind: Kind, ids: Sequence[int]) -> Iterator[None]:
-    """Keep a note in `folder` while the body runs, and beyond it when the body fails.
+    """Keep a note in `folder` during the block, and after it if the block fails.
 
-    Raises GalleryError when the note cannot be written; then the body does not run.
+    Args:
+        folder: the gallery's folder.
+        kind: whether entries are added or removed.
+        ids: ids of the entries.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        GalleryError: the note cannot be written; the block does not run.
     """
     path = folder / f"unfinished.{os.getpid()}.{next(_numbers)}.json"
     try:
@@ -56,7 +71,14 @@ def noted(folder: Path, kind: Kind, ids: Sequence[int]) -> Iterator[None]:
 
 
 def notes(folder: Path) -> Iterator[Note]:
-    """The notes in a folder. One that was cut short tells of nothing: it came before the work."""
+    """Read the notes in a folder.
+
+    Args:
+        folder: the gallery's folder.
+
+    Yields:
+        The notes. An incomplete one has no ids, because its operation had not begun.
+    """
     for path in sorted(folder.glob("unfinished.*.json")):
         kind, ids = "adding", ()
         try:

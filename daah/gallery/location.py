@@ -1,4 +1,4 @@
-"""Where the parts of a gallery are: its folder, its codes there or on a server."""
+"""Locations of a gallery's parts: its folder, and its codes there or on a server."""
 
 from __future__ import annotations
 
@@ -14,17 +14,35 @@ from daah.stores.base import CodeSpec, CodeStore
 from daah.stores.factory import open_store
 from daah.types import ALIGNMENT
 
-#: Galleries from this size on say how far their reading is; smaller ones take a moment.
+#: Number of faces from which the progress of reading is reported; smaller galleries take a moment.
 _LARGE = 100_000
 
 
 def is_server(uri: str) -> bool:
-    """Whether codes at `uri` are on a server and not in the gallery's own folder."""
+    """Whether codes are on a server instead of in the gallery's own folder.
+
+    Args:
+        uri: URI of the gallery or of its codes.
+
+    Returns:
+        Whether it names a server.
+    """
     return "://" in uri
 
 
 def gallery_folder(uri: str, folder: Path | None) -> Path:
-    """A gallery's own folder; `folder` says it for codes on a server."""
+    """The gallery's own folder.
+
+    Args:
+        uri: URI of the gallery.
+        folder: the folder, for codes on a server; None derives it from the collection's name.
+
+    Returns:
+        Path of the folder.
+
+    Raises:
+        ConfigError: the name of the collection is invalid.
+    """
     if not is_server(uri):
         return Path(uri.removeprefix("sqlite:"))
     if folder is not None:
@@ -34,18 +52,42 @@ def gallery_folder(uri: str, folder: Path | None) -> Path:
 
 
 def codes_file(model: Model) -> str:
-    """The name of the file in a gallery's folder that holds this model's codes."""
+    """Name of the file of a model's codes in a gallery's folder.
+
+    Args:
+        model: the model.
+
+    Returns:
+        Name of the file.
+    """
     return f"codes-{model.fingerprint[:12]}.sqlite"
 
 
 def without_token(uri: str) -> str:
-    """A server's URI as it may be written down."""
+    """Remove the token from a server's URI, so that it can be stored.
+
+    Args:
+        uri: URI of the server.
+
+    Returns:
+        The URI without its token.
+    """
     scheme, _, rest = uri.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def provenance_at(uri: str, model: Model, source: str, credit: str) -> Provenance:
-    """What a new gallery of this model's codes says of itself."""
+    """Provenance of a new gallery.
+
+    Args:
+        uri: URI of the gallery.
+        model: the model of its codes.
+        source: source of its photos.
+        credit: credit of its photos.
+
+    Returns:
+        The provenance.
+    """
     return Provenance(
         source=source,
         credit=credit,
@@ -64,7 +106,21 @@ def open_codes(
     uri: str = "",
     progress: Progress | None = None,
 ) -> CodeStore:
-    """The store with the codes of the gallery in `home`; `uri` is how it was asked for."""
+    """Open the store with a gallery's codes.
+
+    Args:
+        home: the gallery's folder.
+        known: its provenance.
+        read_only: whether writing is refused.
+        uri: URI of the gallery as given by the user; it may contain a token.
+        progress: called while a large gallery is read.
+
+    Returns:
+        The store, to be closed by the caller.
+
+    Raises:
+        GalleryError: the codes are outside of the folder, missing, damaged, locked or unreachable.
+    """
     spec = CodeSpec(known.bits, known.fingerprint, known.alignment)
     if is_server(known.codes):
         # The URI as given may carry a token, which is never written down.
@@ -81,11 +137,16 @@ def open_codes(
 
 
 def make_folder(home: Path) -> None:
-    """Make the folder of a new gallery; nothing is done to one that is empty.
+    """Create the folder of a new gallery, unless it exists and is empty.
 
-    Hidden files do not count, nor does what a process left that was stopped while it made a
-    gallery. Raises GalleryError for a folder that holds anything else: its path was mistyped, or
-    its files would be taken for the gallery's.
+    Hidden files are ignored, and so are files that an interrupted creation of a gallery left.
+
+    Args:
+        home: the folder.
+
+    Raises:
+        GalleryError: it cannot be created, or contains other files: the path may be mistyped, and
+            the files would be taken for the gallery's.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -102,18 +163,28 @@ def make_folder(home: Path) -> None:
 
 
 def _may_be_there(name: str) -> bool:
-    """Whether a file of this name does not keep a gallery from being made beside it."""
+    """Whether a gallery may be created beside a file of this name."""
     return name.startswith((".", "gallery.json.")) or fnmatch(name, "codes-*.sqlite*")
 
 
 def delete_codes(home: Path, name: str) -> None:
-    """Delete a SQLite file with what is beside it under its name (journal, cache)."""
+    """Delete a SQLite file with the files beside it (journal, cache).
+
+    Args:
+        home: the gallery's folder.
+        name: name of the file.
+    """
     for path in home.glob(f"{name}*"):
         path.unlink(missing_ok=True)
 
 
 def drop_variants(home: Path, own: str) -> None:
-    """Delete codes of other models (see `variants`): they may hold what was removed."""
+    """Delete codes of other models (see `recode.open_variant`), which may include removed entries.
+
+    Args:
+        home: the gallery's folder.
+        own: name of the file of the gallery's own codes, which is kept.
+    """
     for path in home.glob("codes-*.sqlite*"):
         if not path.name.startswith(own):
             path.unlink(missing_ok=True)

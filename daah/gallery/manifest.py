@@ -1,4 +1,4 @@
-"""Lists of people and entries to act on: JSON Lines as `export` writes them, or CSV."""
+"""Lists of photos to enrol and of entries to remove: folders, CSV, Parquet and JSON Lines."""
 
 from __future__ import annotations
 
@@ -20,17 +20,31 @@ from daah.gallery.names import checked_name, entry_id
 
 @dataclass(frozen=True)
 class Named:
-    """Whom a list names: whole people, and single entries by their ids."""
+    """People and entries named by a list.
+
+    Attributes:
+        people: names of people, with all their entries.
+        ids: ids of single entries.
+    """
 
     people: frozenset[str]
     ids: frozenset[int]
 
 
 def read_list(path: Path) -> Named:
-    """The people and ids in a .jsonl or .csv file, a line each.
+    """Read a list of people and entries, one per line.
 
-    A line with an `id` names that entry, one with only a `person` all of that person's. Raises
-    DataError that says which line cannot be read.
+    A line with an `id` names that entry; a line with only a `person` names all entries of that
+    person.
+
+    Args:
+        path: .jsonl, as `export` writes it, or .csv.
+
+    Returns:
+        The people and entries.
+
+    Raises:
+        DataError: a line cannot be read; the text says which.
     """
     people, ids = set(), set()
     for number, record in _records(Path(path)):
@@ -81,9 +95,13 @@ def _id(path: Path, number: int, value: object) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """A photo to enrol: a file, or decoded as (H, W, 3) uint8 RGB.
+    """A photo to enrol.
 
-    photo: the name that the gallery keeps. id: of the entry, >= 0.
+    Attributes:
+        person: name of the person.
+        photo: name of the photo that the gallery keeps.
+        image: a file, or a decoded photo (H, W, 3) uint8 RGB.
+        id: id of the entry, 0 or more.
     """
 
     person: str
@@ -94,7 +112,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Refused:
-    """A line of the listing or a photo that was not enrolled, and why."""
+    """A line of a listing, or a photo, that was not enrolled.
+
+    Attributes:
+        photo: name of the photo.
+        reason: why it was not enrolled.
+    """
 
     photo: str
     reason: str
@@ -102,15 +125,28 @@ class Refused:
 
 @dataclass(frozen=True)
 class Listing:
-    """Photos to enrol: `rows()` starts a fresh pass over them; total: how many there are."""
+    """Photos to enrol.
+
+    Attributes:
+        rows: starts a new iteration over the photos.
+        total: number of photos.
+    """
 
     rows: Callable[[], Iterator[Row | Refused]]
     total: int
 
     def shard(self, index: int, count: int) -> Listing:
-        """Every `count`-th photo, starting with number `index`: the share of one of `count` runs.
+        """One of `count` disjoint parts: every `count`-th photo, starting with number `index`.
 
-        Raises DataError for an index that is not below count.
+        Args:
+            index: number of the part, from 0.
+            count: number of parts.
+
+        Returns:
+            The part.
+
+        Raises:
+            DataError: `index` is out of range.
         """
         if not 0 <= index < count:
             raise DataError(f"shard: expected an index below {count}, got {index}")
@@ -122,12 +158,21 @@ class Listing:
 
 
 def listing(source: Path, person: str | None = None) -> Listing:
-    """What a folder with a folder for each person, or a .csv or .parquet manifest, lists.
+    """List the photos of a folder-per-person tree, or of a .csv or .parquet manifest.
 
-    A manifest has the columns person and photo (a path, relative to the manifest), and may have id
-    (an integer >= 0; otherwise person and photo decide the id). person: `source` is a photo, or a
-    folder of photos, of this one person. Raises DataError when there is no such source, or a
-    manifest lacks a column.
+    A manifest has the columns person and photo (a path, relative to the manifest). It may have the
+    column id (an integer, 0 or more); otherwise the id is a hash of person and photo.
+
+    Args:
+        source: the tree or manifest; with `person`, a photo or a folder of photos.
+        person: name of the only person in `source`; None takes the names from it.
+
+    Returns:
+        The photos.
+
+    Raises:
+        DataError: the source is missing or cannot be read, or a manifest lacks a column. Iteration
+            raises it too.
     """
     source = Path(source)
     if person is not None:
@@ -248,7 +293,17 @@ def _manifest_row(manifest: Path, record: dict) -> Row | Refused:
 def row_of(
     person: str, photo: str, image: Path | np.ndarray, identity: str | None = None
 ) -> Row | Refused:
-    """A row whose id person and `identity` (default: photo) decide; Refused for unfit names."""
+    """Make a row whose id is a hash of person and identity.
+
+    Args:
+        person: name of the person.
+        photo: name of the photo.
+        image: a file, or a decoded photo (H, W, 3) uint8 RGB.
+        identity: what the id is a hash of in place of `photo`; None takes `photo`.
+
+    Returns:
+        The row; Refused for an invalid name.
+    """
     try:
         person, photo = checked_name("person", person), checked_name("photo", photo)
         identity = photo if identity is None else identity

@@ -1,4 +1,4 @@
-"""A map of a gallery in two dimensions: faces with few different bits lie close to each other."""
+"""Map of a gallery in two dimensions: faces with a small Hamming distance are close together."""
 
 from __future__ import annotations
 
@@ -14,28 +14,34 @@ from daah import codes
 from daah.errors import GalleryError
 from daah.files import replace_atomically
 
-#: Most entries on a map; of a larger gallery a random choice.
+#: Maximum number of entries on a map; of a larger gallery a random sample.
 LARGEST = 20_000
 
-#: Unpacked, four times what the largest map takes; more is no map but a file that fills memory.
+#: Maximum unpacked size, four times that of the largest map; a crafted file could fill the memory.
 _MOST_BYTES = LARGEST * 2048
 
-#: Entries that are laid out by all their mutual distances; further ones join their nearest.
+#: Maximum number of entries projected by all pairwise distances; others are placed by these.
 LANDMARKS = 1500
 
-#: Below so many there are no neighbourhoods to keep, and two principal axes show more.
+#: With fewer entries t-SNE has no neighbourhoods to preserve; principal components show more.
 _FEW = 50
 
-#: Neighbours that decide where a face joins a finished map.
+#: Neighbours that determine the position of a new entry.
 NEIGHBOURS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Where each gallery entry lies on the map.
+    """Positions of a gallery's entries on its map.
 
-    ids (N,) int64; xy (N, 2) float32 in [0, 1], x to the right and y up; codes (N, B) uint8, by
-    which others find their place; fingerprint of the model that made the codes.
+    Attributes:
+        ids: (N,) int64.
+        xy: (N, 2) float32 in [0, 1], x to the right and y up.
+        codes: (N, B) uint8, packed; new entries are placed by them.
+        fingerprint: fingerprint of the codes' model.
+
+    Raises:
+        ValueError: an array has another shape or dtype.
     """
 
     ids: np.ndarray
@@ -53,9 +59,14 @@ class Projection:
             raise ValueError(f"codes: expected uint8 (N, B), got {self.codes.shape}")
 
     def joined(self, ids: np.ndarray, packed: np.ndarray) -> Projection:
-        """The same map with entries ids (M,) int64, codes (M, B) uint8, put at their places.
+        """Add entries to the map; entries that are on it already move.
 
-        Entries that are on the map already move to where their new codes belong.
+        Args:
+            ids: (M,) int64.
+            packed: codes (M, B) uint8.
+
+        Returns:
+            Another map.
         """
         rest = self.without(ids.tolist())
         return Projection(
@@ -66,20 +77,33 @@ class Projection:
         )
 
     def without(self, ids: Iterable[int]) -> Projection:
-        """The same map without these entries."""
+        """Remove entries from the map.
+
+        Args:
+            ids: ids of entries; unknown ones are ignored.
+
+        Returns:
+            Another map.
+        """
         keep = ~np.isin(self.ids, np.array(list(ids), np.int64))
         return Projection(self.ids[keep], self.xy[keep], self.codes[keep], self.fingerprint)
 
     def place(self, packed: np.ndarray) -> np.ndarray:
-        """Where codes (Q, B) uint8 belong on this map: (Q, 2) float32 in [0, 1].
+        """Positions of codes on this map.
 
-        Each goes to the mean of its nearest entries, near ones weighing more: a code at distance 0
-        of an entry lies on it. On an empty map everything lies in the middle.
+        Each is the mean of its nearest entries, weighted by 1 / distance^2: a code at distance 0 of
+        an entry is on it. On an empty map all positions are the centre.
+
+        Args:
+            packed: codes (Q, B) uint8.
+
+        Returns:
+            (Q, 2) float32 in [0, 1].
         """
         if not len(self.ids):
             return np.full((len(packed), 2), 0.5, np.float32)
         distance = codes.hamming(packed, self.codes)  # (Q, N)
-        # Rows break ties, so that the same code always goes to the same place.
+        # Ties are broken by row, so that the same code always gets the same position.
         keys = distance.astype(np.int64) * len(self.ids) + np.arange(len(self.ids))
         few = min(NEIGHBOURS, len(self.ids))
         nearest = np.argpartition(keys, few - 1, axis=1)[:, :few]
@@ -90,11 +114,20 @@ class Projection:
 
 
 def project(ids: np.ndarray, packed: np.ndarray, fingerprint: str, seed: int = 0) -> Projection:
-    """Lay out codes (N, B) uint8 of entries `ids` (N,) int64; the same input gives the same map.
+    """Compute a map; deterministic for the same input.
 
-    t-SNE (van der Maaten and Hinton, JMLR 2008) of the Hamming distances, by scikit-learn; of fewer
-    than 50 entries the two principal axes. Of more than LANDMARKS entries a random choice is laid
-    out, and the others join it.
+    t-SNE (van der Maaten and Hinton, JMLR 2008) of the Hamming distances, by scikit-learn; the
+    first two principal components for fewer than 50 entries. Of more than LANDMARKS entries a
+    random sample is projected, and the others are placed by it.
+
+    Args:
+        ids: (N,) integers.
+        packed: codes (N, B) uint8.
+        fingerprint: fingerprint of the codes' model.
+        seed: seed of the sample and of t-SNE.
+
+    Returns:
+        The map.
     """
     count = len(ids)
     chosen = np.arange(count)
@@ -112,7 +145,15 @@ def project(ids: np.ndarray, packed: np.ndarray, fingerprint: str, seed: int = 0
 
 
 def save(path: Path, projection: Projection) -> None:
-    """Write a map, replacing the old one in one step."""
+    """Write a map atomically.
+
+    Args:
+        path: the file.
+        projection: the map.
+
+    Raises:
+        GalleryError: the file cannot be written.
+    """
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -128,19 +169,26 @@ def save(path: Path, projection: Projection) -> None:
 
 
 def load(path: Path) -> Projection | None:
-    """Read what `save` wrote; None when there is no map, or none that can be read."""
+    """Read a map.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The map; None when the file is missing or damaged.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(part.file_size for part in archive.infolist()) > _MOST_BYTES:
                 return None
         with np.load(path, allow_pickle=False) as file:
             return Projection(file["ids"], file["xy"], file["codes"], str(file["fingerprint"]))
-    except Exception:  # a map is drawn again in seconds: whatever ails the file, it is no map
+    except Exception:  # whatever the damage: a map is computed again in seconds
         return None
 
 
 def _layout(distance: np.ndarray, seed: int) -> np.ndarray:
-    """Mutual distances (M, M) to positions (M, 2) float32 in [0, 1]."""
+    """Pairwise distances (M, M) to positions (M, 2) float32 in [0, 1]."""
     if len(distance) < _FEW:
         xy = _principal_axes(distance)
     else:
@@ -167,7 +215,7 @@ def _principal_axes(distance: np.ndarray) -> np.ndarray:
     centring = np.eye(count) - 1 / count
     values, vectors = np.linalg.eigh(-0.5 * centring @ distance @ centring)
     axes = vectors[:, ::-1][:, :2] * np.sqrt(np.maximum(values[::-1][:2], 0))
-    # Eigenvectors come with either sign: let the entry farthest out be on the positive side.
+    # The sign of an eigenvector is arbitrary: the outermost entry is put on the positive side.
     farthest = np.take_along_axis(axes, np.abs(axes).argmax(0)[None], axis=0)
     axes *= np.where(farthest < 0, -1, 1)
     return np.hstack([axes, np.zeros((count, 2 - axes.shape[1]))])

@@ -1,4 +1,4 @@
-"""Names of people and photos: how they are kept, what they make of an id, how they are found."""
+"""Names of people and photos: validation, ids, and comparison in searches by name."""
 
 from __future__ import annotations
 
@@ -11,15 +11,31 @@ _LONGEST = 200
 
 
 def entry_id(person: str, photo: str) -> int:
-    """The id of a person's photo: 63 bits of a hash of both names, the same everywhere."""
+    """Id of a person's photo: 63 bits of the SHA-256 hash of both names.
+
+    Args:
+        person: name of the person.
+        photo: name of the photo.
+
+    Returns:
+        0 to 2**63 - 1.
+    """
     digest = hashlib.sha256(f"{person}\0{photo}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def checked_name(what: str, name: str) -> str:
-    """A person's or photo's name as it is kept: trimmed, in Unicode's composed form (NFC).
+    """Validate and normalise a name: trimmed, in Unicode's composed form (NFC).
 
-    Raises ConfigError for an empty or overlong name, or one with control characters.
+    Args:
+        what: "person" or "photo", for the error.
+        name: the name.
+
+    Returns:
+        The normalised name.
+
+    Raises:
+        ConfigError: the name is empty, too long, or has control characters or invalid Unicode.
     """
     try:
         name = unicodedata.normalize("NFC", name.strip())
@@ -36,6 +52,13 @@ def checked_name(what: str, name: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text as it is compared when people are looked for: without case and accents."""
+    """Normalise text for comparison: without case and accents.
+
+    Args:
+        text: the text.
+
+    Returns:
+        The normalised text.
+    """
     decomposed = unicodedata.normalize("NFKD", text.strip().casefold())
     return "".join(c for c in decomposed if not unicodedata.combining(c))

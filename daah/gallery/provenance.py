@@ -1,4 +1,4 @@
-"""gallery.json: where the faces come from, which model coded them, whether all are there."""
+"""gallery.json: source of the photos, model of the codes, and whether the build is complete."""
 
 from __future__ import annotations
 
@@ -21,28 +21,40 @@ _CHECKSUM = "sha256"
 
 @dataclass(frozen=True)
 class ModelName:
-    """A model that need not be loaded: to copy, list or export codes that are already stored."""
+    """Identity of a model that is not loaded, to copy, list or export stored codes.
+
+    Attributes:
+        name: name of the checkpoint.
+        fingerprint: sha256 of its weights.
+        bits: code length.
+    """
 
     name: str
     fingerprint: str
     bits: int
 
 
-#: The model whose codes a gallery holds: itself, or what it is called.
+#: The model of a gallery's codes: itself, or its identity.
 Model = Encoder | ModelName
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What is known of a gallery as a whole.
+    """Facts about a gallery as a whole.
 
-    source: a known collection ("orl", "lfw"), the name of a folder, or "" for faces added by hand.
-    credit: whom to name when its photos are shown.
-    codes: URI of the store, or the name of its file in the gallery's folder.
-    model, fingerprint, bits, alignment: what made the codes.
-    complete: False from the start of a build to its end.
-    photos: faces that the last finished build left in the gallery.
-    skipped: photos of the source that the last finished build could not enrol.
+    Attributes:
+        source: a known collection ("orl", "lfw"), the name of a folder, or "" for faces added one
+            by one.
+        credit: credit to show with the photos.
+        codes: URI of the store, or the name of its file in the gallery's folder.
+        model: name of the codes' model.
+        fingerprint: sha256 of the model's weights.
+        bits: code length.
+        alignment: name of the alignment of the faces.
+        complete: whether the last build was finished.
+        photos: faces in the gallery after the last finished build.
+        skipped: photos of the source that the last finished build could not enrol.
+        schema: version of the file.
     """
 
     source: str
@@ -59,9 +71,16 @@ class Provenance:
 
 
 def read(folder: Path) -> Provenance | None:
-    """The provenance of the gallery in `folder`, None when there is no gallery.
+    """Read the provenance of a gallery.
 
-    Raises GalleryError when the file is damaged or of another version.
+    Args:
+        folder: the gallery's folder.
+
+    Returns:
+        The provenance; None when there is no gallery.
+
+    Raises:
+        GalleryError: the file is damaged or of another version.
     """
     path = folder / FILE
     try:
@@ -91,7 +110,15 @@ def read(folder: Path) -> Provenance | None:
 
 
 def write(folder: Path, provenance: Provenance) -> None:
-    """Replace the file in one step, so that a reader finds the old one or the new one."""
+    """Write the provenance of a gallery atomically.
+
+    Args:
+        folder: the gallery's folder.
+        provenance: the provenance.
+
+    Raises:
+        GalleryError: the file cannot be written.
+    """
     values = dataclasses.asdict(provenance) | {_CHECKSUM: _checksum(provenance)}
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     try:
@@ -103,7 +130,15 @@ def write(folder: Path, provenance: Provenance) -> None:
 
 
 def check_alignment(folder: Path, known: Provenance) -> None:
-    """Raise GalleryError for faces that were cut out otherwise than this program does."""
+    """Check that a gallery's faces have the alignment of this version.
+
+    Args:
+        folder: the gallery's folder, for the error.
+        known: its provenance.
+
+    Raises:
+        GalleryError: they are aligned in another way.
+    """
     if known.alignment != ALIGNMENT:
         raise GalleryError(
             f"The faces of the gallery {folder.name} are aligned as {known.alignment}, this "

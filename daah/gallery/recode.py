@@ -1,4 +1,4 @@
-"""A gallery's codes made again by another model, from its aligned faces."""
+"""Encoding of a gallery by another model, from its aligned faces."""
 
 from __future__ import annotations
 
@@ -21,16 +21,25 @@ from daah.stores.factory import open_store
 
 _BATCH = 256
 
-#: Faces from which on encoding them again takes more than minutes.
+#: Maximum number of faces of a variant; encoding more takes more than minutes.
 MOST_FACES = 50_000
 _VARIANT_BATCH = 64
 
 
 def renew(uri: str | Path, encoder: FaceEncoder, progress: Progress | None = None) -> bool:
-    """Encode a gallery made by another model again, from its faces; False if none is needed.
+    """Encode a gallery again by another model; old codes are kept until the new are complete.
 
-    The old codes serve until the new ones are complete. Raises GalleryError for a gallery that
-    is missing, of another alignment, or not in a folder of its own (copy that one instead).
+    Args:
+        uri: folder of the gallery.
+        encoder: the new model.
+        progress: called with entries done, their number, and a person's name.
+
+    Returns:
+        Whether it was necessary; False if the codes are of this model already.
+
+    Raises:
+        GalleryError: the gallery is missing, damaged, of another alignment or on a server (copy
+            that one instead), or changed meanwhile.
     """
     home = location.gallery_folder(str(uri), None)
     old = provenance_file.read(home)
@@ -50,7 +59,7 @@ def renew(uri: str | Path, encoder: FaceEncoder, progress: Progress | None = Non
         skipped=old.skipped,
     )
     faces = Thumbnails(home / "faces")
-    # What a stopped renewal left holds other models' codes or a part: it is worth nothing.
+    # An interrupted renewal leaves codes that are incomplete or of another model.
     location.delete_codes(home, new.codes)
     before = location.open_codes(home, old, read_only=False)
     after = location.open_codes(home, new, read_only=False)
@@ -76,10 +85,19 @@ def renew(uri: str | Path, encoder: FaceEncoder, progress: Progress | None = Non
 def open_variant(
     gallery: Gallery, encoder: FaceEncoder, progress: Progress | None = None
 ) -> Gallery:
-    """The gallery's people as `encoder` codes them, read-only; encodes what is not coded yet.
+    """Open the gallery with codes of another model, read-only; missing codes are computed.
 
-    Raises GalleryError for a gallery of more than MOST_FACES faces, and when the codes cannot be
-    written beside it or another program writes them at this moment.
+    Args:
+        gallery: the gallery.
+        encoder: the other model.
+        progress: called with faces encoded, their number, and a person's name.
+
+    Returns:
+        A gallery with the same faces, to be closed by the caller.
+
+    Raises:
+        GalleryError: the gallery has more than MOST_FACES faces, or the codes cannot be written
+            beside it or are being written by another process.
     """
     total = gallery.count()
     if total > MOST_FACES:
@@ -123,7 +141,7 @@ def _bring_up_to_date(
 
 
 def _metas(store: CodeStore) -> dict[int, Meta]:
-    """Who each row is, and when the face was added: a replaced face has another time."""
+    """Meta of each row by id. A replaced face has another `added_at`."""
     return {
         id_: meta
         for rows in store.scan()

@@ -1,4 +1,4 @@
-"""A visitor's own additions on a public host: a value in memory that nobody else ever sees."""
+"""A visitor's own additions on a public host: a value in memory that no other visitor sees."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from daah.gallery.names import checked_name, entry_id
 from daah.stores.base import Meta
 from daah.types import Code, EncodedFace
 
-#: Faces that one visitor may add unless somebody says otherwise: about 70 KB each.
+#: Default maximum number of faces per visitor, about 70 KB each.
 MOST_ENTRIES = 50
 
 
@@ -28,10 +28,13 @@ class _Row:
 
 @dataclass(frozen=True, eq=False)
 class SessionGallery:
-    """Faces that one visitor added. Never changed: `add` and `remove` return another one.
+    """Faces that one visitor added. Immutable: `add` and `remove` return another gallery.
 
-    Ids are negative, so that they never meet those of a stored gallery. born: time.monotonic() of
-    the last change.
+    Ids are negative, so that they differ from those of a stored gallery.
+
+    Attributes:
+        rows: the entries.
+        born: time.monotonic() of the last change.
     """
 
     rows: tuple[_Row, ...] = ()
@@ -40,19 +43,19 @@ class SessionGallery:
     def add(
         self, person: str, photo: str, encoded: EncodedFace, most: int = MOST_ENTRIES
     ) -> SessionGallery:
-        """With one more face; the same person and photo again replaces the entry.
+        """Add a face; the same person and photo again replace the entry.
 
         Args:
-            person: Name of the person.
-            photo: Name of the photo.
-            encoded: The face, with its code.
-            most: Faces that may be there then.
+            person: name of the person.
+            photo: name of the photo.
+            encoded: the face with its code.
+            most: maximum number of faces.
 
         Returns:
-            Another SessionGallery.
+            Another gallery.
 
         Raises:
-            ConfigError: For a name that cannot be kept, or when `most` faces are there already.
+            ConfigError: a name is invalid, or there are `most` faces already.
         """
         meta = Meta(checked_name("person", person), checked_name("photo", photo), time.time())
         id_ = -1 - entry_id(meta.person, meta.photo)
@@ -63,7 +66,18 @@ class SessionGallery:
         return SessionGallery((*kept, _Row(id_, meta, encoded.code.bits, encoded.face.aligned)))
 
     def remove(self, person: str) -> SessionGallery:
-        """Without a person. Raises GalleryError when nobody has this name."""
+        """Remove a person.
+
+        Args:
+            person: name of the person.
+
+        Returns:
+            Another gallery.
+
+        Raises:
+            ConfigError: the name is invalid.
+            GalleryError: there is no such person.
+        """
         person = checked_name("person", person)
         kept = tuple(row for row in self.rows if row.meta.person != person)
         if len(kept) == len(self.rows):
@@ -76,7 +90,14 @@ class SessionGallery:
         return {name: names.count(name) for name in sorted(set(names))}
 
     def entries(self, person: str | None = None) -> list[Entry]:
-        """All entries, or those of one person, by ascending id."""
+        """All entries, or those of one person.
+
+        Args:
+            person: name of the person; None for all.
+
+        Returns:
+            Entries by ascending id.
+        """
         found = [
             Entry(row.id, row.meta.person, row.meta.photo, row.meta.added_at)
             for row in self.rows
@@ -85,14 +106,32 @@ class SessionGallery:
         return sorted(found, key=lambda entry: entry.id)
 
     def thumbnail(self, id: int) -> np.ndarray:
-        """The aligned face (150, 150, 3) uint8 of an entry; GalleryError when there is none."""
+        """The aligned face of an entry.
+
+        Args:
+            id: id of the entry.
+
+        Returns:
+            (150, 150, 3) uint8 RGB.
+
+        Raises:
+            GalleryError: there is no such entry.
+        """
         for row in self.rows:
             if row.id == id:
                 return row.aligned
         raise GalleryError("This face is not among those that you added.")
 
     def distances(self, code: Code, bits: int) -> list[tuple[int, float, int, Meta]]:
-        """Every entry as (Hamming distance, asymmetric distance, id, meta), in no order."""
+        """Distances of a code to every entry.
+
+        Args:
+            code: the query.
+            bits: length of the prefix that is compared.
+
+        Returns:
+            (Hamming distance, asymmetric distance, id, Meta) of each entry, not sorted.
+        """
         if not self.rows:
             return []
         stored = codes.pack(np.stack([row.bits[:bits] for row in self.rows]))

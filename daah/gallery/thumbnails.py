@@ -1,7 +1,7 @@
-"""Aligned faces as files, one an entry, named by id.
+"""Aligned faces as files, one per entry, named by id.
 
-They are PNG, which loses nothing: heatmap and code can be computed again from them. A file's
-folder is its id modulo 256, so that no folder holds more than a 256th of a large gallery.
+They are PNG, which is lossless, so that masks and codes can be computed again from them. The folder
+of a file is its id modulo 256, so that no folder holds more than a 256th of a large gallery.
 """
 
 from __future__ import annotations
@@ -19,23 +19,53 @@ from daah.types import ALIGNED_SIZE
 
 
 class Thumbnails:
-    """The aligned faces under `root`, which is made when the first is written."""
+    """The aligned faces under `root`, which is created by the first write.
+
+    Args:
+        root: the folder.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def path(self, id: int) -> Path:
-        """The path of the face of `id` (>= 0), whether or not there is one."""
+        """Path of a face, whether or not it exists.
+
+        Args:
+            id: id of the entry, 0 or more.
+
+        Returns:
+            The path.
+
+        Raises:
+            GalleryError: the id is negative.
+        """
         if id < 0:
             raise GalleryError(f"There is no gallery entry {id}.")
         return self.root / f"{id % 256:02x}" / f"{id}.png"
 
     def write(self, id: int, aligned: np.ndarray) -> None:
-        """Save an aligned face (150, 150, 3) uint8, replacing the old one in one step."""
+        """Save an aligned face atomically.
+
+        Args:
+            id: id of the entry.
+            aligned: (150, 150, 3) uint8 RGB.
+
+        Raises:
+            GalleryError: the file cannot be written.
+        """
         self._replace(id, _encode(aligned))
 
     def copy(self, id: int, source: Thumbnails) -> None:
-        """Take over the face of `id` from another gallery as it is, after the checks of `read`."""
+        """Copy the file of a face from another gallery, after the checks of `read`.
+
+        Args:
+            id: id of the entry.
+            source: faces of the other gallery.
+
+        Raises:
+            GalleryError: the face is missing or damaged, or the file cannot be written.
+        """
         data = source._bytes(id)
         source._decoded(id, data)
         self._replace(id, data)
@@ -49,7 +79,17 @@ class Thumbnails:
             raise GalleryError(f"A thumbnail cannot be written ({error.strerror}).") from error
 
     def read(self, id: int) -> np.ndarray:
-        """The aligned face (150, 150, 3) uint8 of an entry; GalleryError when it is not there."""
+        """Read an aligned face.
+
+        Args:
+            id: id of the entry.
+
+        Returns:
+            (150, 150, 3) uint8 RGB.
+
+        Raises:
+            GalleryError: the face is missing or damaged.
+        """
         return self._decoded(id, self._bytes(id))
 
     def _bytes(self, id: int) -> bytes:
@@ -72,25 +112,36 @@ class Thumbnails:
             ) from error
 
     def remove(self, id: int) -> None:
-        """Delete the face of an entry, if there is one."""
+        """Delete a face; a missing one is ignored.
+
+        Args:
+            id: id of the entry.
+
+        Raises:
+            GalleryError: the file cannot be deleted.
+        """
         try:
             self.path(id).unlink(missing_ok=True)
         except OSError as error:
             raise GalleryError(f"A thumbnail cannot be deleted ({error.strerror}).") from error
 
     def remove_halves(self, id: int) -> None:
-        """Delete what a stopped `write` of this entry left half written."""
+        """Delete temporary files of an interrupted `write`.
+
+        Args:
+            id: id of the entry.
+        """
         for half in leftovers(self.path(id)):
             half.unlink(missing_ok=True)
 
     def ids(self) -> Iterator[int]:
-        """Ids of all faces, in no order."""
+        """Ids of all faces, not sorted."""
         for path in self.root.glob("*/*.png"):
             if self._is_face(path):
                 yield int(path.stem)
 
     def leftovers(self) -> Iterator[Path]:
-        """Other files: those that a stopped process left half written, and misplaced ones."""
+        """Paths of other files: temporary files of interrupted writes, and misplaced ones."""
         for path in self.root.glob("*/*"):
             if not self._is_face(path):
                 yield path

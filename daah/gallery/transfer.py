@@ -1,4 +1,4 @@
-"""Galleries out of and between stores: copies, JSON Lines, Parquet."""
+"""Export of galleries, and copies between stores: JSON Lines, Parquet."""
 
 from __future__ import annotations
 
@@ -18,11 +18,21 @@ _BATCH = 1000
 
 
 def copy(source: Gallery, target: Gallery, progress: Progress | None = None) -> int:
-    """Copy all entries of one gallery into another of the same model; returns how many.
+    """Copy all entries of a gallery into another one of the same model.
 
-    Nothing is encoded again. What is already there is left alone, so copies are resumable; until
-    its end the target says that it is incomplete. Raises GalleryError when the models differ or the
-    source is incomplete.
+    Nothing is encoded again. Copies are resumable: entries that exist are left alone. Until it is
+    finished the target is marked as incomplete.
+
+    Args:
+        source: the gallery to copy.
+        target: the gallery to copy into.
+        progress: called with entries done, their number, and a person's name.
+
+    Returns:
+        Number of entries that were copied.
+
+    Raises:
+        GalleryError: the models differ, the source is incomplete, or the target cannot be written.
     """
     source.require_complete()
     if source.store.spec != target.store.spec:
@@ -63,7 +73,14 @@ def copy(source: Gallery, target: Gallery, progress: Progress | None = None) -> 
 
 
 def records(gallery: Gallery) -> Iterator[dict[str, Any]]:
-    """Every entry as plain JSON values: id, person, photo, added_at, bits, code (hex)."""
+    """All entries as plain JSON values.
+
+    Args:
+        gallery: the gallery.
+
+    Yields:
+        Dicts with id, person, photo, added_at, bits and code (hexadecimal).
+    """
     bits = gallery.store.spec.bits
     for rows in gallery.store.scan(batch=_BATCH):
         for id_, code, meta in zip(rows.ids.tolist(), rows.codes, rows.meta, strict=True):
@@ -78,9 +95,16 @@ def records(gallery: Gallery) -> Iterator[dict[str, Any]]:
 
 
 def export_jsonl(gallery: Gallery, file: TextIO) -> int:
-    """Write one JSON object a line, as of `records`; returns how many.
+    """Write all entries as JSON Lines, one object of `records` per line.
 
-    Ids are texts: they have 63 bits, and JSON's readers in JavaScript keep 53.
+    Ids are strings: they have 63 bits, of which JSON parsers in JavaScript keep 53.
+
+    Args:
+        gallery: the gallery.
+        file: text file, open for writing.
+
+    Returns:
+        Number of entries.
     """
     count = 0
     for record in records(gallery):
@@ -91,9 +115,17 @@ def export_jsonl(gallery: Gallery, file: TextIO) -> int:
 
 
 def export_parquet(gallery: Gallery, path: Path) -> int:
-    """Write a Parquet file with the columns of `records`; returns how many rows.
+    """Write all entries as a Parquet file with the columns of `records`.
 
-    Raises DataError when pyarrow is not installed or the file cannot be written.
+    Args:
+        gallery: the gallery.
+        path: the file.
+
+    Returns:
+        Number of entries.
+
+    Raises:
+        DataError: pyarrow is not installed, or the file cannot be written.
     """
     try:
         import pyarrow as pa
