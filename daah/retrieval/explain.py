@@ -1,4 +1,4 @@
-"""What the model looks at, drawn: heatmaps, and which region of a face moves which bit."""
+"""Explanations of a code: heatmaps of the mask, and the face regions that each bit depends on."""
 
 from __future__ import annotations
 
@@ -16,19 +16,27 @@ from daah.types import ALIGNED_SIZE, EncodedFace
 #: greens and blues stand out from skin.
 COLOUR_MAP = "viridis"
 
-#: Blur in pixels of the aligned frame that stands for "this region is hidden": no feature of a
-#: face survives it, and no edge comes into being as with a grey patch.
+#: Standard deviation in pixels of the blur that occludes a region. It removes every facial feature,
+#: and introduces no edge, as a grey patch would.
 BLUR = 12.0
 
-#: Pixels over which a heatmap fades out at the border of its frame on a photo.
+#: Width in pixels of the fade-out at the border of a heatmap on a photo.
 _FEATHER = 8.0
 
 
 def overlay(rgb: np.ndarray, mask: np.ndarray, strength: float = 0.5) -> np.ndarray:
-    """Lay a heatmap over an image: rgb (H, W, 3) uint8 and mask (H, W) float in [0, 1].
+    """Blend a heatmap into an image.
 
-    strength: share of the colour in the mixture, from 0 (photo only) to 1 (heatmap only).
-    Returns (H, W, 3) uint8. Raises ValueError when the sizes differ or strength is out of range.
+    Args:
+        rgb: (H, W, 3) uint8.
+        mask: (H, W) float in [0, 1].
+        strength: weight of the heatmap, from 0 (image only) to 1 (heatmap only).
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        ValueError: the sizes differ, or `strength` is out of range.
     """
     if rgb.shape[:2] != mask.shape:
         raise ValueError(f"overlay: image {rgb.shape[:2]} and mask {mask.shape} differ in size")
@@ -38,9 +46,20 @@ def overlay(rgb: np.ndarray, mask: np.ndarray, strength: float = 0.5) -> np.ndar
 def overlay_photo(
     rgb: np.ndarray, encoded_faces: Sequence[EncodedFace], strength: float = 0.5
 ) -> np.ndarray:
-    """Draw each face's mask back where it lies on the photo (H, W, 3) uint8; returns a copy.
+    """Blend each face's mask into the photo, at the face's position.
 
     Where frames overlap, the smaller face is drawn over the larger.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        encoded_faces: faces of this photo.
+        strength: weight of the heatmap, from 0 to 1.
+
+    Returns:
+        (H, W, 3) uint8, a copy.
+
+    Raises:
+        ValueError: `strength` is out of range.
     """
     feather = Image.fromarray(np.rint(255 * _strength(strength) * _fade()).astype(np.uint8))
     photo = Image.fromarray(rgb)
@@ -52,7 +71,7 @@ def overlay_photo(
         size = (right - left, bottom - top)
         matrix = encoded.face.matrix.astype(np.float64)
         matrix[:, 2] += matrix[:, :2] @ [left, top]
-        # Pillow asks, for each pixel of the result, where in the aligned frame it comes from.
+        # Pillow takes the inverse transform: from pixels of the result to the aligned frame.
         to_photo = (size, Image.Transform.AFFINE, tuple(matrix.ravel()), Image.Resampling.BILINEAR)
         colour = Image.fromarray(colours(encoded.mask)).transform(*to_photo)
         photo.paste(colour, (left, top), feather.transform(*to_photo))
@@ -60,21 +79,47 @@ def overlay_photo(
 
 
 def colours(values: np.ndarray) -> np.ndarray:
-    """Values (...,) in [0, 1] as colours (..., 3) uint8; values outside are clipped."""
+    """Map values to colours.
+
+    Args:
+        values: (...) in [0, 1]; values outside are clipped.
+
+    Returns:
+        (..., 3) uint8 RGB.
+    """
     return _table()[np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)]
 
 
 def colour_key(width: int = 256, height: int = 16) -> np.ndarray:
-    """The colours from 0 (left) to 1 (right): (height, width, 3) uint8."""
+    """The colour scale from 0 (left) to 1 (right).
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+    """
     return np.broadcast_to(colours(np.linspace(0, 1, width)), (height, width, 3)).copy()
 
 
 def bit_regions(encoder: FaceEncoder, encoded: EncodedFace, grid: int = 10) -> np.ndarray:
-    """How hiding each of grid x grid cells moves each bit's logit: (K, grid, grid) float32.
+    """Change of each bit's logit when each cell of a grid is occluded.
 
-    Occlusion (Zeiler and Fergus, ECCV 2014) with a soft-edged blur. Values are in units of the
-    logit: positive where hiding the cell pushes the bit towards flipping, and it flips where the
-    value reaches |logit|. The attention mask is held as it was, so that only what is seen changes.
+    Occlusion sensitivity (Zeiler and Fergus, ECCV 2014) with a soft-edged blur. The attention mask
+    is kept, so that only the visible pixels change.
+
+    Args:
+        encoder: the encoder that the face was encoded by.
+        encoded: the face.
+        grid: cells per side, 2 to 30.
+
+    Returns:
+        (K, grid, grid) float32 in units of the logit. Positive values push the bit towards
+        flipping; it flips where the value reaches |logit|.
+
+    Raises:
+        ValueError: `grid` is out of range.
     """
     aligned = encoded.face.aligned.astype(np.float32)
     hidden = gaussian_filter(aligned, (BLUR, BLUR, 0), mode="nearest")
@@ -91,11 +136,19 @@ def bit_regions(encoder: FaceEncoder, encoded: EncodedFace, grid: int = 10) -> n
 def pair_regions(
     regions: np.ndarray, bits: np.ndarray, others: np.ndarray, length: int | None = None
 ) -> np.ndarray:
-    """Which regions of a face hold the bits that it shares with another: (grid, grid) float32.
+    """Regions of a face that the bits shared with another face depend on.
 
-    regions: (K, grid, grid) from `bit_regions`. bits, others: (K,) bool codes of both faces.
-    length: how many bits count (default: all). A cell's value is how much hiding it pushes shared
-    bits towards flipping, summed, and scaled so that the largest is 1; all 0 without shared bits.
+    The value of a cell is the sum over the shared bits of how far occluding it pushes them towards
+    flipping.
+
+    Args:
+        regions: (K, grid, grid) of `bit_regions`.
+        bits: (K,) bool, code of the face.
+        others: (K,) bool, code of the other face.
+        length: length of the prefix that is compared; None compares all bits.
+
+    Returns:
+        (grid, grid) float32, scaled to a maximum of 1; all 0 without shared bits.
     """
     length = len(bits) if length is None else length
     shared = np.flatnonzero(bits[:length] == others[:length])
@@ -104,9 +157,13 @@ def pair_regions(
 
 
 def region_mask(region: np.ndarray) -> np.ndarray:
-    """A map (grid, grid) of non-negative pushes as a smooth mask (150, 150) float32 in [0, 1].
+    """Interpolate a grid to a smooth mask.
 
-    Cells below 0 count as 0; the largest is 1.
+    Args:
+        region: (grid, grid); values below 0 count as 0.
+
+    Returns:
+        (150, 150) float32 in [0, 1], scaled to a maximum of 1 on the grid.
     """
     positive = np.maximum(region, 0).astype(np.float32)
     positive /= max(float(positive.max()), 1e-9)
@@ -117,7 +174,7 @@ def region_mask(region: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=4)
 def _windows(grid: int) -> np.ndarray:
-    """How much each cell's occlusion hides of each pixel: (grid * grid, 150, 150) float32."""
+    """Weight of each cell's occlusion at each pixel: (grid * grid, 150, 150) float32."""
     if not 2 <= grid <= 30:
         raise ValueError(f"grid: expected 2 to 30 cells a side, got {grid}")
     edges = np.linspace(0, ALIGNED_SIZE, grid + 1)

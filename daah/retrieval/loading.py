@@ -1,4 +1,4 @@
-"""The retriever that the app and the command line start with: model, detector, gallery."""
+"""Loading of the retriever that app and command line use: model, detector and gallery."""
 
 from __future__ import annotations
 
@@ -16,7 +16,17 @@ DEFAULT_GALLERY = PATHS.gallery
 
 
 def load_default_encoder(checkpoint: Path | None = None) -> FaceEncoder:
-    """The encoder of a checkpoint file, by default of the shipped one. Raises CheckpointError."""
+    """Load the encoder of a checkpoint.
+
+    Args:
+        checkpoint: the file; None is the shipped checkpoint (see `daah.paths`).
+
+    Returns:
+        The encoder.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
     if checkpoint is None and not DEFAULT_CHECKPOINT.is_file():
         raise CheckpointError(
             f"The model {DEFAULT_CHECKPOINT} is missing. Put demo.safetensors of the repository's "
@@ -33,22 +43,23 @@ def load_retriever(
     folder: Path | None = None,
     read_only: bool = False,
 ) -> FaceRetriever:
-    """The retriever that the app and the command line use.
+    """Load the retriever that app and command line use.
 
     Args:
-        checkpoint: the model; the shipped one by default (see `daah.paths`).
-        gallery: as in `Gallery.open`; it must exist and is opened as it is. The default is the
-            built-in one, which is built when it is missing or unfinished, and encoded again from
-            its thumbnails when another model made it.
-        progress: called with the share of the work that is done, and what is being done.
-        folder: of the faces, for a gallery whose codes are on a server.
-        read_only: whether the gallery can be searched only.
+        checkpoint: the model; None is the shipped one (see `daah.paths`).
+        gallery: as of `Gallery.open`; it must exist. None is the built-in gallery. That one is
+            built when it is missing or unfinished, and encoded again from its thumbnails when it is
+            of another model.
+        progress: called with the share of the work that is done, in [0, 1], and the step.
+        folder: folder of the faces for a gallery whose codes are on a server.
+        read_only: whether writing to the gallery is refused.
 
     Returns:
         The retriever; its gallery is to be closed by the caller.
 
     Raises:
         CheckpointError: the model is missing or damaged.
+        DataError: the photos of the built-in gallery are missing.
         GalleryError: the gallery is missing, unfinished, damaged or of another model.
     """
     progress(0.0, "Loading the model")

@@ -1,6 +1,6 @@
-"""Photo in, matches out: detect, align, encode, search; nothing of a request is kept.
+"""Face retrieval: detect, align, encode and search. Nothing of a request is kept.
 
-Results travel as values, so that two visitors of one retriever can never meet.
+Results are immutable values, so that visitors of one retriever never share state.
 """
 
 from __future__ import annotations
@@ -21,25 +21,32 @@ from daah.models import encoder as models_encoder
 from daah.models.encoder import Attention, FaceEncoder
 from daah.types import EncodedFace, Face, FaceMatches, Match, SearchResult
 
-#: Called with how much is done, in [0, 1], and what is being done.
+#: Called with the share of the work that is done, in [0, 1], and the name of the step.
 Progress = Callable[[float, str], None]
 
-#: Rows that are fetched from the store before they are put in order.
+#: Rows that are re-ranked by asymmetric distance.
 CANDIDATES = 200
 
-#: Faces of a gallery that are kept once they were encoded again.
+#: Number of recalled faces that are cached.
 RECALLED = 128
 
 
 def silent(_done: float, _what: str) -> None:
-    """Report nothing."""
+    """A `Progress` that reports nothing."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two faces: `distance` in bits of `bits`, and what the calibration makes of it.
+    """Comparison of two faces.
 
-    probability, same_person and threshold are None when this length is not calibrated.
+    Attributes:
+        distance: Hamming distance.
+        bits: number of bits that were compared.
+        probability: calibrated probability in [0, 1] of being the same person; None if this length
+            is not calibrated.
+        same_person: whether the distance is within the threshold; None if this length is not
+            calibrated.
+        threshold: the threshold in bits; None if this length is not calibrated.
     """
 
     distance: int
@@ -50,9 +57,19 @@ class Comparison:
 
 
 class FaceRetriever:
-    """Finds the people of a photo in a gallery. Constructed from finished parts, never changed.
+    """Finds the people of a photo in a gallery. Immutable; constructed from finished parts.
 
-    lengths: the code lengths, ascending, that `bits` may be; the longest is `bits`.
+    Args:
+        detector: the detector.
+        encoder: the encoder.
+        gallery: the gallery; its codes are the encoder's.
+
+    Attributes:
+        bits: length of the full code.
+        lengths: code lengths, ascending; the longest is `bits`.
+
+    Raises:
+        GalleryError: the gallery is of another model.
     """
 
     def __init__(self, detector: FaceDetector, encoder: FaceEncoder, gallery: Gallery) -> None:
@@ -66,17 +83,35 @@ class FaceRetriever:
         self.gallery = gallery
         self.bits = encoder.bits
         self.lengths = tuple(encoder.lengths)
-        # Of this retriever, and gone with it: another gallery has other faces.
+        # The cache belongs to this retriever: another gallery has other faces.
         self._recalled = lru_cache(maxsize=RECALLED)(self._recall)
 
     def detect(self, rgb: np.ndarray) -> list[Face]:
-        """Faces of an upright photo (H, W, 3) uint8, largest first, in pixels of that photo."""
+        """Detect and align the faces of a photo.
+
+        Args:
+            rgb: upright photo (H, W, 3) uint8.
+
+        Returns:
+            The faces, largest first, in pixels of the photo.
+
+        Raises:
+            ValueError: rgb has another shape or dtype.
+        """
         return self.detector.detect(rgb)
 
     def encode(self, faces: Sequence[Face], attention: Attention = "model") -> list[EncodedFace]:
-        """Code and mask of each face. A face's code does not depend on the others.
+        """Encode faces. The code of a face does not depend on the other faces.
 
-        Raises ValueError for a painted mask of another shape, or outside [0, 1].
+        Args:
+            faces: the faces.
+            attention: as of `models.encoder.encode`.
+
+        Returns:
+            Code and mask of each face.
+
+        Raises:
+            ValueError: a painted mask has another shape, or values outside [0, 1].
         """
         return models_encoder.encode(self.encoder, faces, attention)
 
@@ -87,10 +122,21 @@ class FaceRetriever:
         bits: int | None = None,
         session: SessionGallery | None = None,
     ) -> tuple[Match, ...]:
-        """The k nearest entries by the first `bits` bits, without encoding again.
+        """The nearest entries of an encoded face.
 
-        Ordered by (Hamming distance, asymmetric distance, id). Entries of a visitor's own `session`
-        gallery take part; their ids are negative. Raises ConfigError for a length that is no code.
+        Sorted by Hamming distance, ties by asymmetric distance, then by id.
+
+        Args:
+            encoded: the face.
+            k: number of entries, at least 1.
+            bits: code length, one of `lengths`; None is the longest.
+            session: a visitor's own entries, which are included; their ids are negative.
+
+        Returns:
+            At most k matches, nearest first.
+
+        Raises:
+            ConfigError: `k` or `bits` is invalid.
         """
         bits = self._length(bits)
         if k < 1:
@@ -130,10 +176,23 @@ class FaceRetriever:
         session: SessionGallery | None = None,
         attention: Attention = "model",
     ) -> SearchResult:
-        """Everything about an upright photo (H, W, 3) uint8: its faces, codes and matches.
+        """Detect, encode and search the faces of a photo.
 
-        Of very many faces the largest are searched; `left_out` of the result says how many are not.
-        `seconds` of the result has the keys detect, encode and search.
+        Args:
+            rgb: upright photo (H, W, 3) uint8.
+            k: number of matches per face, at least 1.
+            bits: code length, one of `lengths`; None is the longest.
+            progress: called with the share of the work that is done, in [0, 1], and the step.
+            session: a visitor's own entries, which are included.
+            attention: as of `models.encoder.encode`.
+
+        Returns:
+            Faces with codes and matches. `left_out` counts smaller faces that were not searched;
+            `seconds` has the keys detect, encode and search.
+
+        Raises:
+            ConfigError: `k` or `bits` is invalid.
+            ValueError: rgb has another shape or dtype, or a painted mask is invalid.
         """
         bits = self._length(bits)
         started = time.perf_counter()
@@ -156,7 +215,19 @@ class FaceRetriever:
         )
 
     def compare(self, a: EncodedFace, b: EncodedFace, bits: int | None = None) -> Comparison:
-        """Two encoded faces by the first `bits` bits of their codes."""
+        """Compare two encoded faces.
+
+        Args:
+            a: one face.
+            b: the other face.
+            bits: code length, one of `lengths`; None is the longest.
+
+        Returns:
+            Their distance, and what the calibration says of it.
+
+        Raises:
+            ConfigError: `bits` is invalid.
+        """
         bits = self._length(bits)
         distance = int(np.count_nonzero(a.code.bits[:bits] != b.code.bits[:bits]))
         threshold = self.threshold(bits)
@@ -171,9 +242,20 @@ class FaceRetriever:
     def recall(
         self, id: int, session: SessionGallery | None = None, attention: Attention = "model"
     ) -> EncodedFace:
-        """A gallery entry's face, encoded again from its thumbnail, with its mask.
+        """Encode the face of a gallery entry again, from its thumbnail.
 
-        The last ones of the gallery are kept. Raises GalleryError when there is no such entry.
+        The results for the last `RECALLED` entries are cached.
+
+        Args:
+            id: id of the entry; negative for one of `session`.
+            session: a visitor's own entries.
+            attention: as of `models.encoder.encode`.
+
+        Returns:
+            The face with code and mask.
+
+        Raises:
+            GalleryError: there is no such entry.
         """
         if id >= 0 and isinstance(attention, str):
             return self._recalled(id, attention, self.gallery.store.generation)
@@ -183,7 +265,18 @@ class FaceRetriever:
         return self.encode([aligned_face(self.thumbnail(id))], attention)[0]
 
     def thumbnail(self, id: int, session: SessionGallery | None = None) -> np.ndarray:
-        """The aligned face (150, 150, 3) uint8 of an entry of the gallery or of the session."""
+        """The aligned face of an entry.
+
+        Args:
+            id: id of the entry; negative for one of `session`.
+            session: a visitor's own entries.
+
+        Returns:
+            (150, 150, 3) uint8 RGB.
+
+        Raises:
+            GalleryError: there is no such entry.
+        """
         if id < 0:
             if session is None:
                 raise GalleryError("This face was added by a visit that has ended.")
@@ -191,14 +284,29 @@ class FaceRetriever:
         return self.gallery.thumbnail(id)
 
     def threshold(self, bits: int) -> int | None:
-        """Largest distance that counts as the same person; None without a calibration."""
+        """Largest distance that counts as the same person.
+
+        Args:
+            bits: code length.
+
+        Returns:
+            The distance in bits; None if this length is not calibrated.
+        """
         calibration = self.encoder.calibration
         if calibration is None or bits not in calibration.lengths:
             return None
         return calibration.threshold(bits)
 
     def probability(self, distance: int, bits: int) -> float | None:
-        """Chance in [0, 1] that faces at this distance are one person; None if not calibrated."""
+        """Calibrated probability that two faces are of the same person.
+
+        Args:
+            distance: Hamming distance of their codes.
+            bits: code length.
+
+        Returns:
+            Probability in [0, 1]; None if this length is not calibrated.
+        """
         calibration = self.encoder.calibration
         if calibration is None or bits not in calibration.lengths:
             return None
