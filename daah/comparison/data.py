@@ -1,4 +1,4 @@
-"""What the comparison runs on: training images, which are the database, and queries."""
+"""Data of the comparison: training images, which are also the database, and queries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,16 @@ from daah.evaluation.closed_set import split_faces
 
 @dataclass(frozen=True, eq=False)
 class ClosedData:
-    """Training images, which are the database, and queries of the same people, 32x32."""
+    """Closed set of 32x32 faces: training images, which are also the database, and queries.
+
+    Attributes:
+        name: name of the set.
+        train: training images.
+        query: queries of the same identities.
+
+    Raises:
+        DataError: database and queries have different identities.
+    """
 
     name: str
     train: FaceSet
@@ -49,7 +58,20 @@ class ClosedData:
 def closed_data(
     folders: Sequence[Path], minimum: int = 20, maximum: int = 100, seed: int = 0
 ) -> ClosedData:
-    """Prepared trees of aligned faces, resized to 32, split as protocol 2 says."""
+    """Read prepared trees of aligned faces, resized to 32x32, and split them by protocol 2.
+
+    Args:
+        folders: the trees.
+        minimum: as of `daah.data.splits.closed_split`.
+        maximum: as of `daah.data.splits.closed_split`.
+        seed: as of `daah.data.splits.closed_split`.
+
+    Returns:
+        The set.
+
+    Raises:
+        DataError: a tree cannot be read, or no identity has `minimum` images.
+    """
     train, query = split_faces(load_faces(folders, size=32), seed, minimum, maximum)
     return ClosedData(" + ".join(Path(f).name for f in folders), train, query)
 
@@ -57,10 +79,21 @@ def closed_data(
 def published_data(
     layout: str, folders: Sequence[Path], progress: face_benchmarks.Progress | None = None
 ) -> ClosedData:
-    """FaceScrub, YouTube Faces or 32x32 batches (`daah.data.face_benchmarks`), with the papers' own
-    split.
+    """Read FaceScrub, YouTube Faces or 32x32 batches, with the split of the papers.
 
-    layout: "facescrub", "youtube-faces" or "batches"; one folder. Raises ConfigError, DataError.
+    See `daah.data.face_benchmarks`.
+
+    Args:
+        layout: "facescrub", "youtube-faces" or "batches".
+        folders: the one folder of the set.
+        progress: called with photos read, their number, and the step.
+
+    Returns:
+        The set.
+
+    Raises:
+        ConfigError: `layout` is unknown, or there is not exactly one folder.
+        DataError: the set is incomplete or cannot be read.
     """
     if len(folders) != 1:
         raise ConfigError(f"layout {layout}: expected one folder, got {len(folders)}")
@@ -76,7 +109,7 @@ def published_data(
 
 
 def orl_data() -> ClosedData:
-    """ORL, the square middle of each photo: 40 people, 8 database images and 2 queries each."""
+    """ORL, the central square of each photo: 40 people, 8 database images and 2 queries each."""
     images, people, names = [], [], []
     for photo in orl():
         top = (photo.rgb.shape[0] - photo.rgb.shape[1]) // 2

@@ -1,4 +1,4 @@
-"""What the comparison does: its settings, and the jobs they come to."""
+"""Settings of the comparison, and the jobs that they result in."""
 
 from __future__ import annotations
 
@@ -8,18 +8,30 @@ from daah.comparison.methods import ABLATION, METHODS
 from daah.comparison.methods.base import Budget
 from daah.errors import ConfigError
 
-#: The descriptor of the main table's shallow rows; the others are reported beside it.
+#: Descriptor of the shallow methods in the main table; the others have a table of their own.
 MAIN_FEATURE = "LBP"
 FEATURES = ("LBP", "pixels", "trunk")
-#: The length at which several seeds, the ablation and the curves are taken.
+#: Code length of the rows with several seeds, and of the ablation.
 MAIN_BITS = 48
 TUNING_BITS = 24
 
 
 @dataclass(frozen=True)
 class ComparisonSettings:
-    """What is run. budget: of every deep method; start_epochs: of the common start; seeds: at 48
-    bits, one elsewhere. tuning: share of the budget's epochs that a try gets, 0 for no tuning.
+    """Settings of the comparison.
+
+    Attributes:
+        methods: names of the methods, keys of `METHODS`.
+        bits: code lengths.
+        seeds: number of seeds at `MAIN_BITS`; other lengths have one.
+        budget: training budget of every deep method.
+        start_epochs: epochs of the common initialisation.
+        tuning: share of the budget's epochs per tuning run; 0 disables tuning.
+        features: whether shallow methods are also run on the other descriptors.
+        ablation: whether the ablation of DDAH is run.
+
+    Raises:
+        ConfigError: a method is unknown, or a length or the number of seeds is below 1.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
@@ -41,7 +53,15 @@ class ComparisonSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work; its name is its file's."""
+    """One unit of work; `name` is also the name of its result's file.
+
+    Attributes:
+        stage: "tune", "row", "feature" or "ablation".
+        method: name of the method.
+        bits: code length.
+        seed: seed of the run.
+        variant: number of the tuning run, name of the descriptor or of the ablation; else "".
+    """
 
     stage: str
     method: str
@@ -57,7 +77,14 @@ class Job:
 
 
 def jobs(settings: ComparisonSettings) -> list[Job]:
-    """All work in the order in which it is done: a whole table early, its spread later."""
+    """All jobs in the order in which they run: a whole table first, its spread over seeds later.
+
+    Args:
+        settings: the settings.
+
+    Returns:
+        The jobs.
+    """
     main = MAIN_BITS if MAIN_BITS in settings.bits else max(settings.bits)
     lengths = [main, *sorted(set(settings.bits) - {main}, key=lambda b: abs(b - 24))]
     listed: list[Job] = []

@@ -1,4 +1,4 @@
-"""What a comparison writes: JSON, a Markdown table, figures, and the progress table."""
+"""Reports of a comparison: JSON, Markdown tables, figures, and the table of progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from daah.metrics import PrecisionRecall
 
 
 def write_report(report: dict[str, Any], out: Path, figures: bool) -> None:
-    """compare.json and compare.md in `out`, and with `figures` the curves as PNG."""
+    """Write compare.json and compare.md, and optionally the curves as PNG.
+
+    Args:
+        report: of `run.collect`.
+        out: output folder; it must exist.
+        figures: whether figures are written.
+    """
     rows = [{k: v for k, v in row.items() if k != "curve"} for row in report["rows"]]
     lean = report | {
         key: [{k: v for k, v in row.items() if k != "curve"} for row in report[key]]
@@ -30,7 +36,14 @@ def write_report(report: dict[str, Any], out: Path, figures: bool) -> None:
 
 
 def progress_table(report: dict[str, Any]) -> str:
-    """mAP of what is done, a line a method, for a terminal."""
+    """Table of mAP of the finished rows, one line per method, for a terminal.
+
+    Args:
+        report: of `run.collect`.
+
+    Returns:
+        The table as text.
+    """
     lengths = sorted({row["bits"] for row in report["rows"]})
     lines = ["method".ljust(18) + "".join(f"{b:>16} bits" for b in lengths)]
     for name in _names(report):
@@ -40,7 +53,14 @@ def progress_table(report: dict[str, Any]) -> str:
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """The whole report as Markdown."""
+    """The whole report as Markdown.
+
+    Args:
+        report: of `run.collect`.
+
+    Returns:
+        The Markdown text.
+    """
     data = report["data"]
     parts = [
         "# Comparison of hashing methods",
@@ -155,7 +175,14 @@ def _tuning_table(report: dict[str, Any]) -> list[str]:
 
 
 def draw(report: dict[str, Any]) -> dict[str, Any]:
-    """Figures by name: mAP by length, and at the longest length the curves of all methods."""
+    """Figures of a report: mAP by code length, and curves of all methods at the longest length.
+
+    Args:
+        report: of `run.collect`, with at least one row.
+
+    Returns:
+        Figures by name.
+    """
     rows = report["rows"]
     longest = max(row["bits"] for row in rows)
     lengths = sorted({row["bits"] for row in rows})

@@ -1,15 +1,14 @@
-"""Protocol 2 for every method of the paper's reference list, under one budget.
+"""The comparison: protocol 2 for every method of the paper's reference list, with one budget.
 
-The work is a list of jobs, each kept in a file as soon as it is done, so that a stopped
-comparison goes on where it was and results can be read while it runs:
+The work is a list of jobs. The result of each is stored in a file when it is done, so that
+comparisons are resumable and results can be read while one runs:
 
-start       a softmax on the plain trunk, once a seed: where every deep method starts
-tune        each method's tries, on a part of the training images held back from the rest
-row         one method, one length, one seed
-feature     a shallow method on another descriptor
-ablation    DDAH with a part taken out
+start       a softmax classifier on the plain trunk per seed; it initialises every deep method tune
+each method's tries, on a held-out part of the training images row         one method, one length,
+one seed feature     a shallow method on another descriptor ablation    DDAH without one of its
+parts
 
-Axes: N = training images, K = hash bits.
+Axes: N = training images, Q = queries, K = hash bits.
 """
 
 from __future__ import annotations
@@ -41,9 +40,15 @@ _TUNING_SEED = 1000
 
 
 class Comparison:
-    """Runs jobs and keeps what they need of each other, in `work`.
+    """Runs jobs, and stores their results and shared intermediate results in `work`.
 
-    Raises DataError when `work` belongs to other data or another budget.
+    Args:
+        data: the closed set.
+        settings: the settings.
+        work: folder of the results; it is created.
+
+    Raises:
+        DataError: `work` belongs to other data or another budget.
     """
 
     def __init__(self, data: ClosedData, settings: ComparisonSettings, work: Path) -> None:
@@ -70,12 +75,27 @@ class Comparison:
         _write_json(path, mine)
 
     def done(self, job: Job) -> dict[str, Any] | None:
-        """The result of a finished job, or None."""
+        """The result of a finished job.
+
+        Args:
+            job: the job.
+
+        Returns:
+            The result as plain JSON values; None if the job is not finished.
+        """
         path = self.work / "jobs" / f"{job.name}.json"
         return json.loads(path.read_text()) if path.is_file() else None
 
     def run(self, job: Job, report: Callable[[int, int], None] | None = None) -> dict[str, Any]:
-        """Do a job, or return what it gave before."""
+        """Run a job, or return its stored result.
+
+        Args:
+            job: the job.
+            report: called with epochs done and their number; None for no reports.
+
+        Returns:
+            The result as plain JSON values.
+        """
         result = self.done(job)
         if result is None:
             result = self._tune(job, report) if job.stage == "tune" else self._row(job, report)
@@ -83,7 +103,14 @@ class Comparison:
         return result
 
     def chosen(self, method: str) -> dict[str, Any]:
-        """The settings that tuning chose for a method; the first try without tuning."""
+        """Settings that tuning chose for a method; without tuning those of its first try.
+
+        Args:
+            method: name of the method.
+
+        Returns:
+            The settings by name.
+        """
         tries = METHODS[method].tries
         if len(tries) == 1 or not self.settings.tuning:
             return dict(tries[0])
@@ -106,7 +133,7 @@ class Comparison:
                 features.transform(data.query.images),
             )
         else:
-            # A start that has seen the held-back images would flatter every try.
+            # An initialisation trained on the held-out images would flatter every try.
             hasher.initial = self._start(0, data, self.work / "start-tuning.safetensors")
             train, query = data.train.images, data.query.images
         hasher.fit(train, data.train.labels)
@@ -165,7 +192,16 @@ class Comparison:
         return method
 
     def features(self, name: str, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
-        """A descriptor of training images and queries, and milliseconds an image; kept."""
+        """A descriptor of training images and queries; cached.
+
+        Args:
+            name: "LBP", "pixels" or "trunk".
+            seed: seed of the trunk.
+
+        Returns:
+            Features of the training images (N, D) and of the queries (Q, D) float32, and
+            milliseconds of processor time per image.
+        """
         seed = seed if name == "trunk" else 0
         if (name, seed) not in self._features:
             features = self._descriptor(name, seed)
@@ -188,7 +224,7 @@ class Comparison:
         return self._trunk(seed, data, path).stages()
 
     def _trunk(self, seed: int, data: ClosedData, path: Path) -> SoftmaxTrunk:
-        """The common start, from its file when it has one."""
+        """The common initialisation, from its file if there is one."""
         budget = replace(self.settings.budget, epochs=self.settings.start_epochs)
         trunk = SoftmaxTrunk(seed, budget)
         if path.is_file():
@@ -203,7 +239,7 @@ class Comparison:
         return trunk
 
     def references(self) -> list[dict[str, Any]]:
-        """Float descriptors without a code: LBP by chi-square, the trunk's features by cosine."""
+        """Scores of float descriptors: LBP by chi-square distance, the trunk's features by cosine."""
         own, theirs = self.data.query.labels, self.data.train.labels
         histograms = [lbp_histograms(p.images) for p in (self.data.query, self.data.train)]
         result = [("LBP histograms, chi-square", chi_square(*histograms))]
@@ -225,9 +261,23 @@ def compare(
     command: str = "",
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Run what is missing in `work` and write compare.json, compare.md and figures into `out`.
+    """Run the jobs that are missing in `work`, and write compare.json, compare.md and figures.
 
-    Results are written after every finished job, and a table goes to stderr. Returns the JSON.
+    Results are written after every finished job, with a table on stderr.
+
+    Args:
+        data: the closed set.
+        settings: the settings.
+        work: folder of the results of jobs.
+        out: output folder; it is created.
+        command: command line, for the report.
+        quiet: whether nothing is printed.
+
+    Returns:
+        The report, as `collect` returns it.
+
+    Raises:
+        DataError: `work` belongs to other data or another budget.
     """
     from daah.comparison.report import progress_table, write_report
 
@@ -257,7 +307,17 @@ def collect(
     command: str = "",
     references: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Everything that is done so far, as compare.json has it."""
+    """Collect all finished results.
+
+    Args:
+        comparison: the comparison.
+        listed: all jobs.
+        command: command line, for the report.
+        references: scores of float descriptors.
+
+    Returns:
+        The content of compare.json as plain JSON values; rows also have their curves.
+    """
     found = [(job, comparison.done(job)) for job in listed]
 
     def stage(name: str) -> list[dict[str, Any]]:

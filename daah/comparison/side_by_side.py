@@ -1,4 +1,4 @@
-"""One face by several hashing methods: each method's own code, and its own nearest of a gallery.
+"""One face by several hashing methods: its code, and its nearest gallery entries, by each.
 
 Axes: N = faces, M = faces of the gallery, K = hash bits.
 """
@@ -15,17 +15,23 @@ from daah.comparison.small_models import ComparisonGallery, ComparisonModels
 from daah.gallery import Entry, Gallery, SessionGallery
 from daah.types import Match
 
-#: Called with how many gallery faces are encoded, and of how many.
+#: Called with the number of gallery faces encoded, and the number of all.
 Progress = Callable[[int, int], None]
 
-#: Faces of a gallery that are searched: encoding more would keep a visitor waiting for minutes.
+#: Maximum number of faces that are searched: encoding more keeps a visitor waiting for minutes.
 MOST_FACES = 5_000
 _BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
 class MethodResult:
-    """What one method says of a face: its code (K,) bool, and its nearest, nearest first."""
+    """Result of one method for a face.
+
+    Attributes:
+        name: name of the method.
+        bits: (K,) bool, the code.
+        matches: nearest entries, nearest first.
+    """
 
     name: str
     bits: np.ndarray
@@ -33,10 +39,20 @@ class MethodResult:
 
 
 class SideBySide:
-    """The faces of one gallery as every method codes them. Never changed once it is made.
+    """The faces of one gallery encoded by every method. Immutable.
 
-    generation: of the gallery's store when its faces were encoded. faces: how many of the gallery's
-    `total` are searched; the others are left out by chance.
+    Args:
+        models: the methods.
+        gallery: the gallery; of more than `MOST_FACES` faces a random sample is encoded.
+        progress: called with faces encoded and their number.
+
+    Attributes:
+        generation: generation of the gallery's store when its faces were encoded.
+        faces: number of faces that are searched.
+        total: number of faces in the gallery.
+
+    Raises:
+        GalleryError: a face of the gallery cannot be read.
     """
 
     def __init__(
@@ -55,16 +71,28 @@ class SideBySide:
         self._packed = self._encode_all(progress or (lambda done, total: None))
 
     def is_of(self, gallery: Gallery) -> bool:
-        """Whether these are the faces of `gallery` as it stands now."""
+        """Whether these are the present faces of a gallery.
+
+        Args:
+            gallery: the gallery.
+
+        Returns:
+            Whether it is the same gallery, unchanged.
+        """
         return gallery is self.gallery and gallery.store.generation == self.generation
 
     def search(
         self, aligned: np.ndarray, k: int, own: SessionGallery | None = None
     ) -> tuple[MethodResult, ...]:
-        """An aligned face (150, 150, 3) uint8 by each method, with its k nearest.
+        """Encode a face by each method and search its nearest entries.
 
-        own: a visitor's additions, which take part. Probabilities are None: no method here is
-        calibrated.
+        Args:
+            aligned: (150, 150, 3) uint8 RGB.
+            k: number of matches per method.
+            own: a visitor's own entries, which are included.
+
+        Returns:
+            One result per method. Probabilities are None, because no method here is calibrated.
         """
         logits = self.models.encode(aligned[None])
         mine = own.entries() if own else []

@@ -1,7 +1,8 @@
-"""Small baselines that are shipped: aligned faces to their codes, for a look side by side.
+"""Small baselines that are shipped: aligned faces to the codes of several methods.
 
-One safetensors file of float16 weights holds several methods at one length. None of them saw the
-people of ORL, and a closed-set method on strangers is weak: that is what there is to see.
+One safetensors file of float16 weights holds several methods of one code length. None of them was
+trained on the people of ORL. Closed-set methods are weak on unseen identities, which the comparison
+shows.
 
 Axes: N = faces, M = gallery rows, K = hash bits.
 """
@@ -45,7 +46,7 @@ SHIPPED = ("LSH", "ITQ", "SDH", "DSH", "DDQH")
 SDH_ANCHORS = 300
 MAX_BYTES = 10 * 2**20
 _SCHEMA = 1
-#: Where they differ from the defaults: what tuning chose in the comparison.
+#: Settings other than the defaults, as tuning chose them in the comparison.
 _SETTINGS: dict[str, dict[str, Any]] = {
     "SDH": {"anchors": SDH_ANCHORS, "width": 0.5},
     "DDQH": {"lr": 3e-3},
@@ -61,7 +62,14 @@ _CLASSES: dict[str, type[HashingMethod]] = {
 
 @dataclass(frozen=True, eq=False)
 class ComparisonModels:
-    """Fitted methods of one length. card: what they were trained on, and their figures there."""
+    """Fitted methods of one code length.
+
+    Attributes:
+        bits: code length K.
+        methods: the methods by name, in the order in which they are shown.
+        lbp: descriptor of the shallow methods.
+        card: training data and scores of the methods, as plain JSON values.
+    """
 
     bits: int
     methods: dict[str, HashingMethod]
@@ -74,9 +82,16 @@ class ComparisonModels:
         return tuple(self.methods)
 
     def encode(self, aligned: np.ndarray) -> dict[str, np.ndarray]:
-        """Faces (N, 32, 32, 3) or (N, 150, 150, 3) uint8 RGB to logits (N, K) float32 a method.
+        """Encode faces by every method.
 
-        Raises ValueError for other shapes or types.
+        Args:
+            aligned: (N, 32, 32, 3) or (N, 150, 150, 3) uint8 RGB.
+
+        Returns:
+            Hash logits (N, K) float32 by method.
+
+        Raises:
+            ValueError: the shape or dtype is another.
         """
         images = _small(aligned)
         features = self.lbp.transform(images)
@@ -86,7 +101,17 @@ class ComparisonModels:
         }
 
     def gallery(self, aligned: np.ndarray) -> ComparisonGallery:
-        """Faces to search, in the order given."""
+        """Encode faces to be searched.
+
+        Args:
+            aligned: M faces, as of `encode`.
+
+        Returns:
+            Their codes, in the order given.
+
+        Raises:
+            ValueError: the shape or dtype is another.
+        """
         logits = self.encode(aligned)
         return ComparisonGallery(
             self.bits, {name: codes.from_logits(rows) for name, rows in logits.items()}
@@ -95,7 +120,12 @@ class ComparisonModels:
 
 @dataclass(frozen=True, eq=False)
 class ComparisonGallery:
-    """Packed codes (M, ceil(K / 8)) uint8 a method, all of the same faces."""
+    """Codes of the same faces by several methods.
+
+    Attributes:
+        bits: code length K.
+        packed: codes (M, ceil(K / 8)) uint8 by method.
+    """
 
     bits: int
     packed: dict[str, np.ndarray]
@@ -103,9 +133,16 @@ class ComparisonGallery:
     def search(
         self, logits: dict[str, np.ndarray], k: int = 8
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Nearest rows for query logits, as `encode` gives them: rows and distances (N, k) int64.
+        """Nearest rows of each query by every method.
 
-        Ordered by Hamming distance, then asymmetric distance, then row.
+        Sorted by Hamming distance, ties by asymmetric distance, then by row.
+
+        Args:
+            logits: (N, K) by method, as of `ComparisonModels.encode`.
+            k: number of rows per query.
+
+        Returns:
+            Rows and Hamming distances, each (N, min(k, M)) int64, by method.
         """
         found = {}
         for name, rows in logits.items():
@@ -121,7 +158,18 @@ class ComparisonGallery:
 def save_models(
     path: Path, methods: dict[str, HashingMethod], lbp: LBP, bits: int, card: dict[str, Any]
 ) -> None:
-    """Write fitted methods as float16. Raises ValueError when that takes more than 10 MB."""
+    """Write fitted methods as float16, atomically.
+
+    Args:
+        path: the file.
+        methods: the methods by name.
+        lbp: descriptor of the shallow methods, fitted.
+        bits: code length.
+        card: plain JSON values that are stored with them.
+
+    Raises:
+        ValueError: the arrays take more than `MAX_BYTES`.
+    """
     tensors = {"lbp.mean": lbp.unit.mean}
     for name, method in methods.items():
         tensors |= {f"{name}.{key}": value for key, value in method.state().items()}
@@ -139,7 +187,17 @@ def save_models(
 
 
 def load_models(path: Path = DEFAULT) -> ComparisonModels:
-    """Read what `save_models` wrote. Raises CheckpointError for anything else."""
+    """Read methods written by `save_models`.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The methods.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, of another version or no file of baselines.
+    """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(
@@ -195,9 +253,25 @@ def make_models(
     seed: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> ComparisonModels:
-    """Fit the shipped methods on `train` (32x32), write them, and return them as read back.
+    """Fit the shipped methods, write them, and return them as they are read back.
 
-    The card holds the mAP of the stored models for `query`, by protocol 2.
+    The card has the mAP of the stored models on `query` by protocol 2.
+
+    Args:
+        train: 32x32 training images, which are also the database.
+        query: 32x32 queries.
+        path: the file.
+        bits: code length.
+        budget: training budget of the deep methods; None has 12 epochs.
+        start_epochs: epochs of the common initialisation.
+        seed: seed of all random numbers.
+        progress: called with steps done, their number, and the step.
+
+    Returns:
+        The methods.
+
+    Raises:
+        ValueError: the arrays take more than `MAX_BYTES`.
     """
     budget = budget or Budget(epochs=12)
     lbp = LBP()

@@ -1,6 +1,6 @@
-"""The hashing methods that the paper compares with, one file a method family.
+"""The hashing methods that the paper compares with, one file per family of methods.
 
-`METHODS` is the list of the comparison: to add a method, write its class and add a line here.
+`METHODS` lists the methods of the comparison. To add a method, write its class and add a line here.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from daah.comparison.methods.spherical import SpherH
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the comparison.
+    """One method of the comparison.
 
-    build: the class, called with bits, seed, budget and the settings of a try. kind: "shallow" or
-    "deep". tries: settings among which tuning chooses; every method that has any to tune has the
-    same number of them.
+    Attributes:
+        build: the class, called with bits, seed, budget and the settings of a try.
+        kind: "shallow" or "deep".
+        tries: settings among which tuning chooses; methods that are tuned all have the same number.
     """
 
     build: type[HashingMethod]
@@ -37,7 +38,7 @@ class Method:
     tries: tuple[Mapping[str, Any], ...] = field(default=({},))
 
 
-#: Learning rates are what every deep method tunes; DSDH also who leads its discrete codes.
+#: Every deep method tunes its learning rate; DSDH also tunes `pull`.
 _RATES = ({"lr": 1e-3}, {"lr": 3e-3})
 _WIDTHS = ({"width": 0.5}, {"width": 1.0})
 
@@ -60,7 +61,7 @@ METHODS: dict[str, Method] = {
     "DDAH": Method(DDAH, "deep", _RATES),
 }
 
-#: DDAH with one part taken out or changed.
+#: DDAH with one part removed or changed.
 ABLATION: dict[str, Mapping[str, Any]] = {
     "without spatial attention": {"spatial_attention": False},
     "without channel attention": {"channel_attention": False},

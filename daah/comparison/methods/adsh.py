@@ -1,4 +1,4 @@
-"""ADSH: the database's codes are learned directly, the network only encodes queries."""
+"""ADSH: codes of the database are learned directly; the network only encodes queries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,14 @@ class ADSH(DeepHasher):
         self.codes = torch.where(torch.randn(len(labels), self.bits) > 0, 1.0, -1.0)
 
     def similarity(self, labels: Tensor) -> Tensor:
-        """S of labels (B,) to the whole database: (B, N) of 1 and -ratio."""
+        """Similarity S of images to the whole database.
+
+        Args:
+            labels: (B,) identity of each image.
+
+        Returns:
+            (B, N) float32: 1 for the same identity, -ratio for others.
+        """
         same = same_person(labels, self.train_labels)
         return same * (1 + self.ratio) - self.ratio
 
@@ -58,6 +65,11 @@ class ADSH(DeepHasher):
         )
 
     def database(self, x: np.ndarray) -> np.ndarray:
+        """See `HashingMethod.database`. The codes are learned; only the length of x is checked.
+
+        Raises:
+            ValueError: x has another number of rows than the training images.
+        """
         if len(x) != len(self.codes):
             raise ValueError(f"expected the {len(self.codes)} training images, got {len(x)}")
         return self.codes.numpy()
@@ -66,9 +78,17 @@ class ADSH(DeepHasher):
 def database_codes(
     codes: Tensor, outputs: Tensor, rows: Tensor, similarity: Tensor, gamma: float
 ) -> Tensor:
-    """One sweep of equation 13 over the bits: V (N, K) in {-1, 1} to a better V.
+    """One sweep of equation 13 over the bits.
 
-    outputs: U (M, K) of the database rows `rows` (M,). similarity: S (M, N).
+    Args:
+        codes: V (N, K) in {-1, 1} to start from.
+        outputs: U (M, K), outputs of the network for some rows of the database.
+        rows: (M,) int64, these rows.
+        similarity: S (M, N).
+        gamma: weight of the term |v_i - u_i|^2.
+
+    Returns:
+        V (N, K) in {-1, 1} with a lower or equal objective.
     """
     codes = codes.clone()
     bits = codes.shape[1]

@@ -1,4 +1,4 @@
-"""What every method of the comparison offers: fit on labelled training faces, encode others.
+"""Interface of every method of the comparison: fit on labelled training faces, encode others.
 
 Axes: N = training images, M = images to encode, D = features, K = hash bits, C = identities.
 """
@@ -15,11 +15,21 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Budget:
-    """What every deep method gets alike.
+    """Training budget, the same for every deep method.
 
-    epochs: passes over the training images. people x each: images of a batch, so that losses on
-    pairs find pairs; methods on single images take the same batches. augment: strength of
-    `daah.data.augmentation.Augmentation`. bfloat16: autocast, where the processor is fast at it.
+    A batch has `people` times `each` images, so that losses on pairs find positive pairs; methods
+    on single images take the same batches.
+
+    Attributes:
+        epochs: passes over the training images.
+        people: identities per batch.
+        each: images per identity in a batch.
+        weight_decay: weight decay of Adam.
+        augment: strength of `daah.data.augmentation.Augmentation`; 0 disables it.
+        bfloat16: whether to use autocast, where the processor is fast at it.
+
+    Raises:
+        ValueError: `epochs`, `people` or `each` is below 1.
     """
 
     epochs: int = 10
@@ -39,9 +49,10 @@ class HashingMethod(ABC):
 
     Settings of a method are numbers among its class attributes, with their defaults.
 
-    inputs: what `fit` and `encode` take. "features": a matrix (N, D) float32, centred and with
-    rows of unit length, as `daah.comparison.methods.features` makes them. "images": aligned faces
-    (N, 32, 32, 3) uint8 RGB.
+    Attributes:
+        inputs: what `fit` and `encode` take. "features": a matrix (N, D) float32, centred and with
+            rows of unit length, as of `daah.comparison.methods.features`. "images": aligned faces
+            (N, 32, 32, 3) uint8 RGB.
     """
 
     inputs: Literal["features", "images"] = "features"
@@ -49,13 +60,13 @@ class HashingMethod(ABC):
     def __init__(
         self, bits: int, seed: int = 0, budget: Budget | None = None, **settings: float
     ) -> None:
-        """A method that is not fitted yet.
+        """Construct a method, not fitted yet.
 
         Args:
-            bits: length of its codes.
-            seed: seed of whatever it draws.
-            budget: what a deep method may spend; shallow ones ignore it.
-            settings: other values than the class's.
+            bits: code length K.
+            seed: seed of all random numbers.
+            budget: training budget of a deep method; shallow ones ignore it.
+            settings: values other than the class's.
 
         Raises:
             TypeError: the method has no such setting.
@@ -80,45 +91,93 @@ class HashingMethod(ABC):
 
     @abstractmethod
     def fit(self, x: np.ndarray, labels: np.ndarray) -> None:
-        """Learn from training images or features; labels (N,) int64 in [0, C).
+        """Fit the method on training images or features.
 
-        Unsupervised methods do not look at the labels. Raises ValueError for what they cannot use.
+        Args:
+            x: features (N, D) or images (N, 32, 32, 3), see `inputs`.
+            labels: (N,) int64 in [0, C); unsupervised methods ignore them.
+
+        Raises:
+            ValueError: x has another shape or dtype, or too few rows or features.
         """
 
     @abstractmethod
     def encode(self, x: np.ndarray) -> np.ndarray:
-        """Hash logits (M, K) float32; `daah.codes.sign` of them is the code.
+        """Encode images or features. A row does not depend on the other rows.
 
-        A row does not depend on the other rows.
+        Args:
+            x: features (M, D) or images (M, 32, 32, 3), see `inputs`.
+
+        Returns:
+            Hash logits (M, K) float32; `daah.codes.sign` of them is the code.
+
+        Raises:
+            ValueError: x has another shape or dtype.
         """
 
     def database(self, x: np.ndarray) -> np.ndarray:
-        """Logits (N, K) of the very rows that `fit` was given, in the same order.
+        """Codes of the training set. Some methods learn them directly; others `encode(x)`.
 
-        They are `encode(x)`, but for methods that learn the codes of the database directly.
+        Args:
+            x: the rows that `fit` was given, in the same order.
+
+        Returns:
+            Hash logits (N, K) float32.
         """
         return self.encode(x)
 
     def state(self) -> dict[str, np.ndarray]:
-        """The arrays of a fitted method by which `restore` makes it again, to be shipped."""
+        """Arrays of the fitted method, from which `restore` reconstructs it.
+
+        Returns:
+            The arrays by name.
+
+        Raises:
+            NotImplementedError: the method is not among those that are shipped.
+        """
         raise NotImplementedError(f"{type(self).__name__} is not made to be shipped")
 
     @classmethod
     def restore(cls, bits: int, state: Mapping[str, np.ndarray]) -> HashingMethod:
-        """The method that `state` was taken of, ready to encode.
+        """Reconstruct a fitted method.
+
+        Args:
+            bits: code length K.
+            state: arrays of `state`.
+
+        Returns:
+            The method, ready to encode.
 
         Raises:
-            KeyError, ValueError, RuntimeError: an array is missing, or its shape does not fit.
+            KeyError: an array is missing.
+            NotImplementedError: the method is not among those that are shipped.
+            RuntimeError: an array of a network has another shape.
+            ValueError: an array has another shape.
         """
         raise NotImplementedError(f"{cls.__name__} is not made to be shipped")
 
 
 def one_hot(labels: np.ndarray) -> np.ndarray:
-    """Labels (N,) int64 in [0, C) as (N, C) float64 of zeros and ones."""
+    """One-hot encoding of labels.
+
+    Args:
+        labels: (N,) int64 in [0, C).
+
+    Returns:
+        (N, C) float64 of zeros and ones.
+    """
     return np.eye(int(labels.max()) + 1)[labels]
 
 
 def check_features(x: np.ndarray, bits: int) -> None:
-    """Raise ValueError unless x is a finite matrix (N, D) with more rows than bits."""
+    """Validate a feature matrix.
+
+    Args:
+        x: (N, D) features.
+        bits: code length; N must be larger.
+
+    Raises:
+        ValueError: x is not a finite matrix with more than `bits` rows.
+    """
     if x.ndim != 2 or len(x) <= bits or not np.isfinite(x).all():
         raise ValueError(f"expected finite features (N, D) with N > {bits} rows, got {x.shape}")

@@ -1,4 +1,4 @@
-"""Deep methods on identities: a softmax over relaxed codes. DDH and DDQH."""
+"""Classification-supervised deep methods: softmax over relaxed codes. DDH and DDQH."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from daah.training.losses import quantisation_loss
 
 
 class DivideAndEncode(nn.Module):
-    """Each bit reads its own slice of the features: (B, W) to (B, K).
+    """Divide-and-encode layer: each bit is computed from its own slice of the features.
 
     Source: Lai, Pan, Liu and Yan, "Simultaneous feature learning and hash coding with deep neural
-    networks", CVPR 2015, section 3.3. The slices are equal; a remainder of W / K stays unread.
+    networks", CVPR 2015, section 3.3. The slices are equal; the remainder of W / K features is not
+    used.
+
+    Args:
+        width: number of features W.
+        bits: code length K.
     """
 
     def __init__(self, width: int, bits: int) -> None:
@@ -24,6 +29,14 @@ class DivideAndEncode(nn.Module):
         nn.init.zeros_(self.score.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute hash logits.
+
+        Args:
+            x: features (B, W).
+
+        Returns:
+            (B, K).
+        """
         slices = x[:, : self.bits * self.slice].view(-1, self.bits, self.slice)
         return self.score(slices).squeeze(2)
 
@@ -42,6 +55,7 @@ class DDH(DeepHasher):
     alpha = 0.01
 
     def head(self) -> nn.Module:
+        """The layer from the trunk's features (B, 1024) to hash logits (B, K)."""
         return DivideAndEncode(FEATURES, self.bits)
 
     def build(self, classes: int) -> nn.Module:
@@ -58,12 +72,13 @@ class DDQH(DDH):
     """Discriminative deep quantization hashing: DDH with a quantising hash layer.
 
     Source: Tang, Lin, Li and Tang, "Discriminative deep quantization hashing for face image
-    retrieval", TNNLS 2018: batch normalisation stands between the slices and tanh (the "batch
-    normalization quantization" module), which centres and scales each bit so that it is balanced
-    and leaves the flat part of tanh, and the quantisation loss draws it to -1 and +1.
+    retrieval", TNNLS 2018. Batch normalisation between the slices and tanh (the "batch
+    normalization quantization" module) centres and scales each bit, so that it is balanced and
+    outside of the saturated part of tanh. The quantisation loss draws it to -1 and +1.
 
-    Deviation: the quantisation loss is read as | |z| - 1 |_1, and its weight is tuned.
+    Deviation: the quantisation loss is taken to be | |z| - 1 |_1, and its weight is tuned.
     """
 
     def head(self) -> nn.Module:
+        """See `DDH.head`."""
         return nn.Sequential(super().head(), nn.BatchNorm1d(self.bits))

@@ -17,12 +17,21 @@ from daah.training.recipes.paper import PaperRecipe, PaperSettings
 
 
 class DDAH(DeepHasher):
-    """DDAH as published, by `daah.training.recipes.paper.PaperRecipe`, in the common loop and
-    budget.
+    """DDAH as published, in the common loop and budget.
 
-    Source: Xiong, Li, Gu, Gu and Wang, "Discriminative deep attention-aware hashing for face
-    image retrieval", PRICAI 2019. switches: fields of `PaperSettings`, for the ablation.
-    Deviation: the common schedule and batches stand in for halving every 100 of 1000 epochs.
+    The network, losses and gradients are those of `daah.training.recipes.paper.PaperRecipe`.
+    Source: Xiong, Li, Gu, Gu and Wang, "Discriminative deep attention-aware hashing for face image
+    retrieval", PRICAI 2019.
+
+    Deviation: the common schedule and batches replace halving the learning rate every 100 of 1000
+    epochs.
+
+    Args:
+        bits: code length K.
+        seed: seed of all random numbers.
+        budget: training budget.
+        lr: learning rate.
+        switches: fields of `PaperSettings`, for the ablation.
     """
 
     def __init__(
@@ -52,7 +61,7 @@ class DDAH(DeepHasher):
         return self.network.hashing.stages
 
     def standardise(self, faces: Tensor) -> None:
-        """The recipe has done it."""
+        """See `DeepHasher.standardise`. The recipe has done it."""
 
     def parameter_groups(self) -> list[dict]:
         return self.recipe.parameter_groups()
@@ -68,7 +77,7 @@ class DDAH(DeepHasher):
 
 
 def _in_float32(augment: Augmentation) -> Callable[[Tensor], Tensor]:
-    """Augmentation of pixels stays outside of the network's bfloat16."""
+    """Run the augmentation of pixels in float32, outside of the network's bfloat16."""
 
     def run(faces: Tensor) -> Tensor:
         with torch.autocast("cpu", enabled=False):

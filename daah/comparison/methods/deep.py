@@ -1,4 +1,4 @@
-"""What the deep methods share: the paper's 32x32 trunk, one budget, one training loop.
+"""Common parts of the deep methods: the paper's 32x32 trunk, budget and training loop.
 
 Axes: N = training images, B = batch, K = hash bits, C = identities.
 """
@@ -26,11 +26,13 @@ _CLIP = 5.0
 
 
 class Trunk(PixelStatistics):
-    """The paper's convolution stages and fusing layer, without attention.
+    """The paper's convolution stages and fusion layer, without attention.
 
-    Faces (B, 3, 32, 32) float in [0, 255] to (B, 1024). multi_scale: fuse the last two stages, as
-    DDH, DDQH and DDAH do; else the last alone feeds the layer, as in the one-scale networks of
-    the other papers. The mean and spread of training pixels are frozen in it.
+    The mean and standard deviation of the training pixels are frozen in it.
+
+    Args:
+        multi_scale: whether the last two stages are fused, as in DDH, DDQH and DDAH; else only the
+            last one feeds the fusion layer, as in the single-scale networks of the other papers.
     """
 
     def __init__(self, multi_scale: bool = False) -> None:
@@ -41,19 +43,39 @@ class Trunk(PixelStatistics):
         self.fuse = nn.Sequential(nn.Linear(width, FEATURES), nn.BatchNorm1d(FEATURES), nn.ReLU())
 
     def features(self, x: Tensor) -> Tensor:
-        """Standardised faces to (B, 1024)."""
+        """Features of standardised faces.
+
+        Args:
+            x: (B, 3, 32, 32), standardised.
+
+        Returns:
+            (B, 1024).
+        """
         f3, f4 = self.stages(x)
         parts = [f3.flatten(1), f4.flatten(1)] if self.multi_scale else [f4.flatten(1)]
         return self.fuse(torch.cat(parts, 1))
 
     def forward(self, faces: Tensor) -> Tensor:
+        """Features of faces.
+
+        Args:
+            faces: (B, 3, 32, 32) float in [0, 255].
+
+        Returns:
+            (B, 1024).
+        """
         return self.features(self.normalise(faces))
 
 
 class HashNet(nn.Module):
-    """A trunk and a head: faces (B, 3, 32, 32) in [0, 255] to hash logits (B, K).
+    """A trunk and a head.
 
-    classifier: linear in the relaxed code (B, K), for methods that classify in training.
+    Args:
+        head: module from features (B, 1024) to hash logits (B, K).
+        bits: code length K.
+        classes: number of identities C of a linear classifier on the relaxed code, for methods that
+            classify in training; 0 for none.
+        multi_scale: as of `Trunk`.
     """
 
     def __init__(self, head: nn.Module, bits: int, classes: int = 0, multi_scale: bool = False):
@@ -64,15 +86,29 @@ class HashNet(nn.Module):
         self.apply(xavier_)
 
     def forward(self, faces: Tensor) -> Tensor:
+        """Compute hash logits.
+
+        Args:
+            faces: (B, 3, 32, 32) float in [0, 255].
+
+        Returns:
+            (B, K).
+        """
         return self.head(self.trunk(faces))
 
 
 class DeepHasher(HashingMethod):
-    """A network trained by `loss`; a method is this class with its own network and loss.
+    """A network trained by `loss`; a subclass supplies its own network and loss.
 
-    Images (N, 32, 32, 3) uint8 RGB. Adam, a warm-up of 5% and a cosine to zero for all.
-    initial: weights of the convolution stages to start from, as `SoftmaxTrunk.stages` gives them.
-    report: called with epochs done and all epochs.
+    All are trained by Adam with 5% warm-up and cosine decay to zero.
+
+    Attributes:
+        inputs: "images": aligned faces (N, 32, 32, 3) uint8 RGB.
+        lr: learning rate.
+        network: the network.
+        initial: initial weights of the convolution stages, as of `SoftmaxTrunk.stages`; None for
+            random ones.
+        report: called with epochs done and their number; None for no reports.
     """
 
     inputs = "images"
@@ -84,24 +120,55 @@ class DeepHasher(HashingMethod):
     # What a method fills in ---------------------------------------------------------------
 
     def build(self, classes: int) -> nn.Module:
-        """A fresh network from faces in [0, 255] to hash logits."""
+        """Construct the network.
+
+        Args:
+            classes: number of identities C.
+
+        Returns:
+            A network from faces (B, 3, 32, 32) in [0, 255] to hash logits (B, K).
+        """
         return HashNet(nn.Linear(FEATURES, self.bits), self.bits)
 
     def loss(self, logits: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
-        """The scalar to minimise: logits (B, K) float32, labels and row numbers (B,) int64.
+        """The loss of one batch.
 
-        Not abstract: a method of several networks gives `gradients` or `train_batch` instead.
+        It is not abstract: a method with several networks overrides `gradients` or `train_batch`
+        instead.
+
+        Args:
+            logits: (B, K) float32.
+            labels: (B,) int64, identities.
+            indices: (B,) int64, rows of the training set.
+
+        Returns:
+            Scalar.
+
+        Raises:
+            NotImplementedError: the method overrides neither this nor the gradients.
         """
         raise NotImplementedError(f"{type(self).__name__} has neither a loss nor its own gradients")
 
     def start(self, labels: Tensor) -> None:
-        """Called once, before the first epoch, with all labels (N,)."""
+        """Called once, before the first epoch.
+
+        Args:
+            labels: (N,) int64, identities of the training set.
+        """
 
     def begin_epoch(self, epoch: int) -> None:
-        """Called before each epoch."""
+        """Called before each epoch.
+
+        Args:
+            epoch: number of the epoch, from 0.
+        """
 
     def end_epoch(self, epoch: int) -> None:
-        """Called after each epoch."""
+        """Called after each epoch.
+
+        Args:
+            epoch: number of the epoch, from 0.
+        """
 
     # The loop -----------------------------------------------------------------------------
 
@@ -144,33 +211,59 @@ class DeepHasher(HashingMethod):
         return self.network.trunk.stages
 
     def standardise(self, faces: Tensor) -> None:
-        """Freeze the pixel statistics of the training faces (N, 3, 32, 32)."""
+        """Freeze the pixel statistics of the training faces in the network.
+
+        Args:
+            faces: (N, 3, 32, 32) float in [0, 255].
+        """
         self.network.trunk.standardise_by(faces)
 
     def parameter_groups(self) -> list[dict]:
+        """Parameter groups of the optimiser, each with its learning rate."""
         return [{"params": list(self.network.parameters()), "lr": self.lr}]
 
     def batches(
         self, labels: np.ndarray, steps: int, rng: np.random.Generator, epoch: int
     ) -> Iterator[np.ndarray]:
-        """Row numbers of the batches of one epoch."""
+        """Draw the batches of one epoch.
+
+        Args:
+            labels: (N,) identities of the training set.
+            steps: number of batches.
+            rng: source of the draw.
+            epoch: number of the epoch, from 0.
+
+        Returns:
+            Rows of each batch.
+        """
         return people_batches(labels, self.budget.people, self.budget.each, steps, rng)
 
     def train_batch(self, indices: np.ndarray, augment: Augmentation, progress: float) -> None:
-        """Leave the gradients of the training images `indices` in the parameters."""
+        """Leave the gradients of a batch of training images in the parameters.
+
+        Args:
+            indices: (B,) rows of the training set.
+            augment: augmentation of the faces.
+            progress: share of the training that is done, in [0, 1).
+        """
         faces = to_tensor(self.train_images[indices])
         if self.budget.augment:
             faces = augment(faces)
         self.gradients(faces, torch.from_numpy(indices))
 
     def gradients(self, faces: Tensor, indices: Tensor) -> None:
-        """Leave the gradients of one batch (B, 3, 32, 32) in the parameters."""
+        """Leave the gradients of one batch in the parameters.
+
+        Args:
+            faces: (B, 3, 32, 32) float in [0, 255].
+            indices: (B,) int64, rows of the training set.
+        """
         with self.autocast():
             logits = self.network(faces)
         self.loss(logits.float(), self.train_labels[indices], indices).backward()
 
     def autocast(self) -> contextlib.AbstractContextManager:
-        """bfloat16 for the network's own operations, or nothing."""
+        """Context of bfloat16 autocast, if the budget has it and the processor is fast at it."""
         if self.budget.bfloat16 and bfloat16_is_fast():
             return torch.autocast("cpu", torch.bfloat16)
         return contextlib.nullcontext()
@@ -180,11 +273,18 @@ class DeepHasher(HashingMethod):
         return run(self.network, x, self.forward)
 
     def forward(self, faces: Tensor) -> Tensor:
-        """Logits of faces in [0, 255] in eval mode."""
+        """Hash logits in evaluation mode.
+
+        Args:
+            faces: (B, 3, 32, 32) float in [0, 255].
+
+        Returns:
+            (B, K).
+        """
         return self.network(faces)
 
     def state(self) -> dict[str, np.ndarray]:
-        """The network's weights but for its classifier, which tells people of the training set."""
+        """See `HashingMethod.state`. The classifier of training identities is left out."""
         return {
             key: value.numpy()
             for key, value in self.network.state_dict().items()
@@ -206,7 +306,17 @@ class DeepHasher(HashingMethod):
 def run(
     network: nn.Module, images: np.ndarray, forward: Callable[[Tensor], Tensor], batch: int = 256
 ) -> np.ndarray:
-    """`forward` of images (N, 32, 32, 3) uint8 in eval mode and float32, a batch at a time."""
+    """Apply `forward` to images in evaluation mode, in batches.
+
+    Args:
+        network: put into evaluation mode.
+        images: (N, 32, 32, 3) uint8 RGB.
+        forward: faces (B, 3, 32, 32) in [0, 255] to outputs (B, K).
+        batch: batch size.
+
+    Returns:
+        (N, K) float32.
+    """
     network.eval()
     parts = [
         forward(to_tensor(images[i : i + batch])).float().numpy()
@@ -216,17 +326,34 @@ def run(
 
 
 def schedule(progress: float) -> float:
-    """Factor on the learning rate at a share of the training in [0, 1)."""
+    """Learning-rate schedule: linear warm-up over 5%, cosine decay to zero.
+
+    Args:
+        progress: share of the training that is done, in [0, 1).
+
+    Returns:
+        Factor on the learning rate, in [0, 1].
+    """
     return min(1.0, (progress + 1e-3) / 0.05) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def people_batches(
     labels: np.ndarray, people: int, each: int, steps: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """`steps` batches of up to `each` images of `people` different persons, as row numbers.
+    """Draw batches of several images of each of several identities.
 
-    A person comes as often as they have images, and with other images every time until all were
-    drawn: an epoch sees nearly every image once.
+    An identity is drawn as often as it has images. Its images are drawn without replacement until
+    all were drawn, so an epoch visits nearly every image once.
+
+    Args:
+        labels: (N,) identities.
+        people: identities per batch.
+        each: maximum number of images per identity in a batch.
+        steps: number of batches.
+        rng: source of the draw.
+
+    Yields:
+        Rows (B,) of each batch.
     """
     order = np.argsort(labels, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
@@ -247,11 +374,26 @@ def people_batches(
 
 
 def same_person(labels: Tensor, others: Tensor) -> Tensor:
-    """Labels (B,) and (M,) as (B, M) float of zeros and ones."""
+    """Whether pairs of images have the same identity.
+
+    Args:
+        labels: (B,) identities.
+        others: (M,) identities.
+
+    Returns:
+        (B, M) float32 of zeros and ones.
+    """
     return (labels[:, None] == others[None, :]).float()
 
 
 def check_images(x: np.ndarray) -> None:
-    """Raise ValueError unless x is (N, 32, 32, 3) uint8."""
+    """Validate images.
+
+    Args:
+        x: (N, 32, 32, 3) uint8.
+
+    Raises:
+        ValueError: the shape or dtype is another.
+    """
     if x.dtype != np.uint8 or x.shape[1:] != (32, 32, 3):
         raise ValueError(f"expected images uint8 (N, 32, 32, 3), got {x.dtype} {x.shape}")

@@ -1,4 +1,4 @@
-"""Methods with spatial attention: DSaH, and DDAH through its own recipe."""
+"""DSaH: deep saliency hashing, with spatial attention."""
 
 from __future__ import annotations
 
@@ -63,11 +63,19 @@ class DSaH(DeepHasher):
 
 
 def saliency_loss(masked: Tensor, unmasked: Tensor, same: Tensor, margin: float) -> Tensor:
-    """max(0, margin + worse by) over pairs, same and different averaged apart.
+    """Hinge max(0, margin - gain) over pairs; similar and dissimilar pairs are averaged separately.
 
-    masked, unmasked: relaxed codes (B, K) in [-1, 1]. same: (B, B) of zeros and ones. With inner
-    products c over K, "worse by" is c_plain - c_attended for the same person, and the reverse for
-    different ones. A code's pair with itself does not count.
+    With inner products c of codes over K, the gain of a pair is c_attended - c_plain for the same
+    person, and the reverse for different ones. The pair of a code with itself does not count.
+
+    Args:
+        masked: relaxed codes of the masked images (B, K) in [-1, 1].
+        unmasked: relaxed codes of the plain images (B, K) in [-1, 1].
+        same: (B, B) of zeros and ones, pairs of the same person.
+        margin: margin of the hinge.
+
+    Returns:
+        Scalar.
     """
     bits = masked.shape[1]
     gain = (masked @ masked.T - unmasked @ unmasked.T) / bits

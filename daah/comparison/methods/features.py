@@ -1,7 +1,7 @@
 """Feature matrices for the shallow methods: LBP histograms, pixels by PCA, a network's features.
 
 Axes: N = images, D = features. Each is fitted on training faces (N, 32, 32, 3) uint8 and gives
-float32 rows centred on the training mean and scaled to unit length.
+float32 rows, centred on the training mean and scaled to unit length.
 """
 
 from __future__ import annotations
@@ -18,22 +18,49 @@ class Features(Protocol):
     """A descriptor of aligned faces."""
 
     def fit(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Learn what the descriptor needs from training faces (N, 32, 32, 3) uint8."""
+        """Fit the descriptor on training faces.
+
+        Args:
+            images: (N, 32, 32, 3) uint8 RGB.
+            labels: (N,) int64, identities.
+        """
 
     def transform(self, images: np.ndarray) -> np.ndarray:
-        """Faces (N, 32, 32, 3) uint8 to (N, D) float32."""
+        """Compute the features of faces.
+
+        Args:
+            images: (N, 32, 32, 3) uint8 RGB.
+
+        Returns:
+            (N, D) float32, centred, with rows of unit length.
+        """
 
 
 class UnitRows:
-    """Centre on the training mean, then scale each row to unit length."""
+    """Normalisation: centre on the training mean, then scale each row to unit length."""
 
     def fit(self, rows: np.ndarray) -> UnitRows:
+        """Compute the training mean.
+
+        Args:
+            rows: (N, D).
+
+        Returns:
+            Itself.
+        """
         self.mean = rows.mean(0)
         return self
 
     @classmethod
     def restore(cls, mean: np.ndarray) -> UnitRows:
-        """Fitted rows from their training mean (D,)."""
+        """Reconstruct a fitted normalisation.
+
+        Args:
+            mean: training mean (D,).
+
+        Returns:
+            The normalisation.
+        """
         unit = cls()
         unit.mean = mean
         return unit
@@ -45,12 +72,19 @@ class UnitRows:
 
 
 def lbp_histograms(images: np.ndarray, grid: int = 4) -> np.ndarray:
-    """Uniform LBP histograms of a face in grid x grid cells: (N, grid * grid * 59) float32.
+    """Uniform LBP histograms of the cells of a grid.
 
     Source: Ahonen, Hadid and Pietikainen, "Face description with local binary patterns", TPAMI
-    2006: eight neighbours, 58 uniform patterns and one bin for the rest, one histogram a region,
-    each summing to 1. Deviation: radius 1 and 4 x 4 regions, as the faces are 32 pixels wide and
-    not 130. images: (N, S, S, 3) uint8, S a multiple of grid.
+    2006: eight neighbours, 58 uniform patterns and one bin for the rest, one histogram per region,
+    each summing to 1. Deviation: radius 1 and 4 x 4 regions, because the faces are 32 pixels wide
+    instead of 130.
+
+    Args:
+        images: (N, S, S, 3) uint8 RGB, S a multiple of `grid`.
+        grid: cells per side.
+
+    Returns:
+        (N, grid * grid * 59) float32.
     """
     side = images.shape[1]
     cell = side // grid
@@ -65,7 +99,15 @@ def lbp_histograms(images: np.ndarray, grid: int = 4) -> np.ndarray:
 
 
 def chi_square(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Ahonen's distance of histograms, sum of (a - b)^2 / (a + b): (N, D), (M, D) to (N, M)."""
+    """Chi-square distance of histograms (Ahonen et al., 2006): sum of (a - b)^2 / (a + b).
+
+    Args:
+        a: (N, D), non-negative.
+        b: (M, D), non-negative.
+
+    Returns:
+        (N, M) float32.
+    """
     distance = np.empty((len(a), len(b)), np.float32)
     for i, row in enumerate(a):
         distance[i] = ((row - b) ** 2 / np.maximum(row + b, 1e-12)).sum(1)
@@ -73,28 +115,36 @@ def chi_square(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 class LBP:
-    """LBP histograms as features; square roots, so that Euclid's distance is Hellinger's."""
+    """Square roots of LBP histograms: their Euclidean distance is the Hellinger distance."""
 
     def fit(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """See `Features.fit`."""
         self.unit = UnitRows().fit(np.sqrt(lbp_histograms(images)))
 
     def transform(self, images: np.ndarray) -> np.ndarray:
+        """See `Features.transform`."""
         return self.unit(np.sqrt(lbp_histograms(images)))
 
 
 class Pixels:
-    """RGB pixels cut to their first principal components ("eigenfaces", Turk and Pentland 1991)."""
+    """Principal components of RGB pixels ("eigenfaces", Turk and Pentland 1991).
+
+    Args:
+        components: maximum number of components D.
+    """
 
     def __init__(self, components: int = 128) -> None:
         self.components = components
 
     def fit(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """See `Features.fit`."""
         flat = _flat(images)
         count = min(self.components, *flat.shape)
         self.pca = PCA(count, svd_solver="randomized", random_state=0).fit(flat)
         self.unit = UnitRows().fit(self.pca.transform(flat))
 
     def transform(self, images: np.ndarray) -> np.ndarray:
+        """See `Features.transform`."""
         return self.unit(self.pca.transform(_flat(images)))
 
 

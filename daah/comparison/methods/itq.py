@@ -11,14 +11,14 @@ from daah.comparison.methods.linear import LinearMethod, arrays_of
 
 
 class ITQ(LinearMethod):
-    """Iterative quantization: the rotation R of PCA axes V that loses least by taking signs.
+    """Iterative quantization: the rotation R of PCA axes V with the smallest quantisation error.
 
     Source: Gong and Lazebnik, "Iterative quantization: a Procrustean approach to learning binary
-    codes", CVPR 2011, equation 2: min over B, R of |B - V R|^2; in turn B = sign(V R), and R from
-    the singular vectors of B^T V; 50 rounds. It is faiss's ITQTransform.
+    codes", CVPR 2011, equation 2: min over B, R of |B - V R|^2. It alternates B = sign(V R), and R
+    from the singular vectors of B^T V, for 50 iterations. It is faiss's ITQTransform.
 
-    Deviations: faiss scales the centred rows to unit length before PCA, and its rounds settle at a
-    higher quantisation loss than the paper's, which `daah.evaluation.dlib_itq.itq` writes out.
+    Deviations: faiss scales the centred rows to unit length before PCA, and its iterations converge
+    to a higher quantisation loss than the paper's, which `daah.evaluation.dlib_itq.itq` implements.
     """
 
     def fit(self, x: np.ndarray, labels: np.ndarray) -> None:
@@ -42,10 +42,10 @@ class ITQ(LinearMethod):
 
 
 class PCASigns(HashingMethod):
-    """Signs of the first K principal components: the plainest way to cut a descriptor to K bits.
+    """Signs of the first K principal components: the simplest reduction of a descriptor to K bits.
 
-    The "LBP" row of the comparison is this on LBP histograms (Ahonen et al. 2006 compare float
-    histograms; the comparison reports that too, as a reference without a code length).
+    The "LBP" row of the comparison is this on LBP histograms. Ahonen et al. 2006 compare float
+    histograms; the comparison reports that too, as a reference without a code length.
     """
 
     def fit(self, x: np.ndarray, labels: np.ndarray) -> None:

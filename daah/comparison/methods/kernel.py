@@ -1,4 +1,4 @@
-"""KSH and SDH: supervised hash functions over a kernel to a few anchors."""
+"""KSH and SDH: supervised hash functions on a kernel with a few anchors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,18 @@ from daah.comparison.methods.base import HashingMethod, check_features, one_hot
 
 
 class AnchorKernel:
-    """Gaussian kernel to random training rows: exp(-|x - a_j|^2 / (2 width^2)), (N, D) to (N, A).
+    """Gaussian kernel to random training rows: exp(-|x - a_j|^2 / (2 s^2)).
 
-    The width is `width` times the mean distance of the training rows to the anchors.
+    The bandwidth s is `width` times the mean distance of the training rows to the anchors.
+
+    Args:
+        x: training rows (N, D).
+        anchors: maximum number of anchors A.
+        width: factor of the bandwidth.
+        seed: seed of the choice of anchors.
+
+    Raises:
+        ValueError: all rows are equal.
     """
 
     def __init__(self, x: np.ndarray, anchors: int, width: float, seed: int) -> None:
@@ -30,7 +39,19 @@ class AnchorKernel:
 
     @classmethod
     def restore(cls, anchors: np.ndarray, scale: float, mean: np.ndarray) -> AnchorKernel:
-        """A fitted kernel from its parts: anchors (A, D), 2 width^2, training mean (A,)."""
+        """Reconstruct a fitted kernel.
+
+        Args:
+            anchors: (A, D).
+            scale: 2 s^2, above 0.
+            mean: mean of the training kernel (A,).
+
+        Returns:
+            The kernel.
+
+        Raises:
+            ValueError: the shapes do not fit, or `scale` is not above 0.
+        """
         if len(anchors) != len(mean) or not scale > 0:
             raise ValueError(f"kernel: {len(anchors)} anchors, {len(mean)} means, scale {scale}")
         kernel = cls.__new__(cls)
@@ -170,7 +191,16 @@ class SDH(HashingMethod):
 
 
 def classifier_of(codes: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:
-    """W (K, C) = (B^T B + ridge I)^-1 B^T Y of codes B (N, K) and labels Y (N, C)."""
+    """Ridge regression of labels on codes: W = (B^T B + ridge I)^-1 B^T Y.
+
+    Args:
+        codes: B (N, K).
+        y: one-hot labels Y (N, C).
+        ridge: weight of |W|^2.
+
+    Returns:
+        W (K, C).
+    """
     return np.linalg.solve(codes.T @ codes + ridge * np.eye(codes.shape[1]), codes.T @ y)
 
 
@@ -179,8 +209,17 @@ def discrete_codes(
 ) -> np.ndarray:
     """Discrete cyclic coordinate descent: min |B W|^2 - 2 tr(B^T Q) over B in {-1, 1}.
 
-    codes: (N, K) to start from. target: Q (N, K). classifier: W (K, C). Sweeps over the bits
-    until nothing changes; a tie keeps the bit it had. Each step lowers the objective or keeps it.
+    It sweeps over the bits until nothing changes; a tie keeps the bit. No step raises the
+    objective.
+
+    Args:
+        codes: B (N, K) to start from.
+        target: Q (N, K).
+        classifier: W (K, C).
+        sweeps: maximum number of sweeps.
+
+    Returns:
+        B (N, K) in {-1, 1}.
     """
     codes = codes.copy()
     products = classifier @ classifier.T  # (K, K)

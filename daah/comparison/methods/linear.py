@@ -1,4 +1,4 @@
-"""Linear hash functions as plain arrays: what LSH and ITQ are once they are fitted."""
+"""Linear hash functions as plain arrays: the fitted form of LSH and ITQ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from daah.comparison.methods.base import HashingMethod
 
 
 class LinearMethod(HashingMethod):
-    """A method whose fitted form is a matrix; `restore` gives it as that."""
+    """A method whose fitted form is a matrix; `restore` returns a `Linear`."""
 
     @classmethod
     def restore(cls, bits: int, state: Mapping[str, np.ndarray]) -> HashingMethod:
@@ -19,12 +19,22 @@ class LinearMethod(HashingMethod):
 
 
 class Linear(HashingMethod):
-    """A restored linear method: (x - mean), to unit rows for ITQ, times a matrix plus an offset."""
+    """A restored linear method: x times a matrix plus an offset.
+
+    For ITQ the rows are first centred and scaled to unit length.
+
+    Attributes:
+        arrays: "matrix" (K, D), "offset" (K,), and for ITQ "mean" (D,).
+    """
 
     arrays: Mapping[str, np.ndarray]
 
     def fit(self, x: np.ndarray, labels: np.ndarray) -> None:
-        """Raises ValueError: what it was fitted to is not kept."""
+        """See `HashingMethod.fit`. Not possible: a restored method keeps no training state.
+
+        Raises:
+            ValueError: always.
+        """
         raise ValueError("a restored method cannot be fitted again")
 
     def encode(self, x: np.ndarray) -> np.ndarray:
@@ -46,7 +56,14 @@ class Linear(HashingMethod):
 
 
 def arrays_of(transform: faiss.LinearTransform) -> dict[str, np.ndarray]:
-    """Matrix (K, D) and offset (K,) of a linear transform of faiss."""
+    """Arrays of a faiss transform.
+
+    Args:
+        transform: a linear transform from D to K dimensions.
+
+    Returns:
+        "matrix" (K, D) and "offset" (K,).
+    """
     matrix = faiss.vector_to_array(transform.A).reshape(transform.d_out, transform.d_in)
     offset = faiss.vector_to_array(transform.b)
     return {"matrix": matrix, "offset": offset if len(offset) else np.zeros(transform.d_out)}

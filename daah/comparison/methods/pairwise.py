@@ -1,6 +1,7 @@
-"""Deep methods on pairs: DSH, DHN and multi-label DSH.
+"""Pairwise-supervised deep methods: DSH, DHN and multi-label DSH.
 
-Every loss is over all pairs of a batch. Axes: B = batch, K = hash bits, C = identities.
+Every loss is over all pairs of a batch. Axes: B = batch, K = hash bits, C = identities, M = other
+codes.
 """
 
 from __future__ import annotations
@@ -51,15 +52,15 @@ class DHN(DeepHasher):
 
 
 class MultiLabelDSH(DSH):
-    """Multi-label deep supervised hashing: DSH over a graded similarity, with a softmax beside it.
+    """Multi-label deep supervised hashing: DSH on a graded similarity, with an auxiliary softmax.
 
-    Source: Wu, Lin, Li, Ye and Wang, "Deep supervised hashing for multi-label and large-scale
-    image retrieval", ICMR 2017. The similarity of two label sets takes the place of same or not:
-    here their intersection over union, s, and a pair costs s d / 2 + (1 - s) max(m - d, 0) / 2. A
-    softmax over identities from the same features joins the loss.
+    Source: Wu, Lin, Li, Ye and Wang, "Deep supervised hashing for multi-label and large-scale image
+    retrieval", ICMR 2017. The binary similarity is replaced by that of two label sets: here their
+    intersection over union, s. A pair costs s d / 2 + (1 - s) max(m - d, 0) / 2. A softmax over
+    identities from the same features is added to the loss.
 
-    Deviation: a face has one label, so s is 0 or 1 and the graded part falls back to DSH's; the
-    weight of the softmax is not known and is 1.
+    Deviation: a face has one label, so s is 0 or 1 and the graded part reduces to DSH's; the weight
+    of the softmax is not published and is 1.
     """
 
     def build(self, classes: int) -> nn.Module:
@@ -82,9 +83,17 @@ class MultiLabelDSH(DSH):
 
 
 def contrastive(codes: Tensor, similarity: Tensor, margin: float) -> Tensor:
-    """s d / 2 and (1 - s) max(margin - d, 0) / 2 with d = |h_i - h_j|^2, each averaged by weight.
+    """Contrastive loss: s d / 2 and (1 - s) max(margin - d, 0) / 2 with d = |h_i - h_j|^2.
 
-    codes: (B, K). similarity: (B, B) in [0, 1]. A code's pair with itself does not count.
+    Both terms are averaged by their own weights. The pair of a code with itself does not count.
+
+    Args:
+        codes: (B, K).
+        similarity: s (B, B) in [0, 1].
+        margin: margin on d.
+
+    Returns:
+        Scalar.
     """
     distance = (codes[:, None] - codes[None, :]).square().sum(2)
     other = 1 - torch.eye(len(codes))
@@ -95,10 +104,17 @@ def contrastive(codes: Tensor, similarity: Tensor, margin: float) -> Tensor:
 
 
 def pair_cross_entropy(codes: Tensor, same: Tensor, others: Tensor | None = None) -> Tensor:
-    """log(1 + exp(theta)) - s theta with theta = u_i . u_j / 2, the two kinds averaged apart.
+    """Pair likelihood loss: log(1 + exp(theta)) - s theta with theta = u_i . u_j / 2.
 
-    codes: (B, K). same: (B, M) of zeros and ones. others: (M, K), by default codes themselves,
-    and then a code's pair with itself does not count.
+    Similar and dissimilar pairs are averaged separately.
+
+    Args:
+        codes: u (B, K).
+        same: s (B, M) of zeros and ones.
+        others: (M, K); None takes `codes`, and then the pair of a code with itself does not count.
+
+    Returns:
+        Scalar.
     """
     usable = torch.ones_like(same)
     if others is None:
@@ -112,12 +128,27 @@ def pair_cross_entropy(codes: Tensor, same: Tensor, others: Tensor | None = None
 
 
 def label_similarity(a: Tensor, b: Tensor) -> Tensor:
-    """Intersection over union of label sets (B, C) and (M, C) of zeros and ones: (B, M)."""
+    """Intersection over union of label sets.
+
+    Args:
+        a: (B, C) of zeros and ones.
+        b: (M, C) of zeros and ones.
+
+    Returns:
+        (B, M) in [0, 1].
+    """
     both = a @ b.T
     return both / (a.sum(1)[:, None] + b.sum(1)[None, :] - both).clamp(min=1)
 
 
 def log_cosh(x: Tensor) -> Tensor:
-    """log cosh(x) without overflow: |x| + log(1 + exp(-2 |x|)) - log 2."""
+    """log cosh(x) without overflow: |x| + log(1 + exp(-2 |x|)) - log 2.
+
+    Args:
+        x: any shape.
+
+    Returns:
+        The same shape.
+    """
     size = x.abs()
     return size + F.softplus(-2 * size) - torch.log(torch.tensor(2.0))

@@ -1,4 +1,4 @@
-"""The common start of the deep methods: a softmax on the plain trunk, without any code."""
+"""Common initialisation of the deep methods: a softmax classifier on the plain trunk."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from daah.comparison.methods.features import UnitRows
 class SoftmaxTrunk(DeepHasher):
     """The trunk with a linear classifier on its 1024 features, trained by cross-entropy.
 
-    Its convolution stages are where every deep method of a comparison starts (the papers start
-    from networks trained on ImageNet, or train a thousand epochs), and its features are one of
-    the descriptors that shallow methods take. It makes no codes: `encode` gives (N, 1024).
+    Its convolution stages initialise every deep method of a comparison. (The papers start from
+    networks trained on ImageNet, or train for a thousand epochs.) Its features are one of the
+    descriptors for shallow methods. It has no codes: `encode` returns features (N, 1024).
+
+    Args:
+        seed: seed of all random numbers.
+        budget: training budget.
     """
 
     def __init__(self, seed: int = 0, budget: Budget | None = None) -> None:
@@ -34,17 +38,21 @@ class SoftmaxTrunk(DeepHasher):
 
 
 class TrunkFeatures:
-    """Features of a trained `SoftmaxTrunk`, as `daah.comparison.methods.features.Features` has
-    it.
+    """Features of a trained `SoftmaxTrunk`, as a descriptor (`features.Features`).
+
+    Args:
+        trunk: fitted.
     """
 
     def __init__(self, trunk: SoftmaxTrunk) -> None:
         self.trunk = trunk
 
     def fit(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """See `Features.fit`."""
         self.unit = UnitRows().fit(self._raw(images))
 
     def transform(self, images: np.ndarray) -> np.ndarray:
+        """See `Features.transform`."""
         return self.unit(self._raw(images))
 
     def _raw(self, images: np.ndarray) -> np.ndarray:

@@ -12,9 +12,9 @@ class SH(HashingMethod):
     """Spectral hashing: thresholded Laplacian eigenfunctions of a box along the PCA axes.
 
     Source: Weiss, Torralba and Fergus, "Spectral hashing", NIPS 2008, section 3. On a box with
-    sides b_i - a_i the eigenfunctions are sin(pi/2 + k pi / (b_i - a_i) (x_i - a_i)), k = 1, 2,
-    ..., with eigenvalues that grow with k / (b_i - a_i); the K smallest over all axes make the
-    code. Data-dependent and without randomness: `seed` changes nothing.
+    sides b_i - a_i the eigenfunctions are sin(pi/2 + k pi / (b_i - a_i) (x_i - a_i)) for k = 1, 2,
+    and so on, with eigenvalues that grow with k / (b_i - a_i). The K smallest over all axes make
+    the code. It is deterministic: `seed` has no effect.
     """
 
     def fit(self, x: np.ndarray, labels: np.ndarray) -> None:

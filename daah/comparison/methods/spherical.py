@@ -61,10 +61,17 @@ class SpherH(HashingMethod):
 
 
 def spherical_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The paper's distance |a xor b| / |a and b| of bits (N, K) and (M, K): (N, M) float64.
+    """The paper's spherical Hamming distance |a xor b| / |a and b|.
 
-    Codes that share no set bit are further apart than any that do: their |a xor b| is divided by
-    a tenth of a bit.
+    For codes without a common set bit |a xor b| is divided by 0.1, so that they are further apart
+    than any others.
+
+    Args:
+        a: bits (N, K).
+        b: bits (M, K).
+
+    Returns:
+        (N, M) float64.
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     both = a @ b.T
