@@ -1,4 +1,4 @@
-"""What all commands share: errors to exit codes, JSON out, progress, and common options."""
+"""Shared parts of all commands: exit codes of errors, JSON output, progress, and common options."""
 
 from __future__ import annotations
 
@@ -69,7 +69,14 @@ class _Commands(TyperGroup):
 
 
 def application(text: str) -> typer.Typer:
-    """A group of commands with this help text."""
+    """Create a group of commands.
+
+    Args:
+        text: its help text.
+
+    Returns:
+        The group; errors of this package end it with one line on stderr and exit code 1.
+    """
     return typer.Typer(
         help=text,
         cls=_Commands,
@@ -81,7 +88,16 @@ def application(text: str) -> typer.Typer:
 
 
 def emit(value: dict[str, Any], file: Path | None) -> None:
-    """Print a result as JSON, or write it to `file`. Raises DataError when that cannot be done."""
+    """Print a result as JSON, or write it to a file.
+
+    Args:
+        value: plain JSON values.
+        file: the file; None prints to stdout.
+
+    Raises:
+        DataError: the file cannot be written.
+        ValueError: a number is not finite.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     if file is None:
         typer.echo(text)
@@ -93,7 +109,17 @@ def emit(value: dict[str, Any], file: Path | None) -> None:
 
 
 def numbers(text: str | None) -> tuple[int, ...]:
-    """ "16,24,32" as integers; () for None. Raises ConfigError for anything else."""
+    """Parse integers separated by commas.
+
+    Args:
+        text: such as "16,24,32".
+
+    Returns:
+        The integers; () for None.
+
+    Raises:
+        ConfigError: the text is something else.
+    """
     if text is None:
         return ()
     try:
@@ -103,19 +129,36 @@ def numbers(text: str | None) -> tuple[int, ...]:
 
 
 def load_model(checkpoint: Path | None) -> FaceEncoder:
-    """The encoder of a checkpoint, or of the shipped one. Raises CheckpointError."""
+    """Load the encoder of a checkpoint.
+
+    Args:
+        checkpoint: the file; None is the shipped checkpoint.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
     from daah.retrieval.loading import load_default_encoder
 
     return load_default_encoder(checkpoint)
 
 
 def about(encoder: FaceEncoder) -> dict[str, Any]:
-    """Which checkpoint a result is from."""
+    """Identity of the checkpoint that a result is from.
+
+    Args:
+        encoder: the encoder.
+
+    Returns:
+        Its name, recipe and sha256, as plain JSON values.
+    """
     return {"name": encoder.name, "recipe": encoder.recipe, "sha256": encoder.fingerprint}
 
 
 class Progress:
-    """A line on stderr that says how far a command is. Use as a context manager."""
+    """Progress of a command on stderr. Use it as a context manager."""
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None
@@ -132,7 +175,12 @@ class Progress:
         self._bar.update(done - self._bar.n)
 
     def share(self, fraction: float, text: str) -> None:
-        """A share of the work in [0, 1] is done; a new `text` is a new line."""
+        """Report the share of the work that is done; a new text starts a new line.
+
+        Args:
+            fraction: in [0, 1]; not shown.
+            text: name of the step.
+        """
         if text != self._task:
             self._close()
             self._task = text
