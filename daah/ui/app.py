@@ -1,4 +1,4 @@
-"""The whole page. `build_app` joins the tabs; `build_notice` stands in when there is no model."""
+"""The whole page. `build_app` joins the tabs; `build_notice` replaces it when there is no model."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
 class App(gr.Blocks):
     """Blocks that launch with this project's settings, whoever calls `launch`.
 
-    figures: what is handed out by address, besides the page.
+    Args:
+        settings: the operator's settings.
+        figures: pictures that are served by address, besides the page; None for none.
     """
 
     def __init__(self, settings: Settings, figures: Figures | None = None) -> None:
@@ -67,7 +69,7 @@ class App(gr.Blocks):
         )
 
     def queue(self, *args: Any, **more: Any) -> App:
-        """Gradio's own, with a share for each session and each client."""
+        """See `gr.Blocks.queue`. The queue has a share for each session and each client."""
         super().queue(*args, **more)
         made, settings = self._queue, self.settings
         self._queue = Turns(
@@ -83,16 +85,19 @@ class App(gr.Blocks):
         return self
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
-        """Gradio's own check, after every photo given by address was refused."""
+        """See `gr.Blocks.validate_inputs`. Photos given by address are refused first."""
         refuse_addresses(inputs)
         super().validate_inputs(block_fn, inputs)
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], *args: Any, **more: Any
     ) -> list[Any]:
-        """Gradio's own. Inputs of a kind that no page sends are refused without a traceback.
+        """See `gr.Blocks.preprocess_data`. Invalid inputs are refused without a traceback.
 
-        Gradio's texts about them would carry a visitor's values and paths into the log.
+        Gradio's messages about them would put a visitor's values and paths into the log.
+
+        Raises:
+            UserError: an input is of a kind that no page sends, or a photo cannot be read.
         """
         try:
             values = await super().preprocess_data(block_fn, inputs, *args, **more)
@@ -107,18 +112,21 @@ class App(gr.Blocks):
         return as_offered(block_fn.inputs, values)
 
     async def call_function(self, block_fn: Any, *args: Any, **more: Any) -> dict[str, Any]:
-        """Gradio's own, when it is the event's turn among those of its kind.
+        """See `gr.Blocks.call_function`. Events of one kind run one at a time.
 
-        Photos were read by then (`preprocess_data`): one that takes long keeps nobody waiting.
+        Photos were decoded before (`preprocess_data`), so a slow one delays nobody else.
         """
         async with self._turns.get(block_fn.concurrency_id, contextlib.nullcontext()):
             return await super().call_function(block_fn, *args, **more)
 
     async def process_api(self, *args: Any, event_data: Any = None, **more: Any) -> dict[str, Any]:
-        """Gradio's own, after what came with the event was made a dictionary.
+        """See `gr.Blocks.process_api`. Data that came with the event is made a dictionary first.
 
-        What goes wrong with a name, as that the gallery is away, is told to the visitor. Of
-        anything else the visitor is told that it is the server's fault, and the log where it was.
+        Errors of this package are shown to the visitor. Of any other error the visitor is told that
+        it is the server's, and the log gets its place.
+
+        Raises:
+            UserError: the event failed.
         """
         if event_data is not None and not isinstance(event_data._data, dict):
             event_data._data = {}
@@ -138,7 +146,7 @@ class App(gr.Blocks):
                 self.state_holder.time_last_used.pop(more.get("session_hash"), None)
 
     def launch(self, **overrides: Any) -> Any:
-        """`gr.Blocks.launch` with the project's settings; what is given here goes before them."""
+        """See `gr.Blocks.launch`. Defaults are the project's settings (`launch_settings`)."""
         READER.start()
         SMALL_READER.start()
         # It logs what a caller names and sends, and answers the caller with the same.
@@ -146,7 +154,7 @@ class App(gr.Blocks):
         return super().launch(**{**self.launch_settings(), **overrides})
 
     def launch_settings(self) -> dict[str, Any]:
-        """Arguments of `launch`, each with its reason."""
+        """Arguments of `launch` by name, each with its reason."""
         settings = self.settings
         upload = settings.max_upload_mb * 2**20
         # Somebody at their own computer adds whole sets of photos at once.
@@ -216,10 +224,19 @@ def build_app(
     settings: Settings | None = None,
     others: Mapping[str, Path] | None = None,
 ) -> App:
-    """The page over a retriever.
+    """Build the page over a retriever.
 
-    settings: default to `Settings.from_environment()`. others: checkpoints that a visitor may
-    search by instead, by name; by default those that stand beside the shipped one.
+    Args:
+        retriever: the retriever; its gallery is the one that is shown.
+        settings: the operator's settings; None takes `Settings.from_environment()`.
+        others: checkpoints that a visitor may search by instead, by name; None takes those beside
+            the shipped one.
+
+    Returns:
+        The app, ready to launch.
+
+    Raises:
+        ConfigError: a setting in the environment is invalid.
     """
     settings = settings or Settings.from_environment()
     context = AppContext(

@@ -1,4 +1,4 @@
-"""The `/search` endpoint that other programs call."""
+"""The endpoints for other programs: `/search` and `/search_base64`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from daah.ui.search.result_json import describe
 from daah.ui.server.user_error import UserError
 from daah.ui.state.context import AppContext
 
-#: Matches of one face that the endpoint gives at most.
+#: Maximum number of matches per face.
 MOST_MATCHES = 100
 
 #: The only events that other programs may call by their names: with an upload, with a text.
@@ -26,7 +26,20 @@ ENDPOINTS = ("search", "search_base64")
 
 
 def search_photo(retriever: FaceRetriever, photo: np.ndarray, k: int, bits: int) -> dict[str, Any]:
-    """The `/search` endpoint on a photo (H, W, 3) uint8, upright. Raises ConfigError."""
+    """Answer of the endpoints for one photo.
+
+    Args:
+        retriever: the retriever.
+        photo: upright photo (H, W, 3) uint8 RGB.
+        k: number of matches per face, 1 to `MOST_MATCHES`.
+        bits: code length, one of the retriever's.
+
+    Returns:
+        Plain JSON values, as `/search` describes them.
+
+    Raises:
+        ConfigError: `k` or `bits` is invalid.
+    """
     if not isinstance(k, int) or not 1 <= k <= MOST_MATCHES:
         raise ConfigError(f"k: expected 1 to {MOST_MATCHES} matches, got {k}.")
     if not isinstance(bits, int):
@@ -40,11 +53,17 @@ def search_photo(retriever: FaceRetriever, photo: np.ndarray, k: int, bits: int)
 
 
 def add_endpoints(context: AppContext) -> None:
+    """Add the endpoints to the page that is being built.
+
+    Args:
+        context: the page's shared state.
+    """
+
     def search(photo: FileData, k: int = 8, bits: int = 128) -> dict[str, Any]:
         """Find the faces of a photo and their nearest gallery entries.
 
-        photo: a JPEG, PNG or WebP file of at most 10 MiB. k: matches a face, 1 to 100. bits: code
-        length, one of 16, 24, 32, 48, 64, 96, 128.
+        photo: a JPEG, PNG or WebP file of at most 10 MiB. k: number of matches per face, 1 to 100.
+        bits: code length, one of 16, 24, 32, 48, 64, 96, 128.
 
         Returns {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks": [[x, y], ...],
         "code": hex, "matches": [{"id", "person", "photo", "distance", "probability",
@@ -59,10 +78,12 @@ def add_endpoints(context: AppContext) -> None:
     def search_base64(photo: str, k: int = 8, bits: int = 128) -> dict[str, Any]:
         """Find the faces of a photo, given as base64 text, and their nearest gallery entries.
 
+        The text may begin with "data:image/jpeg;base64,".
+
         Args:
-            photo: Bytes of a JPEG, PNG or WebP file of at most 700 KB as base64 text, with or
-            without "data:image/jpeg;base64," in front. Not an address, and not a path. k: Matches
-            of each face, 1 to 100. bits: Code length, one of 16, 24, 32, 48, 64, 96, 128.
+            photo: JPEG, PNG or WebP file of at most 700 KB as base64 text; no address, no path.
+            k: Number of matches per face, 1 to 100.
+            bits: Code length, one of 16, 24, 32, 48, 64, 96, 128.
 
         Returns:
             As of /search: {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks", "code": hex,

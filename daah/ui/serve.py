@@ -1,4 +1,4 @@
-"""How the app stays up: it ends cleanly when told to, and heals when what was missing is there."""
+"""Serving of the app: it ends cleanly on request, and starts when a missing model is there."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from daah.ui.notice import Notice
 
 
 def serve(demo: App, load: Callable[[], App]) -> None:
-    """Serve until interrupted or terminated; uploads are deleted on the way out.
+    """Serve until interrupted or terminated; uploads are deleted on exit.
 
-    A notice is served only until `load`, tried again and again, returns an app instead of raising
-    DaahError; the app then answers at the same address.
+    Args:
+        demo: the app, or a `Notice` that is served until `load` succeeds.
+        load: retried as long as it raises DaahError; its app replaces the notice, at the same
+            address.
     """
     if threading.current_thread() is threading.main_thread():
         # A container is stopped by SIGTERM, which would end Python without deleting anything.
@@ -34,16 +36,16 @@ def serve(demo: App, load: Callable[[], App]) -> None:
             demo = app
         demo.launch(server_port=port)
     except KeyboardInterrupt:
-        pass  # told to end before it was quite up
+        pass  # interrupted during the start
     finally:
         demo.close(verbose=False)
 
 
 def leave() -> NoReturn:
-    """End this process, as the last thing that it does after `serve`.
+    """End this process without Python's finalisation; the last call after `serve`.
 
-    A search may still be running in a thread. At its own end Python unwinds such a thread from
-    within, which PyTorch's C++ answers by aborting the process (SIGABRT); so it is not left to it.
+    A search may still be running in a thread. When it finalises, Python unwinds such a thread, on
+    which PyTorch's C++ code aborts the process (SIGABRT).
     """
     READER.close()
     SMALL_READER.close()

@@ -1,4 +1,4 @@
-"""Every setting of the screen in one place, with the reason beside it."""
+"""Every setting of the page, with its reason."""
 
 from __future__ import annotations
 
@@ -15,56 +15,67 @@ PREFIX = "DAAH_"
 
 @dataclass(frozen=True)
 class Settings:
-    """What an operator may change; `DAAH_<NAME>` in the environment overrides each of them."""
+    """The operator's settings; `DAAH_<NAME>` in the environment overrides each of them.
+
+    Raises:
+        ConfigError: a number is below 1.
+    """
 
     #: A public host must not let a stranger write to the gallery, so that is the default.
     public: bool = True
-    #: Everything of a visitor is gone after this; the page states it in minutes.
+    #: All data of a visitor is deleted within this time; the page states it in minutes.
     keep_seconds: int = 600
-    #: How often what is over is looked for; it is over early enough to be found in time.
+    #: Seconds between deletions. Data expires early enough to be deleted in time.
     sweep_seconds: int = 30
-    #: How often a missing model or gallery is looked for again, while the page says that it is.
+    #: Seconds between attempts to load a missing model or gallery, while the page reports it.
     retry_seconds: int = 15
-    #: A visitor's own additions live in memory only, and at most this long.
+    #: A visitor's own additions are kept in memory only, and at most so many minutes.
     additions_minutes: int = 60
-    #: Faces that one visitor may add; a stranger could fill the memory of the host with them.
+    #: Faces that one visitor may add; without a limit they could fill the memory of the host.
     max_additions: int = 50
-    #: More waiting visitors than this would wait longer than anybody does; they are told at once.
+    #: Maximum number of waiting events; further ones are refused at once instead of waiting long.
     queue_size: int = 20
-    #: Megabytes of an upload; the limit of `daah.images`, refused before the file is stored.
+    #: Maximum size of an upload in megabytes, checked before it is stored; as in `daah.images`.
     max_upload_mb: int = 10
-    #: Megabytes of all uploads at one time: a stranger must not fill the disk.
+    #: Maximum size of all stored uploads in megabytes: visitors must not fill the disk.
     max_stored_mb: int = 2000
-    #: Frames of Live in work at the same time; one more would only slow all of them down.
+    #: Frames of Live that are processed at the same time; more only slow each other down.
     live_workers: int = 1
-    #: A camera left on must not keep the only Live place for ever.
+    #: Seconds of Live per visitor: a camera left on must not occupy the only place for ever.
     live_seconds: int = 120
     #: Matches shown at first: one row of a desktop screen.
     matches: int = 8
     #: A gallery page that draws more faces than this is slow on a phone.
     people_per_page: int = 40
-    #: Sessions that are kept; the one that was used least recently goes first.
+    #: Maximum number of sessions; the least recently used is dropped first.
     max_sessions: int = 500
-    #: Megabytes of one session's results and additions. Mostly it is one; a photo of fifty faces
-    #: with each of them painted comes near the limit.
+    #: Megabytes of one session's results and additions. One is typical; a photo of fifty faces with
+    #: a painted mask for each is near the limit.
     max_session_mb: int = 24
-    #: Megabytes of the results and additions of all sessions: a stranger must not fill the memory.
+    #: Megabytes of the results and additions of all sessions: visitors must not fill the memory.
     max_held_mb: int = 400
-    #: Megabytes of answers that wait to be fetched.
+    #: Megabytes of answers that are not yet fetched.
     max_unread_mb: int = 100
-    #: Events of one session that wait, are worked on, or whose answer was not fetched.
+    #: Events of one session that are waiting, in progress, or whose answer is not yet fetched.
     max_waiting: int = 6
 
     #: Where the code can be read; shown in the header when it is set.
     code_url: str = ""
-    #: Torch's threads: a search and Live run at the same time, each on a core of its own.
+    #: PyTorch's threads: a search and Live run at the same time, each on its own core.
     threads: int = 1
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """The defaults with `DAAH_PUBLIC=0`, `DAAH_KEEP_SECONDS=300` and so on applied.
+        """The defaults, overridden by `DAAH_PUBLIC=0`, `DAAH_KEEP_SECONDS=300` and so on.
 
-        Raises ConfigError for a value that is not a number (or yes or no for `public`).
+        Args:
+            environ: the environment; None takes that of the process.
+
+        Returns:
+            The settings.
+
+        Raises:
+            ConfigError: a value cannot be parsed, or a number is below 1.
         """
         environ = os.environ if environ is None else environ
         changed: dict[str, bool | int | str] = {}
@@ -82,7 +93,7 @@ class Settings:
 
     @property
     def file_age(self) -> int:
-        """Seconds after which an upload may go, so that the next sweep still is in time."""
+        """Seconds after which an upload expires, so that the next sweep deletes it in time."""
         return max(1, self.keep_seconds - 2 * self.sweep_seconds)
 
     def __post_init__(self) -> None:
