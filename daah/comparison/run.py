@@ -239,7 +239,7 @@ class Comparison:
         return trunk
 
     def references(self) -> list[dict[str, Any]]:
-        """Scores of float descriptors: LBP by chi-square distance, the trunk's features by cosine."""
+        """Scores of float descriptors: LBP by chi-square distance, trunk features by cosine."""
         own, theirs = self.data.query.labels, self.data.train.labels
         histograms = [lbp_histograms(p.images) for p in (self.data.query, self.data.train)]
         result = [("LBP histograms, chi-square", chi_square(*histograms))]
