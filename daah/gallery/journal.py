@@ -49,9 +49,6 @@ def noted(folder: Path, kind: Kind, ids: Sequence[int]) -> Iterator[None]:
         kind: whether entries are added or removed.
         ids: ids of the entries.
 
-    Yields:
-        Nothing.
-
     Raises:
         GalleryError: the note cannot be written; the block does not run.
     """
