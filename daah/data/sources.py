@@ -129,7 +129,7 @@ def lfw(data_home: Path | None = None, download: bool = False) -> Path:
     if not tree.is_dir() and download:
         from sklearn.datasets import fetch_lfw_people
 
-        try:  # only the tree is needed; the minimum keeps small what is also read into memory
+        try:  # only the tree is needed; the minimum limits what is also read into memory
             fetch_lfw_people(data_home=str(home), min_faces_per_person=200)
         except OSError as error:
             raise DataError(f"Labeled Faces in the Wild could not be fetched: {error}") from error

@@ -128,7 +128,7 @@ def bench(
     ]
     if checkpoint is not None:
         steps += [
-            # What a processor without bfloat16 pays.
+            # The cost on a processor without bfloat16.
             lambda: _encoding(
                 load_encoder(checkpoint, bfloat16=False),
                 network,

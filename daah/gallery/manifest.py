@@ -272,7 +272,7 @@ def _manifest_row(manifest: Path, record: dict) -> Row | Refused:
         return Refused(photo, "the photo's path is empty")
     path = Path(photo)
     inside = not path.is_absolute() and ".." not in path.parts
-    # A path of the host is nobody's business: visitors see the name that the gallery keeps.
+    # Visitors see the name that the gallery keeps, so it must not be a path of the host.
     named = [part for part in path.parts if part not in ("..", path.anchor)]
     shown = path.as_posix() if inside else "/".join(named[-2:])
     named_row = row_of(person, shown, manifest.parent / path, photo)

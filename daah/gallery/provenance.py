@@ -91,7 +91,7 @@ def read(folder: Path) -> Provenance | None:
         raise _damaged(folder) from error
     if not isinstance(values, dict):
         raise _damaged(folder)
-    noted = values.pop(_CHECKSUM, None)  # what was written before there was one has none
+    noted = values.pop(_CHECKSUM, None)  # missing in files of earlier versions
     if values.get("schema") != SCHEMA:
         raise GalleryError(
             f"The gallery {folder.name} has schema {values.get('schema')!r}, this program reads "

@@ -209,7 +209,7 @@ class App(gr.Blocks):
             yield
 
     def _kept(self, value: Any) -> Any:
-        """What is kept of a visitor's State: itself, or nothing once its time is over."""
+        """The value of a visitor's State that is kept: itself, or nothing after its expiry."""
         if isinstance(value, Expires) and value.expired(self.settings.file_age):
             return None
         if isinstance(value, SessionGallery) and len(value):
@@ -275,7 +275,7 @@ def build_app(
 
 
 def _emptied(value: Any) -> Any:
-    """What is left of the value of a State that other visitors needed the room of."""
+    """The value of a State after it was dropped to free memory for other visitors."""
     return SessionGallery() if isinstance(value, SessionGallery) else None
 
 

@@ -117,7 +117,7 @@ class DeepHasher(HashingMethod):
     initial: dict[str, Tensor] | None = None
     report: Callable[[int, int], None] | None = None
 
-    # What a method fills in ---------------------------------------------------------------
+    # Overridden by methods ----------------------------------------------------------------
 
     def build(self, classes: int) -> nn.Module:
         """Construct the network.

@@ -1,4 +1,4 @@
-"""Calls to a Milvus server: repeated while it is away, and told in words when they fail."""
+"""Calls to a Milvus server: retried while it is unreachable, with readable errors."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pymilvus.client.types import Status
 from daah.errors import GalleryError
 from daah.stores.milvus.uri import Address
 
-# It writes a traceback for every failed call, also for those that are told as a GalleryError.
+# It logs a traceback for every failed call, also for those that are raised as a GalleryError.
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
 
 
 class Connection:
-    """A client of the server at `address`, which closes only when no call is under way.
+    """A client of the server at `address`, which closes only when no call is in progress.
 
     gRPC ends the whole process with a segmentation fault when a channel is closed while another
     thread begins a call on it.
@@ -66,7 +66,7 @@ class Connection:
             raise GalleryError(f"The {self.address.name} is closed; open it again.")
 
     def close(self) -> None:
-        """Refuse further calls, wait for those under way, and close; again does nothing."""
+        """Refuse further calls, wait for those in progress, and close. Idempotent."""
         with self._changed:
             first, self._closed = not self._closed, True
             self._changed.wait_for(lambda: not self._running)
@@ -81,10 +81,22 @@ def call(
     seconds: float | None = None,
     **options: Any,
 ) -> Any:
-    """Call the server, again with growing pauses while it is away or busy, until the timeout.
+    """Call the server, and retry with exponential backoff while it is unreachable or busy.
 
-    Every request here may be repeated safely. seconds: instead of the timeout of the address.
-    Raises GalleryError.
+    Every request here is idempotent.
+
+    Args:
+        address: the server, whose options have the timeout.
+        function: a method of the client.
+        arguments: positional arguments of it.
+        seconds: timeout of all retries together; None takes that of the address.
+        options: keyword arguments of it.
+
+    Returns:
+        What the method returns.
+
+    Raises:
+        GalleryError: the call failed.
     """
     seconds = seconds or address.options.timeout
     deadline = time.monotonic() + seconds

@@ -65,7 +65,7 @@ class Found:
         return self.chosen(first[np.lexsort((self.ids[first], self.distances[first]))])
 
     def first(self, k: int, people: frozenset[str] | None) -> Found:
-        """The first k, without people whose number only happens to be that of another."""
+        """The first k, without people whose `person_key` collides with that of another."""
         if people is None:
             return self if len(self) <= k else self.chosen(np.arange(k))
         right = [e["person"] in people for e in self.entities]
@@ -153,7 +153,7 @@ class Collection:
         self.make_ready(rows)
 
     def compact(self) -> None:
-        """Have the server write the segments anew without their deleted rows."""
+        """Have the server rewrite the segments without their deleted rows."""
         self._call(self._client.flush, self.name)
         self._call(self._client.compact, self.name)
 

@@ -94,7 +94,7 @@ def read(path: Path, head: Head, digest: bytes) -> tuple[int, Segment] | None:
 
 
 def _facts(header: bytes, head: Head) -> dict[str, Any] | None:
-    """What a header says, when all of it is of the right kind and about this gallery."""
+    """Content of a header; None if it is malformed or of another gallery."""
     try:
         facts = json.loads(header)
     except (ValueError, RecursionError):

@@ -42,7 +42,7 @@ def compact(ids: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """What filters look at: person (N,) int32 ordinal, added_at (N,) float64 seconds."""
+    """Columns that filters use: person (N,) int32 ordinal, added_at (N,) float64 seconds."""
 
     person: np.ndarray
     added_at: np.ndarray
