@@ -19,7 +19,7 @@ class Augmentation:
 
     Args:
         generator: source of all random numbers.
-        strength: factor on all magnitudes and probabilities but that of mirroring; 0 only mirrors.
+        strength: factor on the magnitude or the probability of every change but mirroring.
     """
 
     def __init__(self, generator: torch.Generator, strength: float = 1.0) -> None:

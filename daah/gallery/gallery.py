@@ -202,8 +202,8 @@ class Gallery:
 
         Raises:
             ConfigError: a name is invalid.
-            GalleryError: the gallery is read-only, or cannot be written.
-            ValueError: an id is negative or given twice.
+            GalleryError: an id is negative, or the gallery is read-only or cannot be written.
+            ValueError: an id is given twice.
         """
         self.require_writable()
         if not rows:

@@ -97,7 +97,8 @@ class App(gr.Blocks):
         Gradio's messages about them would put a visitor's values and paths into the log.
 
         Raises:
-            UserError: an input is of a kind that no page sends, or a photo cannot be read.
+            ImageError: the photo of an endpoint cannot be decoded.
+            UserError: an input is of a kind that no page sends.
         """
         try:
             values = await super().preprocess_data(block_fn, inputs, *args, **more)

@@ -342,8 +342,8 @@ def people_batches(
 ) -> Iterator[np.ndarray]:
     """Draw batches of several images of each of several identities.
 
-    An identity is drawn as often as it has images. Its images are drawn without replacement until
-    all were drawn, so an epoch visits nearly every image once.
+    Identities are drawn in proportion to their number of images, and the images of each without
+    replacement until all were drawn. So an epoch visits nearly every image once.
 
     Args:
         labels: (N,) identities.
