@@ -25,10 +25,16 @@ PRIOR = 0.5
 class LengthCalibration:
     """Calibration of one code length.
 
-    probability: bits + 1 numbers in (0, 1), never rising, indexed by distance.
-    threshold: largest distance that counts as the same person; -1 when none keeps the rate.
-    far, tar: share of different-person and of same-person pairs of the fit within the threshold.
-    genuine, impostor: how many pairs of each kind the fit saw.
+    Attributes:
+        probability: bits + 1 numbers in (0, 1), never rising, indexed by distance.
+        threshold: largest distance that counts as the same person; -1 when none keeps the rate.
+        far: share of different-person pairs of the fit within the threshold.
+        tar: share of same-person pairs of the fit within the threshold.
+        genuine: same-person pairs that the fit saw.
+        impostor: different-person pairs that the fit saw.
+
+    Raises:
+        ValueError: a probability that rises, a rate outside [0, 1], or no pairs of one kind.
     """
 
     probability: tuple[float, ...]
@@ -56,7 +62,9 @@ class LengthCalibration:
 class Calibration:
     """Distance to probability and verdict for each calibrated code length.
 
-    target_far: false accept rate that every threshold keeps on the pairs of the fit.
+    Attributes:
+        target_far: false accept rate that every threshold keeps on the pairs of the fit.
+        by_bits: the calibration of each length in bits.
     """
 
     target_far: float
@@ -68,9 +76,18 @@ class Calibration:
         return tuple(sorted(self.by_bits))
 
     def probability(self, distance: int, bits: int) -> float:
-        """Chance in (0, 1) that two faces at this distance are one person, for an even prior.
+        """Chance that two faces at this distance are one person, for an even prior.
 
-        Raises ConfigError for a length that is not calibrated, ValueError for no such distance.
+        Args:
+            distance: Hamming distance, 0 to bits.
+            bits: code length.
+
+        Returns:
+            A probability in (0, 1).
+
+        Raises:
+            ConfigError: the length is not calibrated.
+            ValueError: there is no such distance.
         """
         table = self._length(bits).probability
         if not 0 <= distance <= bits:
@@ -78,11 +95,26 @@ class Calibration:
         return table[int(distance)]
 
     def threshold(self, bits: int) -> int:
-        """Largest distance that still counts as the same person, -1 when none does."""
+        """The threshold of a code length.
+
+        Args:
+            bits: code length.
+
+        Returns:
+            Largest distance that still counts as the same person, -1 when none does.
+        """
         return self._length(bits).threshold
 
     def probabilities(self, distances: np.ndarray, bits: int) -> np.ndarray:
-        """`probability` of many distances (N,) at once: (N,) float64."""
+        """`probability` of many distances at once.
+
+        Args:
+            distances: (N,) Hamming distances, 0 to bits.
+            bits: code length.
+
+        Returns:
+            (N,) float64 in (0, 1).
+        """
         return np.asarray(self._length(bits).probability)[np.asarray(distances, np.int64)]
 
     def _length(self, bits: int) -> LengthCalibration:
@@ -91,7 +123,11 @@ class Calibration:
         return self.by_bits[bits]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; `from_dict` reads them back."""
+        """Plain JSON values; `from_dict` reads them back.
+
+        Returns:
+            The prior, the target rate, and each length's numbers.
+        """
         return {
             "prior": PRIOR,
             "target_far": self.target_far,
@@ -104,7 +140,17 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
-        """Read what `to_dict` wrote. Raises CheckpointError for anything else."""
+        """Read what `to_dict` wrote.
+
+        Args:
+            values: plain JSON values.
+
+        Returns:
+            The calibration.
+
+        Raises:
+            CheckpointError: anything else than what `to_dict` writes.
+        """
         try:
             _keys(values, {"prior", "target_far", "lengths"})
             if values["prior"] != PRIOR:

@@ -39,7 +39,17 @@ _SCALE = ".scale"
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A loaded checkpoint: the network in eval mode and float32, and its metadata."""
+    """A loaded checkpoint.
+
+    Attributes:
+        model: the network, in eval mode and float32.
+        config: what the network is.
+        name: what reports and galleries call it by.
+        fingerprint: sha256 over configuration and weights, in hexadecimal.
+        training: summary of data and settings, as JSON values.
+        metrics: figures on the validation part, as JSON values.
+        calibration: as `Calibration.to_dict` writes it; None without one.
+    """
 
     model: DDAH
     config: ModelConfig
@@ -60,9 +70,21 @@ def save_checkpoint(
     metrics: dict[str, Any],
     calibration: dict[str, Any] | None = None,
 ) -> str:
-    """Write the weights that encoding needs and return their fingerprint.
+    """Write the weights that encoding needs.
 
     The file appears whole or not at all. The classifier stays behind: it is for training only.
+
+    Args:
+        path: the file to write, by convention NAME.safetensors.
+        model: the trained network.
+        config: what the network is.
+        name: what reports and galleries call it by.
+        training: summary of data and settings, as JSON values.
+        metrics: figures on the validation part, as JSON values.
+        calibration: as `Calibration.to_dict` writes it.
+
+    Returns:
+        The fingerprint: sha256 over configuration and weights, in hexadecimal.
     """
     weights = {
         key: value.detach().float().cpu().clone(memory_format=torch.contiguous_format)
@@ -75,7 +97,17 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read and verify a checkpoint; CheckpointError says what is wrong and what to do."""
+    """Read and verify a checkpoint.
+
+    Args:
+        path: a file of `save_checkpoint`.
+
+    Returns:
+        The network and its metadata.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or of another version; says what to do.
+    """
     tensors, metadata, fingerprint = _read(Path(path))
     try:
         config = from_mapping(ModelConfig, metadata["config"])
@@ -108,13 +140,28 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def set_calibration(path: Path, calibration: dict[str, Any]) -> None:
-    """Replace the calibration in a checkpoint; weights and fingerprint stay as they are."""
+    """Replace the calibration in a checkpoint; weights and fingerprint stay as they are.
+
+    Args:
+        path: a file of `save_checkpoint`.
+        calibration: as `Calibration.to_dict` writes it.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
     tensors, metadata, _ = _read(Path(path))
     _write(Path(path), tensors, metadata | {"calibration": calibration})
 
 
 def compress(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """float32 weights to float16, and the largest to int8 until they fit in `TARGET_BYTES`."""
+    """float32 weights to float16, and the largest to int8 until they fit in `TARGET_BYTES`.
+
+    Args:
+        weights: float32 tensors by name.
+
+    Returns:
+        The tensors to store; an int8 tensor NAME comes with NAME.scale, (C,) float32.
+    """
     size = sum(2 * value.numel() for value in weights.values())
     stored: dict[str, Tensor] = {}
     for key, value in sorted(weights.items(), key=lambda item: (-item[1].numel(), item[0])):
@@ -132,7 +179,17 @@ def compress(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def expand(stored: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The reverse of `compress`: everything float32. ValueError for numbers that are none."""
+    """The reverse of `compress`.
+
+    Args:
+        stored: what `compress` returned.
+
+    Returns:
+        float32 tensors by name.
+
+    Raises:
+        ValueError: a weight is infinite or not a number.
+    """
     weights = {}
     for key, value in stored.items():
         if value.dtype == torch.int8:

@@ -31,8 +31,12 @@ class Encoder(Protocol):
 
     It holds no state between calls, so that several threads may encode at a time.
 
-    name, recipe, fingerprint: what reports and galleries call it by. bits: length of the whole
-    code. lengths: prefixes that are codes.
+    Attributes:
+        name: what reports and galleries call it by.
+        recipe: how it was trained.
+        fingerprint: sha256 that galleries carry, in hexadecimal.
+        bits: length of the whole code.
+        lengths: prefixes that are codes.
     """
 
     name: str
@@ -44,20 +48,31 @@ class Encoder(Protocol):
     def encode(
         self, aligned: np.ndarray, attention: Attention = "model"
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Faces (N, 150, 150, 3) uint8 to logits (N, K) float32 and masks (N, 150, 150) float32."""
+        """Encode faces.
+
+        Args:
+            aligned: (N, 150, 150, 3) uint8 RGB.
+            attention: "model", "off", or masks (N, 150, 150) float32 in [0, 1].
+
+        Returns:
+            Logits (N, K) float32, and the masks (N, 150, 150) float32 that gated the input.
+        """
 
 
 class FaceEncoder:
     """A checkpoint ready to encode, on the CPU. Holds nothing of a request.
 
-    bfloat16: whether the trunk's convolutions use it; None where the processor is fast at it.
-    Codes with and without it agree on 99.5% of the bits or more, so that galleries may be carried
-    from one kind of processor to another. Raises ConfigError if it is asked for on a processor
-    without it.
+    `name`, `recipe`, `bits`, `lengths` and `fingerprint` are as of `Encoder`; `card` holds the
+    training summary and validation metrics; `calibration` is None when the checkpoint has none.
 
-    name, recipe: of the checkpoint. bits: length of the whole code. lengths: its usable prefixes.
-    fingerprint: sha256 that galleries carry. card: training summary and validation metrics.
-    calibration: None when the checkpoint has none.
+    Args:
+        checkpoint: as `load_checkpoint` returns it.
+        bfloat16: whether the trunk's convolutions use it; None where the processor is fast at it.
+            Codes with and without it agree on 99.5% of the bits or more, so that galleries may be
+            carried from one kind of processor to another.
+
+    Raises:
+        ConfigError: bfloat16 is asked for on a processor without it.
     """
 
     def __init__(self, checkpoint: Checkpoint, bfloat16: bool | None = None) -> None:
@@ -85,13 +100,20 @@ class FaceEncoder:
     def encode(
         self, aligned: np.ndarray, attention: Attention = "model"
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Encode faces (N, 150, 150, 3) uint8 RGB.
+        """Encode faces.
 
-        attention: "model", "off", or masks (N, 150, 150) float32 in [0, 1].
-        Returns logits (N, K) float32 and the masks (N, 150, 150) float32 that gated the input.
         The network sees one face at a time, so that a face's logits do not depend on the others, to
         the last bit; several at a time would be no faster on a CPU.
-        Raises ValueError for any other shape, dtype or name.
+
+        Args:
+            aligned: (N, 150, 150, 3) uint8 RGB.
+            attention: "model", "off", or masks (N, 150, 150) float32 in [0, 1].
+
+        Returns:
+            Logits (N, K) float32, and the masks (N, 150, 150) float32 that gated the input.
+
+        Raises:
+            ValueError: another shape, dtype, range or name.
         """
         if aligned.dtype != np.uint8 or aligned.shape[1:] != (ALIGNED_SIZE, ALIGNED_SIZE, 3):
             raise ValueError(
@@ -135,7 +157,19 @@ class FaceEncoder:
 
 
 def load_encoder(path: Path, bfloat16: bool | None = None) -> FaceEncoder:
-    """Load a checkpoint file for encoding. Raises CheckpointError, and ConfigError for bfloat16."""
+    """Load a checkpoint file for encoding.
+
+    Args:
+        path: a file of `save_checkpoint`.
+        bfloat16: as of `FaceEncoder`.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or of another version.
+        ConfigError: bfloat16 is asked for on a processor without it.
+    """
     return FaceEncoder(load_checkpoint(path), bfloat16)
 
 
@@ -153,8 +187,17 @@ def encode(
 ) -> list[EncodedFace]:
     """Code and mask of each face, one after another: a code does not depend on other faces.
 
-    Raises ConfigError for an unknown attention, ValueError for a painted mask of another shape or
-    outside [0, 1].
+    Args:
+        encoder: the network.
+        faces: as the detector returns them.
+        attention: as in `FaceEncoder.encode`; one painted mask (150, 150) is given to every face.
+
+    Returns:
+        As many encoded faces, in the same order.
+
+    Raises:
+        ConfigError: an unknown attention.
+        ValueError: a painted mask of another shape or outside [0, 1].
     """
     given = _attention(attention, len(faces))
     encoded: list[EncodedFace] = []
@@ -166,7 +209,15 @@ def encode(
 
 
 def encode_many(encoder: FaceEncoder, faces: Sequence[Face]) -> list[EncodedFace]:
-    """As `encode`, on two threads: for the many faces of a gallery, not for one visitor's."""
+    """As `encode`, on two threads: for the many faces of a gallery, not for one visitor's.
+
+    Args:
+        encoder: the network.
+        faces: as the detector returns them.
+
+    Returns:
+        As many encoded faces, in the same order.
+    """
     parts = [faces[start : start + _PART] for start in range(0, len(faces), _PART)]
     coded = in_order(lambda part: encode(encoder, part), parts, "Encoding")
     return [face for part in coded for face in part]
