@@ -26,6 +26,12 @@ class Connection:
 
     gRPC ends the whole process with a segmentation fault when a channel is closed while another
     thread begins a call on it.
+
+    Args:
+        address: address and options of the gallery.
+
+    Raises:
+        GalleryError: the server does not answer or refuses the token.
     """
 
     def __init__(self, address: Address) -> None:
@@ -47,8 +53,16 @@ class Connection:
     def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Call a method of the client as the function `call` does.
 
+        Args:
+            function: a method of the client.
+            arguments: positional arguments of it.
+            options: keyword arguments of it, and `seconds` of `call`.
+
+        Returns:
+            What the method returns.
+
         Raises:
-            GalleryError: when the call fails, or the connection is closed.
+            GalleryError: the call failed, or the connection is closed.
         """
         with self._changed:
             self.check_open()
@@ -61,7 +75,11 @@ class Connection:
                 self._changed.notify_all()
 
     def check_open(self) -> None:
-        """Raise GalleryError when the connection was closed."""
+        """Check that the connection is open.
+
+        Raises:
+            GalleryError: it was closed.
+        """
         if self._closed:
             raise GalleryError(f"The {self.address.name} is closed; open it again.")
 
@@ -115,7 +133,14 @@ def call(
 
 @contextmanager
 def named_errors(address: Address) -> Iterator[None]:
-    """Turn what pymilvus raises into a GalleryError that says what to do."""
+    """Context in which errors of pymilvus become a GalleryError that says what to do.
+
+    Args:
+        address: address of the gallery, for the error.
+
+    Raises:
+        GalleryError: the block raised an error of pymilvus.
+    """
     try:
         yield
     except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError) as error:

@@ -1,4 +1,4 @@
-"""One Milvus collection of codes of one length: rows in and out, and exact nearest neighbours."""
+"""One Milvus collection of codes of one length: reading and writing of rows, and exact search."""
 
 from __future__ import annotations
 
@@ -31,7 +31,13 @@ PERSON_BYTES, PHOTO_BYTES = 512, 1024
 
 
 class Row(NamedTuple):
-    """One row as it is stored."""
+    """One stored row.
+
+    Attributes:
+        id: id of the row; negative for the store's own rows.
+        code: packed code.
+        meta: metadata.
+    """
 
     id: int
     code: bytes
@@ -40,7 +46,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Hits of one query by (distance, id): distances, ids (C,), codes (C, B), C entities."""
+    """Hits of one query, sorted by distance, ties by id.
+
+    Attributes:
+        distances: (C,) int64, Hamming distances.
+        ids: (C,) int64.
+        codes: (C, B) uint8, packed.
+        entities: C dicts with person, photo and added_at.
+    """
 
     distances: np.ndarray
     ids: np.ndarray
@@ -51,34 +64,65 @@ class Found:
         return len(self.ids)
 
     def metas(self) -> tuple[Meta, ...]:
-        """What is known of each hit."""
+        """Metadata of each hit."""
         return tuple(Meta(e["person"], e["photo"], e["added_at"]) for e in self.entities)
 
     def chosen(self, keep: np.ndarray) -> Found:
-        """The hits at these places, in this order."""
+        """Select hits.
+
+        Args:
+            keep: (M,) int64, positions of the hits.
+
+        Returns:
+            These hits, in this order.
+        """
         entities = [self.entities[i] for i in keep.tolist()]
         return Found(self.distances[keep], self.ids[keep], self.codes[keep], entities)
 
     def ordered(self) -> Found:
-        """Sorted, each id once."""
+        """The hits sorted, each id once."""
         _, first = np.unique(self.ids, return_index=True)
         return self.chosen(first[np.lexsort((self.ids[first], self.distances[first]))])
 
     def first(self, k: int, people: frozenset[str] | None) -> Found:
-        """The first k, without people whose `person_key` collides with that of another."""
+        """The first k hits.
+
+        Args:
+            k: number of hits.
+            people: names that hits may have; None for any. It removes people whose `person_key`
+                collides with that of another.
+
+        Returns:
+            The hits.
+        """
         if people is None:
             return self if len(self) <= k else self.chosen(np.arange(k))
         right = [e["person"] in people for e in self.entities]
         return self.chosen(np.flatnonzero(right)[:k])
 
     def holds(self, k: int, limit: int) -> bool:
-        """Whether an answer to `limit` has the first k rows for certain."""
+        """Whether an answer certainly contains the first k hits.
+
+        Args:
+            k: number of hits.
+            limit: number of hits that was requested.
+
+        Returns:
+            False if hits may be missing that tie with the k-th.
+        """
         cut = len(self) >= limit
         return not cut or (len(self) > k and self.distances[k - 1] < self.distances[-1])
 
 
 class Collection:
-    """The collection `name` of codes of `bits` bits. Rows with negative ids are the store's own."""
+    """A collection of codes of one length. Rows with negative ids are the store's own.
+
+    Args:
+        connection: connection to the server.
+        name: name of the collection.
+        bits: code length.
+        limit: maximum number of hits and rows per answer.
+    """
 
     def __init__(self, connection: Connection, name: str, bits: int, limit: int = LIMIT) -> None:
         self.name = name
@@ -93,15 +137,19 @@ class Collection:
     # --- making ---------------------------------------------------------------------------------
 
     def exists(self) -> bool:
-        """Whether the server has it."""
+        """Whether the collection exists on the server."""
         return self._call(self._client.has_collection, self.name)
 
     def description(self) -> str:
-        """What `create` was given."""
+        """The description that `create` was given."""
         return self._call(self._client.describe_collection, self.name)["description"]
 
     def create(self, description: str) -> None:
-        """Make it, empty."""
+        """Create the collection, without rows.
+
+        Args:
+            description: text that is stored with it.
+        """
         schema = self._client.create_schema(description=description)
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("code", DataType.BINARY_VECTOR, dim=8 * nbytes(self.bits))
@@ -118,7 +166,11 @@ class Collection:
         )
 
     def make_ready(self, rows: int) -> None:
-        """Build the index that suits `rows` if there is none, and load it; waits until it is so."""
+        """Build an index if there is none, load the collection, and wait until it is loaded.
+
+        Args:
+            rows: expected number of rows, which selects the index.
+        """
         if not self._call(self._client.list_indexes, self.name):
             params = self._client.prepare_index_params()
             params.add_index(
@@ -135,7 +187,7 @@ class Collection:
             )
 
     def index(self) -> dict[str, Any]:
-        """Type of the index and its number of clusters, as in `index_for`."""
+        """Type and parameters of the index, as `index_for` returns them."""
         if self._index is None:
             (name,) = self._call(self._client.list_indexes, self.name)
             facts = self._call(self._client.describe_index, self.name, name)
@@ -145,7 +197,11 @@ class Collection:
         return self._index
 
     def reindex(self, rows: int) -> None:
-        """Replace the index by the one that suits `rows`; it cannot be searched meanwhile."""
+        """Replace the index; no search is possible meanwhile.
+
+        Args:
+            rows: number of rows, which selects the index.
+        """
         self._call(self._client.release_collection, self.name)
         for name in self._call(self._client.list_indexes, self.name):
             self._call(self._client.drop_index, self.name, name)
@@ -158,14 +214,20 @@ class Collection:
         self._call(self._client.compact, self.name)
 
     def drop(self) -> None:
-        """Delete it with all its rows."""
+        """Delete the collection with all its rows."""
         self._call(self._client.drop_collection, self.name)
         self._index = None
 
     # --- rows -----------------------------------------------------------------------------------
 
     def upsert(self, ids: Iterable[int], codes: np.ndarray, metas: Sequence[Meta]) -> None:
-        """Insert or replace rows, WRITE_ROWS of them and one more in one request."""
+        """Insert or replace rows. WRITE_ROWS rows and one more are one request.
+
+        Args:
+            ids: N ids.
+            codes: (N, B) uint8, packed.
+            metas: N Metas.
+        """
         rows = [
             {
                 "id": id,
@@ -183,15 +245,26 @@ class Collection:
         self._written = time.monotonic()
 
     def delete(self, ids: Sequence[int]) -> None:
-        """Delete rows. Follow it by an `upsert`: only that tells the client to read its own writes.
+        """Delete rows. An `upsert` must follow: only that makes the client read its own writes.
 
-        (The answer to a deletion carries no timestamp in Milvus 2.3.)
+        (The answer to a deletion has no timestamp in Milvus 2.3.)
+
+        Args:
+            ids: ids of the rows.
         """
         for start in range(0, len(ids), WRITE_ROWS):
             self._call(self._client.delete, self.name, ids=list(ids[start : start + WRITE_ROWS]))
 
     def fetch(self, ids: Sequence[int], strong: bool = False) -> dict[int, Row]:
-        """The rows with these ids that there are."""
+        """Read rows by id.
+
+        Args:
+            ids: ids of the rows.
+            strong: whether writes of other processes must be visible.
+
+        Returns:
+            The rows that exist, by id.
+        """
         found: dict[int, Row] = {}
         for start in range(0, len(ids), self._limit):
             part = list(ids[start : start + self._limit])
@@ -199,11 +272,28 @@ class Collection:
         return found
 
     def own(self, strong: bool = False) -> list[Row]:
-        """The store's own rows, with negative ids."""
+        """The store's own rows, which have negative ids.
+
+        Args:
+            strong: whether writes of other processes must be visible.
+
+        Returns:
+            The rows.
+        """
         return self._query("id < 0", strong, self._limit)
 
     def after(self, last: int, where: Filter | None, limit: int, strong: bool = False) -> list[Row]:
-        """The `limit` rows (or fewer) of the lowest ids above `last` that satisfy `where`."""
+        """The next rows by ascending id.
+
+        Args:
+            last: id after which they begin.
+            where: restriction of the rows; None for all.
+            limit: maximum number of rows.
+            strong: whether writes of other processes must be visible.
+
+        Returns:
+            The rows, ascending.
+        """
         if where is not None and where.people is not None and not where.people:
             return []
         parts = [f"id > {last}", *_conditions(where)]
@@ -211,7 +301,14 @@ class Collection:
         return sorted(rows, key=lambda row: row.id)
 
     def names_after(self, last: int) -> list[tuple[int, str]]:
-        """Id and person of many rows of the lowest ids above `last`, ascending."""
+        """Ids and names of the next rows by ascending id.
+
+        Args:
+            last: id after which they begin.
+
+        Returns:
+            (id, person) of many rows, ascending.
+        """
         rows = self._call(
             self._client.query,
             self.name,
@@ -223,7 +320,15 @@ class Collection:
         return sorted((row["id"], row["person"]) for row in rows)
 
     def count(self, where: Filter | None = None, strong: bool = False) -> int:
-        """Rows that satisfy `where`."""
+        """Number of rows.
+
+        Args:
+            where: restriction of the rows; None counts all.
+            strong: whether writes of other processes must be visible.
+
+        Returns:
+            The number, without the store's own rows.
+        """
         if where is not None and where.people is not None and not where.people:
             return 0
         (answer,) = self._call(
@@ -238,11 +343,19 @@ class Collection:
     # --- search ---------------------------------------------------------------------------------
 
     def nearest(self, queries: np.ndarray, k: int, where: Filter | None) -> list[Found]:
-        """For each of queries (Q, B) uint8 the nearest k rows (or all) by (distance, id).
+        """The nearest rows of each query, sorted by distance, ties by id.
 
-        Milvus orders by distance alone and cuts within a tie wherever it likes, so more is
-        fetched until the distance of the k-th row ends before the answer does. A tie longer than
-        an answer can be is split by ranges of ids.
+        Milvus sorts by distance alone and cuts arbitrarily within a tie. So more rows are requested
+        until the answer extends beyond the distance of the k-th row. A tie longer than the longest
+        answer is split by ranges of ids.
+
+        Args:
+            queries: (Q, B) uint8, packed.
+            k: number of rows per query.
+            where: restriction of the rows; None searches all.
+
+        Returns:
+            The hits of each query.
         """
         people = None if where is None else where.people
         if people is not None and not people:
@@ -347,9 +460,16 @@ class Collection:
 
 
 def index_for(rows: int, ivf_from: int) -> dict[str, Any]:
-    """The index for so many rows: every code scanned (exact), or the nearest clusters of them.
+    """Index for a number of rows: exact scan of all codes, or of the nearest clusters only.
 
-    The number of clusters, 4 sqrt(rows), is what the Milvus documentation recommends.
+    The number of clusters, 4 sqrt(rows), is the recommendation of the Milvus documentation.
+
+    Args:
+        rows: number of rows.
+        ivf_from: number of rows from which clusters are used.
+
+    Returns:
+        Type and parameters of the index.
     """
     if rows < ivf_from:
         return {"index_type": "BIN_FLAT"}
@@ -358,7 +478,14 @@ def index_for(rows: int, ivf_from: int) -> dict[str, Any]:
 
 
 def person_key(person: str) -> int:
-    """A number for a name: filters compare it, so that no name is ever part of an expression."""
+    """Hash of a name. Filters compare it, so that no name is ever part of an expression.
+
+    Args:
+        person: name of the person.
+
+    Returns:
+        Signed 64-bit integer.
+    """
     digest = hashlib.blake2b(person.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
 

@@ -30,13 +30,18 @@ _COUNTS = frozenset({"generation", "rows", "id_bytes", "code_bytes"})
 
 
 def write(path: Path, head: Head, segment: Segment) -> bytes:
-    """Replace the cache at `path` in one step.
+    """Write the cache of a gallery atomically.
+
+    Args:
+        path: the file of packed codes.
+        head: the gallery's head.
+        segment: all rows of the gallery.
 
     Returns:
-        The digest by which `read` knows the file, to be kept in the database.
+        The digest by which `read` identifies the file, to be stored in the database.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     sections = [np.ascontiguousarray(segment.ids), np.ascontiguousarray(segment.codes)]
     header = json.dumps(
@@ -63,11 +68,11 @@ def read(path: Path, head: Head, digest: bytes) -> tuple[int, Segment] | None:
 
     Args:
         path: the file of packed codes.
-        head: the gallery's own description.
-        digest: what `write` returned, as the database kept it; another file is not read.
+        head: the gallery's head.
+        digest: what `write` returned, as the database stored it; another file is not read.
 
     Returns:
-        The generation and rows in the cache; None when it is absent, or wrong in any byte.
+        The generation and rows in the cache; None when it is missing, or wrong in any byte.
     """
     try:
         with path.open("rb") as file:
@@ -115,7 +120,11 @@ def _facts(header: bytes, head: Head) -> dict[str, Any] | None:
 
 
 def drop(path: Path) -> None:
-    """Delete the cache and what an interrupted `write` left."""
+    """Delete the cache and the temporary files of an interrupted `write`.
+
+    Args:
+        path: the file of packed codes.
+    """
     path.unlink(missing_ok=True)
     for half in leftovers(path):
         half.unlink(missing_ok=True)

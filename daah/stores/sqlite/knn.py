@@ -1,4 +1,4 @@
-"""Exact nearest codes by Hamming distance in one block of memory, by faiss's scan."""
+"""Exact k nearest codes by Hamming distance in a block of memory, by faiss's scan."""
 
 from __future__ import annotations
 
@@ -16,15 +16,22 @@ def nearest(
     mask: np.ndarray | None = None,
     rows: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest `min(k, N)` rows of each query, ordered by (distance, row).
+    """The nearest `min(k, N)` rows of each query, sorted by distance, ties by row.
 
-    codes (N, 8 W) uint8 and queries (Q, 8 W) uint8, whole 64-bit words. mask (V,) uint64 narrows
-    the comparison to these bits of the first V <= W words. rows (M,) ascending narrows it to these
-    rows, then N is M. Returns distances (Q, k) int32 and rows (Q, k) int64.
+    faiss keeps a heap of (distance, row) per query and replaces an entry only by a row that is
+    strictly nearer, so the first of several rows that tie at the cut remain. tests/stores compare
+    every cut with brute force.
 
-    faiss keeps a heap of (distance, row) per query and takes a later row only when it is strictly
-    nearer, so of rows that tie at the cut the first remain; tests/stores compare every cut with
-    brute force.
+    Args:
+        codes: (N, 8 W) uint8, whole 64-bit words.
+        queries: (Q, 8 W) uint8.
+        k: number of rows per query.
+        mask: (V,) uint64 with V <= W, the bits of the first V words that are compared; None
+            compares all.
+        rows: (M,) int64 ascending, the rows that are searched, then N is M; None searches all.
+
+    Returns:
+        Distances (Q, k) int32 and rows (Q, k) int64.
     """
     total = len(codes) if rows is None else len(rows)
     k = min(k, total)

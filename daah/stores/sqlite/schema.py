@@ -47,7 +47,15 @@ DAMAGED = "Restore the gallery from a copy or build it again."
 
 @dataclass(frozen=True)
 class Head:
-    """The one row of `gallery`. crc_sum is kept modulo 2**62."""
+    """The one row of `gallery`.
+
+    Attributes:
+        uuid: 16 random bytes that identify the gallery.
+        spec: what the codes are made with.
+        generation: number of row changes ever committed.
+        faces: number of rows of `face`.
+        crc_sum: sum of the CRC-32 of these rows, modulo 2**62.
+    """
 
     uuid: bytes
     spec: CodeSpec
@@ -74,13 +82,33 @@ _fixed = struct.Struct("<qdI").pack
 
 
 def face_crc(id: int, code: bytes, person: str, photo: str, added_at: float) -> int:
-    """CRC-32 of a row of `face`."""
+    """CRC-32 of a row of `face`.
+
+    Args:
+        id: id of the row.
+        code: packed code.
+        person: name of the person.
+        photo: name of the photo.
+        added_at: seconds since 1970.
+
+    Returns:
+        The checksum.
+    """
     name = person.encode()
     return zlib.crc32(photo.encode(), zlib.crc32(_fixed(id, added_at, len(name)) + code + name))
 
 
 def check_faces(rows: Iterable[Face], width: int, name: str) -> None:
-    """GalleryError unless rows of `face` are as they were written, with codes of `width` bytes."""
+    """Check that rows of `face` are as they were written.
+
+    Args:
+        rows: the rows.
+        width: bytes of a code.
+        name: name of the gallery, for the error.
+
+    Raises:
+        GalleryError: a row is damaged.
+    """
     crc32 = zlib.crc32
     try:
         for id, code, person, photo, added_at, crc in rows:  # as `face_crc`, millions of times
@@ -97,12 +125,25 @@ def check_faces(rows: Iterable[Face], width: int, name: str) -> None:
 
 
 def change_crc(generation: int, id: int) -> int:
-    """CRC-32 of a row of `change`."""
+    """CRC-32 of a row of `change`.
+
+    Args:
+        generation: generation of the change.
+        id: id of the changed row.
+
+    Returns:
+        The checksum.
+    """
     return zlib.crc32(struct.pack("<qq", generation, id))
 
 
 def create(connection: sqlite3.Connection, spec: CodeSpec) -> None:
-    """Lay out an empty gallery in one transaction."""
+    """Create the tables of an empty gallery in one transaction.
+
+    Args:
+        connection: a new database.
+        spec: what the codes are made with.
+    """
     head = Head(uuid.uuid4().bytes, spec, generation=0, faces=0, crc_sum=0)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")
@@ -126,7 +167,15 @@ def create(connection: sqlite3.Connection, spec: CodeSpec) -> None:
 
 
 def check_layout(connection: sqlite3.Connection, name: str) -> None:
-    """GalleryError unless the file holds exactly our tables, of a version that can be read."""
+    """Check that the file has exactly the tables of a version that can be read.
+
+    Args:
+        connection: the database.
+        name: name of the gallery, for the error.
+
+    Raises:
+        GalleryError: it has not.
+    """
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise GalleryError(f"{name} is not a gallery of codes, or is damaged. {DAMAGED}")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -141,7 +190,11 @@ def check_layout(connection: sqlite3.Connection, name: str) -> None:
 
 
 def upgrade(connection: sqlite3.Connection) -> None:
-    """Give a file of an earlier version the tables of this one, in one transaction."""
+    """Add the tables of this version to a file of an earlier one, in one transaction.
+
+    Args:
+        connection: the database.
+    """
     if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -151,7 +204,14 @@ def upgrade(connection: sqlite3.Connection) -> None:
 
 
 def read_packed(connection: sqlite3.Connection) -> bytes | None:
-    """The digest of the file of packed codes that this gallery wrote last; None without one."""
+    """Digest of the file of packed codes that this gallery wrote last.
+
+    Args:
+        connection: the database.
+
+    Returns:
+        The digest; None without one.
+    """
     if connection.execute("PRAGMA user_version").fetchone()[0] == 1:
         return None
     found = connection.execute("SELECT sha256 FROM packed WHERE only_row = 1").fetchone()
@@ -159,19 +219,43 @@ def read_packed(connection: sqlite3.Connection) -> bytes | None:
 
 
 def write_packed(connection: sqlite3.Connection, digest: bytes) -> None:
-    """Store the digest of the file of packed codes."""
+    """Store the digest of the file of packed codes.
+
+    Args:
+        connection: the database.
+        digest: the digest.
+    """
     connection.execute("INSERT OR REPLACE INTO packed VALUES (1, ?)", (digest,))
 
 
 def check_pages(connection: sqlite3.Connection, name: str) -> None:
-    """Run SQLite's quick_check before the first write; GalleryError if it fails."""
+    """Run SQLite's quick_check before the first write, which could spread damage.
+
+    Args:
+        connection: the database.
+        name: name of the gallery, for the error.
+
+    Raises:
+        GalleryError: the check fails.
+    """
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise GalleryError(f"{name} is damaged ({found}). {DAMAGED}")
 
 
 def read_head(connection: sqlite3.Connection, name: str) -> Head:
-    """The head of the gallery; GalleryError when it is missing or damaged."""
+    """Read the head of the gallery.
+
+    Args:
+        connection: the database.
+        name: name of the gallery, for the error.
+
+    Returns:
+        The head.
+
+    Raises:
+        GalleryError: it is missing or damaged.
+    """
     rows = connection.execute("SELECT * FROM gallery").fetchall()
     if len(rows) == 1:
         _, key, bits, fingerprint, alignment, order, generation, faces, crc_sum, crc = rows[0]
@@ -183,7 +267,12 @@ def read_head(connection: sqlite3.Connection, name: str) -> Head:
 
 
 def write_head(connection: sqlite3.Connection, head: Head) -> None:
-    """Store the counters that a write changed."""
+    """Store the counters that a write changed.
+
+    Args:
+        connection: the database.
+        head: the new head.
+    """
     connection.execute(
         "UPDATE gallery SET generation = ?, faces = ?, crc_sum = ?, crc = ?",
         (*head.counters, head.crc),
@@ -191,7 +280,16 @@ def write_head(connection: sqlite3.Connection, head: Head) -> None:
 
 
 def check_spec(found: CodeSpec, wanted: CodeSpec, name: str) -> None:
-    """GalleryError naming both when a gallery was made with another model or alignment."""
+    """Check that a gallery has the expected model and alignment.
+
+    Args:
+        found: spec of the gallery.
+        wanted: expected spec.
+        name: name of the gallery, for the error.
+
+    Raises:
+        GalleryError: they differ; the text has both.
+    """
     if found != wanted:
         raise GalleryError(
             f"{name} was made with {found}, but {wanted} is asked for. "
@@ -201,7 +299,14 @@ def check_spec(found: CodeSpec, wanted: CodeSpec, name: str) -> None:
 
 @contextmanager
 def named_errors(name: str) -> Iterator[None]:
-    """Turn what sqlite3 raises into a GalleryError that says what to do."""
+    """Context in which errors of sqlite3 become a GalleryError that says what to do.
+
+    Args:
+        name: name of the gallery, for the error.
+
+    Raises:
+        GalleryError: the block raised an error of sqlite3.
+    """
     try:
         yield
     except sqlite3.Error as error:

@@ -1,8 +1,8 @@
-"""The rows of a gallery in memory: ids and padded codes, as immutable snapshots.
+"""Rows of a gallery in memory: ids and padded codes, as immutable snapshots.
 
-A snapshot is a large sorted segment, the rows of it that are dead (removed or replaced since), and
-a small sorted segment of newer rows. A write makes a new snapshot that shares the large segment,
-so that a search running meanwhile is not disturbed; when the small parts grow, they are merged.
+A snapshot has a large sorted segment, the dead rows of it (removed or replaced since), and a small
+sorted segment of newer rows. A write makes a new snapshot that shares the large segment, so that
+concurrent searches are not affected. When the small parts grow, they are merged.
 """
 
 from __future__ import annotations
@@ -21,14 +21,27 @@ MERGE_SHARE = 1 / 64
 
 
 def padded_bytes(bits: int) -> int:
-    """Bytes of a code of so many bits in whole 64-bit words."""
+    """Bytes of a code in whole 64-bit words.
+
+    Args:
+        bits: code length.
+
+    Returns:
+        A multiple of 8.
+    """
     return -(-bits // 64) * 8
 
 
 def padded(codes: np.ndarray) -> np.ndarray:
-    """Codes (N, B) uint8 with zero bytes up to whole 64-bit words: (N, 8 W) uint8.
+    """Pad codes with zero bytes to whole 64-bit words.
 
-    faiss scans 64-bit words several times faster than odd lengths; zeros never add to a distance.
+    faiss scans 64-bit words several times faster than other lengths; zeros never add to a distance.
+
+    Args:
+        codes: (N, B) uint8.
+
+    Returns:
+        (N, 8 W) uint8.
     """
     wide = np.zeros((len(codes), -(-codes.shape[1] // 8) * 8), np.uint8)
     wide[:, : codes.shape[1]] = codes
@@ -36,13 +49,25 @@ def padded(codes: np.ndarray) -> np.ndarray:
 
 
 def compact(ids: np.ndarray) -> np.ndarray:
-    """Ascending ids as uint32 where they fit, else int64: half the memory for nearly every use."""
+    """Ascending ids as uint32 where they fit, else int64: half the memory in nearly all cases.
+
+    Args:
+        ids: (N,) ascending integers, 0 or more.
+
+    Returns:
+        (N,) uint32 or int64.
+    """
     return ids.astype(np.uint32 if not len(ids) or ids[-1] < 2**32 else np.int64, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Columns that filters use: person (N,) int32 ordinal, added_at (N,) float64 seconds."""
+    """Columns that filters use.
+
+    Attributes:
+        person: (N,) int32, ordinal of the person.
+        added_at: (N,) float64, seconds since 1970.
+    """
 
     person: np.ndarray
     added_at: np.ndarray
@@ -50,7 +75,13 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Rows by ascending id: ids (N,) uint32 or int64, codes (N, 8 W) uint8, labels when loaded."""
+    """Rows by ascending id.
+
+    Attributes:
+        ids: (N,) uint32 or int64.
+        codes: (N, 8 W) uint8, padded.
+        labels: columns for filters; None until they are loaded.
+    """
 
     ids: np.ndarray
     codes: np.ndarray
@@ -58,14 +89,29 @@ class Segment:
 
     @classmethod
     def empty(cls, bits: int, labels: bool) -> Segment:
-        """No rows."""
+        """A segment without rows.
+
+        Args:
+            bits: code length.
+            labels: whether it has labels.
+
+        Returns:
+            The segment.
+        """
         none = Labels(np.zeros(0, np.int32), np.zeros(0)) if labels else None
         return cls(
             compact(np.zeros(0, np.int64)), padded(np.zeros((0, nbytes(bits)), np.uint8)), none
         )
 
     def find(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Row (M,) int64 of each of ids (M,) int64, and whether it is there (M,) bool."""
+        """Find rows by id.
+
+        Args:
+            ids: (M,) int64.
+
+        Returns:
+            Row (M,) int64 of each id, and whether it exists (M,) bool.
+        """
         inside = (ids >= 0) & (ids <= np.iinfo(self.ids.dtype).max)
         wanted = np.where(inside, ids, 0).astype(self.ids.dtype)
         row = np.searchsorted(self.ids, wanted)
@@ -74,7 +120,14 @@ class Segment:
         return row, there
 
     def without(self, rows: np.ndarray) -> Segment:
-        """All but these rows."""
+        """Remove rows.
+
+        Args:
+            rows: (M,) int64.
+
+        Returns:
+            Another segment.
+        """
         if not len(rows):
             return self
         keep = np.ones(len(self.ids), bool)
@@ -83,7 +136,14 @@ class Segment:
         return Segment(compact(self.ids[keep]), self.codes[keep], labels)
 
     def merged(self, other: Segment) -> Segment:
-        """The rows of both, which share no id; labels only when both have them."""
+        """Merge two segments without common ids.
+
+        Args:
+            other: the other segment.
+
+        Returns:
+            The rows of both; labels only when both have them.
+        """
         if not len(other.ids):
             return self
         kind = np.promote_types(self.ids.dtype, other.ids.dtype)  # one dtype, or numpy copies twice
@@ -100,7 +160,15 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """All rows of one generation. dead (D,) int64: rows of `base` that no longer count, sorted."""
+    """All rows of one generation.
+
+    Attributes:
+        generation: the generation.
+        bits: code length.
+        base: the large segment.
+        dead: (D,) int64 ascending, rows of `base` that were removed or replaced.
+        newer: the small segment of newer rows.
+    """
 
     generation: int
     bits: int
@@ -110,20 +178,45 @@ class Rows:
 
     @classmethod
     def of(cls, generation: int, bits: int, base: Segment) -> Rows:
-        """A snapshot of one segment."""
+        """A snapshot of one segment.
+
+        Args:
+            generation: the generation.
+            bits: code length.
+            base: the segment.
+
+        Returns:
+            The snapshot.
+        """
         return cls(generation, bits, base, np.zeros(0, np.int64), Segment.empty(bits, labels=True))
 
     def __len__(self) -> int:
         return len(self.base.ids) - len(self.dead) + len(self.newer.ids)
 
     def contains(self, ids: np.ndarray) -> np.ndarray:
-        """Whether each of ids (M,) int64 is a row: (M,) bool."""
+        """Whether each of the ids is a row.
+
+        Args:
+            ids: (M,) int64.
+
+        Returns:
+            (M,) bool.
+        """
         row, there = self.base.find(ids)
         there[there] &= ~np.isin(row[there], self.dead)
         return there | self.newer.find(ids)[1]
 
     def changed(self, generation: int, gone: np.ndarray, come: Segment) -> Rows:
-        """The next snapshot: without ids `gone` (M,) int64, with the rows of `come`."""
+        """The snapshot after a write.
+
+        Args:
+            generation: the new generation.
+            gone: (M,) int64, ids that are removed.
+            come: rows that are inserted or replaced.
+
+        Returns:
+            Another snapshot.
+        """
         touched = np.concatenate([gone, come.ids.astype(np.int64)])
         row, there = self.base.find(touched)
         dead = np.union1d(self.dead, row[there])
@@ -141,14 +234,29 @@ class Rows:
         return Rows.of(self.generation, self.bits, base)
 
     def with_labels(self, labels: Labels) -> Rows:
-        """The same rows with labels of `base`."""
+        """Add labels to `base`.
+
+        Args:
+            labels: of the rows of `base`.
+
+        Returns:
+            Another snapshot.
+        """
         base = Segment(self.base.ids, self.base.codes, labels)
         return Rows(self.generation, self.bits, base, self.dead, self.newer)
 
     def ids(
         self, where: Filter | None = None, ordinals: dict[str, int] | None = None
     ) -> np.ndarray:
-        """Ids (N,) int64 ascending of the rows that satisfy `where`."""
+        """Ids of the rows that satisfy a filter.
+
+        Args:
+            where: the filter, which needs labels; None for all rows.
+            ordinals: ordinal of each person's name.
+
+        Returns:
+            (N,) int64, ascending.
+        """
         base, newer = (
             segment.ids[rows].astype(np.int64)
             for segment, rows in zip(
@@ -158,7 +266,14 @@ class Rows:
         return np.sort(np.concatenate([base, newer])) if len(newer) else base
 
     def people(self, names: list[str]) -> dict[str, int]:
-        """Rows per person; needs labels."""
+        """Number of rows per person; needs labels.
+
+        Args:
+            names: names of people by ordinal.
+
+        Returns:
+            Number of rows by name, sorted by name.
+        """
         counts = np.zeros(len(names), np.int64)
         for segment, rows in zip((self.base, self.newer), self._chosen(None, {}), strict=True):
             assert segment.labels is not None
@@ -173,10 +288,17 @@ class Rows:
         where: Filter | None = None,
         ordinals: dict[str, int] | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The nearest min(k, rows that satisfy `where`) of codes (Q, B), by (distance, id).
+        """The nearest C = min(k, rows) rows of each query, sorted by distance, ties by id.
 
-        Returns distances (Q, C) int32, ids (Q, C) int64 and codes (Q, C, 8 W) uint8. A filter
-        needs labels.
+        Args:
+            codes: (Q, B) uint8.
+            k: number of rows per query.
+            bits: length of the prefix that is compared.
+            where: restriction of the rows, which needs labels; None searches all.
+            ordinals: ordinal of each person's name.
+
+        Returns:
+            Distances (Q, C) int32, ids (Q, C) int64 and codes (Q, C, 8 W) uint8.
         """
         queries = padded(codes)
         mask = _mask(bits) if bits < self.bits else None
