@@ -34,7 +34,7 @@ def test_the_limits_of_a_photo() -> None:
     for text in (
         f"{images.MAX_BYTES >> 20} MiB",
         f"{formats.MAX_PIXELS // 10**6} megapixels (WebP {formats.MAX_PIXELS_WEBP / 1e6:.1f})",
-        f"{formats.MAX_SIDE:,} pixels a side",
+        f"{formats.MAX_SIDE:,} pixels per side",
         f"{formats.MAX_SCANS} scans of a JPEG",
         f"{formats.MAX_PASSED // 10**6} million samples",
         f"{formats.MAX_ROWS // 10**6} MB of unpacked PNG rows",
@@ -45,8 +45,8 @@ def test_the_limits_of_a_photo() -> None:
 
 def test_the_limits_of_reading_what_visitors_send() -> None:
     assert (
-        f"{reading.READERS} at a time; the process is ended after {reading.SECONDS:.0f} s of the "
-        f"processor's time or at {reading.MEGABYTES} MB"
+        f"{reading.READERS} at a time; the process is killed after {reading.SECONDS:.0f} s of CPU "
+        f"time or at {reading.MEGABYTES} MB"
     ) in door("a visitor's photo")
 
 
@@ -83,4 +83,4 @@ def test_how_long_what_is_kept() -> None:
     assert f"`DAAH_ADDITIONS_MINUTES` ({DEFAULT.additions_minutes}) for additions" in text
     assert f"{DEFAULT.additions_minutes} minutes after the last change at most" in text
     assert f"the aligned face ({ALIGNED_SIZE} by {ALIGNED_SIZE} pixels)" in text
-    assert f"looked for again every {DEFAULT.retry_seconds} seconds" in said("SECURITY.md")
+    assert f"retried every {DEFAULT.retry_seconds} seconds" in said("SECURITY.md")
