@@ -14,7 +14,7 @@ app = application(
     Every command prints JSON to stdout, or to a file with --json, and progress to stderr.
 
     \b
-    A first walk:
+    First steps:
       python -m daah search photo.jpg
       python -m daah encode photo.jpg --logits
       python -m daah gallery build PHOTOS --gallery my-gallery

@@ -14,26 +14,24 @@ from daah.errors import ConfigError
 
 Data = Annotated[
     list[Path],
-    typer.Option(metavar="DIR", help="A tree of aligned faces as prepare writes it; repeat."),
+    typer.Option(metavar="DIR", help="A tree of aligned faces as prepare writes it; repeatable."),
 ]
 Minimum = Annotated[int, typer.Option(min=2, help="People with fewer images are left out.")]
-Maximum = Annotated[int, typer.Option(min=2, help="Images of a person, the first by name.")]
+Maximum = Annotated[int, typer.Option(min=2, help="Images per person, the first by name.")]
 
 
 def compare(
     data: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="A tree of aligned faces as prepare writes it; repeat."),
+        typer.Option(
+            metavar="DIR", help="A tree of aligned faces as prepare writes it; repeatable."
+        ),
     ] = None,
     layout: Annotated[
         Literal["prepared", "facescrub", "youtube-faces", "batches"],
-        typer.Option(
-            help="What --data is; others than prepared are one folder, split as published."
-        ),
+        typer.Option(help="Layout of --data. All but prepared are one folder, split as published."),
     ] = "prepared",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path(
-        "runs/compare"
-    ),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("runs/compare"),
     work: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Finished jobs, for resuming. Default: OUT/work."),
@@ -42,31 +40,31 @@ def compare(
         bool, typer.Option("--quick", help="All methods on ORL, few epochs, in minutes.")
     ] = False,
     methods: Annotated[
-        str | None, typer.Option(metavar="LIST", help="As ITQ,KSH,DDAH. Default: all.")
+        str | None, typer.Option(metavar="LIST", help="Such as ITQ,KSH,DDAH. Default: all.")
     ] = None,
     bits: Annotated[str | None, typer.Option(metavar="LIST", help="Default: 12,24,36,48.")] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="At 48 bits. Default: 3, with --quick 1.")
+        int | None, typer.Option(min=1, help="Seeds at 48 bits. Default: 3, with --quick 1.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Of every deep method. Default: 12, with --quick 8.")
+        int | None, typer.Option(min=1, help="Epochs of deep methods. Default: 12, with --quick 8.")
     ] = None,
     start_epochs: Annotated[
-        int, typer.Option(min=1, help="Of the trunk that every deep method starts from.")
+        int, typer.Option(min=1, help="Epochs of the trunk that every deep method starts from.")
     ] = 12,
     tuning: Annotated[
         float | None,
-        typer.Option(help="Share of the epochs that each try gets; 0: none. Default: 0.5."),
+        typer.Option(help="Share of the epochs for each tuning run; 0: no tuning. Default: 0.5."),
     ] = None,
     features: Annotated[
-        bool, typer.Option(help="Shallow methods on pixels and trunk features, too.")
+        bool, typer.Option(help="Also run shallow methods on pixels and trunk features.")
     ] = True,
-    ablation: Annotated[bool, typer.Option(help="DDAH with parts taken out, too.")] = True,
+    ablation: Annotated[bool, typer.Option(help="Also run DDAH with parts removed.")] = True,
     minimum: Minimum = 20,
     maximum: Maximum = 100,
     json: JsonFile = None,
 ) -> None:
-    """Compare every hashing method of the paper's list under one budget (protocol 2).
+    """Compare the hashing methods that the paper cites, with one budget (protocol 2).
 
     Writes compare.json, compare.md and curves to --out after every finished job.
     Resumable: the same command continues where the last one stopped.
@@ -117,16 +115,16 @@ def compare_models(
         typer.Option(metavar="FILE", help="Default: checkpoints/baselines/48.safetensors."),
     ] = None,
     bits: Annotated[int, typer.Option(min=1, help="Length of every code.")] = 48,
-    epochs: Annotated[int, typer.Option(min=1, help="Of the deep methods.")] = 12,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the deep methods.")] = 12,
     start_epochs: Annotated[
-        int, typer.Option(min=1, help="Of the trunk that the deep methods start from.")
+        int, typer.Option(min=1, help="Epochs of the trunk that the deep methods start from.")
     ] = 12,
     minimum: Minimum = 20,
     maximum: Maximum = 100,
-    seed: Annotated[int, typer.Option(help="Repeats a run.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     json: JsonFile = None,
 ) -> None:
-    """Fit a few small methods of the comparison and store them for the app, as float16.
+    """Fit the small models of the comparison that the app shows, and store them as float16.
 
     \b
     Example:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from daah.models.encoder import FaceEncoder
 
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write the JSON here, not to stdout.")
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the JSON to this file.")
 ]
 CheckpointFile = Annotated[
     Path | None,
@@ -40,7 +40,7 @@ FacesFolder = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Folder of the faces of a gallery on a server. Default: gallery/COLLECTION.",
+        help="Folder of the faces when the gallery is on a server. Default: gallery/COLLECTION.",
     ),
 ]
 
@@ -51,8 +51,8 @@ Fold = Annotated[
         metavar="0-4",
         min=0,
         max=4,
-        help="Only the people of this fold, md5(name) mod 5. Training leaves out 0 and 1, and"
-        " chooses on 1.",
+        help="Only the people of this fold, md5(name) mod 5. Training uses folds 2 to 4 and"
+        " validates on 1.",
     ),
 ]
 
@@ -125,7 +125,7 @@ def numbers(text: str | None) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise ConfigError(f"expected numbers with commas, as 16,24,32; got {text!r}") from None
+        raise ConfigError(f"expected a list such as 16,24,32; got {text!r}") from None
 
 
 def load_model(checkpoint: Path | None) -> FaceEncoder:

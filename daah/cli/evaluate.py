@@ -20,7 +20,7 @@ from daah.cli.console import (
 )
 
 Images = Annotated[
-    Path, typer.Option(metavar="DIR", help="A folder with one folder of photos a person.")
+    Path, typer.Option(metavar="DIR", help="A folder with one folder of photos per person.")
 ]
 
 
@@ -33,16 +33,16 @@ def evaluate(
     checkpoint: CheckpointFile = None,
     bits: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="Code lengths, as 16,24,32. Default: all of the model."),
+        typer.Option(metavar="LIST", help="Code lengths, such as 16,24,32. Default: all."),
     ] = None,
     fold: Fold = None,
     json: JsonFile = None,
 ) -> None:
-    """Measure a model on people that it never saw (protocol 1).
+    """Evaluate a model on identities that are not in its training set (protocol 1).
 
-    Every photo of a person with two or more is searched for among all other photos. Reports
+    Leave-one-out: every photo with a mate is a query against all other photos. Reports
     tie-averaged mAP with a 95% interval, rank-1, precision at 10, and true accept rates, with and
-    without re-ranking by the query's logits. Photos without a detected face are counted apart.
+    without re-ranking by the query's logits. Photos without a detected face are counted separately.
 
     \b
     Examples:
@@ -68,13 +68,13 @@ def evaluate_attention(
     images: Images,
     checkpoint: CheckpointFile = None,
     sample: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Faces that deletion and insertion run on.")
+        int, typer.Option(metavar="N", min=1, help="Number of faces for deletion and insertion.")
     ] = 200,
-    seed: Annotated[int, typer.Option(help="Draws the sample.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
     fold: Fold = None,
     json: JsonFile = None,
 ) -> None:
-    """Measure whether the heatmaps tell the truth, on photos with background.
+    """Evaluate the faithfulness of the heatmaps, on photos with background.
 
     Mass inside the face, deletion and insertion against random and centred order, spread of the
     masks, and mAP with and without the mask.
@@ -98,14 +98,14 @@ def evaluate_attention(
 
 def bench(
     repeats: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Times that each figure is taken.")
+        int, typer.Option(metavar="N", min=1, help="Repetitions of each measurement.")
     ] = 7,
     checkpoint: CheckpointFile = None,
     json: JsonFile = None,
 ) -> None:
-    """Measure latency, throughput and memory, each next to a peer in the same run.
+    """Measure latency, throughput and memory, each next to a baseline in the same run.
 
-    Needs dlib (pip install dlib-bin) for the peer.
+    The baseline needs dlib (pip install dlib-bin).
 
     \b
     Example:
@@ -125,18 +125,18 @@ def evaluate_closed(
     checkpoint: CheckpointFile = None,
     bits: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="Code lengths, as 16,24. Default: all of the model."),
+        typer.Option(metavar="LIST", help="Code lengths, such as 16,24. Default: all."),
     ] = None,
     minimum: Minimum = 20,
     maximum: Maximum = 100,
-    seed: Annotated[int, typer.Option(help="Of the split: the one of training.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the split, the same as in training.")] = 0,
     json: JsonFile = None,
 ) -> None:
-    """Measure a model on other photos of the people it was trained on (protocol 2).
+    """Evaluate a model on other photos of the people in its training set (protocol 2).
 
     A fifth of each person's images are queries, the rest are the database. Tie-averaged mAP,
-    rank-1, precision within two bits and at k. The figure means what it says only for a
-    checkpoint that trained on the same data and seed, or on none of it.
+    rank-1, precision within two bits and at k. The figures are valid only for a
+    checkpoint that was trained on the same data with the same seed, or on none of the data.
 
     \b
     Example:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from daah.models.encoder import FaceEncoder
 
 app = application(
-    """Build, fill, check and move galleries: the people that can be found.
+    """Build, fill, check and move galleries of enrolled people.
 
     A gallery is a folder of codes and aligned faces, or a Milvus collection of codes with a folder
     of faces. One program at a time may write to it, any number may search it.
@@ -46,14 +46,13 @@ app = application(
 def build(
     source: Annotated[
         str,
-        typer.Argument(metavar="SRC", help="orl, lfw, or a folder with one folder a person."),
+        typer.Argument(metavar="SRC", help="orl, lfw, or a folder with one folder per person."),
     ],
     gallery: Annotated[
         str | None,
         typer.Option(
             metavar="URI",
-            help="A folder, or milvus://HOST:PORT/COLLECTION. Only orl needs none: it is then the"
-            " built-in gallery.",
+            help="A folder, or milvus://HOST:PORT/COLLECTION. Default for orl: gallery/orl.",
         ),
     ] = None,
     folder: FacesFolder = None,
@@ -62,8 +61,8 @@ def build(
 ) -> None:
     """Make a gallery from a collection of labelled photos.
 
-    It is made in a folder that is new or empty. A stopped build is finished by the same command;
-    until then the gallery is not searched.
+    A new gallery needs a new or empty folder. The same command finishes a build that was stopped;
+    until then the gallery cannot be searched.
 
     \b
     Examples:
@@ -91,8 +90,8 @@ def add(
         Path,
         typer.Argument(
             metavar="SRC",
-            help="A folder with one folder a person, a .csv or .parquet manifest with the columns "
-            "person, photo and perhaps id, or with --person one photo or a folder of photos.",
+            help="A folder with one folder per person; a .csv or .parquet manifest with the columns"
+            " person, photo and optionally id; or with --person one photo or a folder of photos.",
         ),
     ],
     gallery: GalleryToWrite,
@@ -105,21 +104,21 @@ def add(
     ] = None,
     refused: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write every refused photo and why here, as JSON Lines."),
+        typer.Option(metavar="FILE", help="Refused photos and the reasons, as JSON Lines."),
     ] = None,
     draw_map: Annotated[
-        bool, typer.Option("--map/--no-map", help="Draw the gallery's map again at the end.")
+        bool, typer.Option("--map/--no-map", help="Redraw the gallery's map at the end.")
     ] = True,
     folder: FacesFolder = None,
     checkpoint: CheckpointFile = None,
     json: JsonFile = None,
 ) -> None:
-    """Enrol photos, from one to any number; a gallery is made in a folder that is new or empty.
+    """Enrol any number of photos. A new gallery needs a new or empty folder.
 
-    Imports are resumable: photos that are in the gallery already are passed over.
-    Memory does not grow with the number of photos. Under `accelerate launch` each process takes
-    its share: several processes need a gallery on a server, and a folder of faces that they all
-    can write to. Each names its own refusals, the first in FILE, the others in FILE.1 and so on.
+    Imports are resumable: photos that are already in the gallery are skipped. Memory does not grow
+    with the number of photos. Under `accelerate launch` each process takes its share: several
+    processes need a gallery on a server, and a folder of faces that all of them can write to. Each
+    lists its own refusals, the first in FILE, the others in FILE.1 and so on.
 
     \b
     Examples:
@@ -184,7 +183,7 @@ def remove(
             "--list",
             metavar="FILE",
             help="Remove the entries that a .jsonl or .csv file names by id, and all entries of "
-            "those that it names by person only; unknown ones are passed over.",
+            "those that it names by person only; unknown ones are skipped.",
         ),
     ] = None,
     folder: FacesFolder = None,
@@ -223,7 +222,7 @@ def compact(
 ) -> None:
     """Give the space of removed entries back to the disk.
 
-    What was removed is gone without it; this makes the file smaller, or has a server do so.
+    Removed entries are deleted without it; this makes the file smaller, on a server too.
 
     \b
     Example:
@@ -311,7 +310,7 @@ def copy(
     folder: FacesFolder = None,
     to_folder: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where the faces go when TO is on a server."),
+        typer.Option(metavar="DIR", help="Folder of the faces when TO is on a server."),
     ] = None,
     json: JsonFile = None,
 ) -> None:
@@ -338,7 +337,7 @@ def copy(
 def verify(
     gallery: GalleryUri = None,
     codes: Annotated[
-        bool, typer.Option("--codes", help="Also compute every code again from its face.")
+        bool, typer.Option("--codes", help="Also recompute every code from its face.")
     ] = False,
     repair: Annotated[
         bool, typer.Option("--repair", help="Clear what a killed process left.")
@@ -350,7 +349,7 @@ def verify(
     """Check counts, checksums, faces and, with --codes, every code.
 
     The exit code is 1 if anything is damaged, or a build was not finished. What a killed process
-    left (faces without an entry, half-written files, a removal half done) is no damage: it is named
+    left (faces without an entry, partial files, a partial removal) is not damage: it is reported
     on stderr until the next command that writes to the gallery, or --repair, clears it.
 
     \b
@@ -389,12 +388,12 @@ def verify(
 def stats(
     gallery: GalleryUri = None,
     pairs: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Closest pairs of different people to name.")
+        int, typer.Option(metavar="N", min=0, help="Closest pairs of different people to list.")
     ] = 20,
     folder: FacesFolder = None,
     json: JsonFile = None,
 ) -> None:
-    """Say how a gallery's codes are spread: bit balance, equal codes, near duplicates.
+    """Report the distribution of the codes: bit balance, equal codes, near duplicates.
 
     \b
     Example:
@@ -417,7 +416,7 @@ def renew(
     checkpoint: CheckpointFile = None,
     json: JsonFile = None,
 ) -> None:
-    """Encode a gallery that another model made again, from its aligned faces.
+    """Re-encode a gallery of another model from its aligned faces.
 
     The photos are not needed. The old codes serve until the new ones are complete.
 

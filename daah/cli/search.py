@@ -28,7 +28,7 @@ def encode(
     image: Photo,
     logits: Annotated[bool, typer.Option("--logits", help="Add the real-valued logits.")] = False,
     attention: Annotated[
-        Literal["model", "off"], typer.Option(help="Look where the model looks, or everywhere.")
+        Literal["model", "off"], typer.Option(help="With the model's mask, or without a mask.")
     ] = "model",
     checkpoint: CheckpointFile = None,
     json: JsonFile = None,
@@ -37,7 +37,7 @@ def encode(
 
     Each face has its box and landmarks in pixels of the upright photo, the detection score, and
     the code as hexadecimal digits, first bit first. The 50 largest are encoded; "faces_left_out" is
-    how many more were found at least.
+    the least number of further faces.
 
     \b
     Examples:
@@ -69,7 +69,7 @@ def encode(
 
 def search(
     image: Photo,
-    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Matches of each face.")] = 8,
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Matches per face.")] = 8,
     bits: Annotated[
         int | None,
         typer.Option(metavar="B", help="Compare the first B bits only. Default: the whole code."),
@@ -81,9 +81,9 @@ def search(
 ) -> None:
     """Find the people of a photo in a gallery.
 
-    Each face gets its K nearest entries, ordered by different bits. "probability" is the chance
-    that two faces so far apart are one person when both answers are equally likely beforehand. "id"
-    is a text, because it has more digits than numbers of some languages hold.
+    Each face gets its K nearest entries by Hamming distance. "probability" is that of the same
+    person at this distance, for equal priors. "id" is a string, because it has more digits than
+    a JavaScript number holds.
 
     \b
     Examples:

@@ -14,27 +14,27 @@ from daah.errors import ConfigError
 
 def prepare(
     src: Annotated[
-        Path, typer.Argument(metavar="SRC", help="A folder with one folder of photos a person.")
+        Path, typer.Argument(metavar="SRC", help="A folder with one folder of photos per person.")
     ],
-    dst: Annotated[Path, typer.Argument(metavar="DST", help="Where the aligned faces go.")],
-    workers: Annotated[int, typer.Option(metavar="N", min=0, help="Processes that detect.")] = 2,
+    dst: Annotated[Path, typer.Argument(metavar="DST", help="Output folder of the aligned faces.")],
+    workers: Annotated[int, typer.Option(metavar="N", min=0, help="Worker processes.")] = 2,
     file_format: Annotated[
-        Literal["jpg", "png"], typer.Option("--format", help="png loses nothing, and is larger.")
+        Literal["jpg", "png"], typer.Option("--format", help="png is lossless, and larger.")
     ] = "jpg",
     min_face: Annotated[
         float | None,
-        typer.Option(metavar="PIXELS", help="Smallest face. Default: by the size of the photo."),
+        typer.Option(metavar="PIXELS", help="Smallest face. Default: depends on the photo's size."),
     ] = None,
     cropped: Annotated[
         bool,
         typer.Option(
             "--cropped",
-            help="The images are faces already, square and aligned as ArcFace does (112x112).",
+            help="The images are faces that are already aligned, as for ArcFace (112x112).",
         ),
     ] = False,
     json: JsonFile = None,
 ) -> None:
-    """Find, align and save the face of every photo of a tree.
+    """Detect, align and save the face of every photo in a folder tree.
 
     Resumable: photos that were processed are not read again. Photos
     without a face, or that cannot be read, are reported with the reason.
@@ -60,7 +60,7 @@ def import_trunk(
             " the model folder of npm's @vladmandic/face-api."
         ),
     ],
-    out: Annotated[Path, typer.Argument(metavar="FILE.safetensors", help="Where it goes.")],
+    out: Annotated[Path, typer.Argument(metavar="FILE.safetensors", help="Output file.")],
     json: JsonFile = None,
 ) -> None:
     """Read the pretrained trunk that the demo recipe starts from. Only training needs it.
@@ -89,43 +89,45 @@ def train(
     recipe: Annotated[RecipeName, typer.Option(help="The published network, or the demo's.")],
     data: Annotated[
         list[Path],
-        typer.Option(metavar="DIR", help="A tree of aligned faces as prepare writes it; repeat."),
+        typer.Option(
+            metavar="DIR", help="A tree of aligned faces as prepare writes it; repeatable."
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of this run.")],
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Default: 1000 for paper, as published; 12 for demo, before which hash layer and"
-            " spatial network are fitted alone."
+            help="Default: 1000 for paper, as published; 12 for demo, after hash layer and spatial"
+            " network were trained separately."
         ),
     ] = None,
     trunk: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="demo: a file of import-trunk.")
+        Path | None, typer.Option(metavar="FILE", help="demo: a file made by import-trunk.")
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="demo: a checkpoint of this recipe to train on from."),
+        typer.Option(metavar="FILE", help="demo: a checkpoint of this recipe to start from."),
     ] = None,
     settings: Annotated[
         str | None,
         typer.Option(
             metavar="NAME=VALUE,...",
-            help="Settings of the recipe other than its defaults, as bits=24,batch=64.",
+            help="Settings of the recipe that differ from its defaults, such as bits=24,batch=64.",
         ),
     ] = None,
     minimum: Annotated[
         int, typer.Option(help="paper: people with fewer images are left out.")
     ] = 20,
-    seed: Annotated[int, typer.Option(help="Repeats a run.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on after the last epoch in --out.")
+        bool, typer.Option("--resume", help="Continue after the last epoch in --out.")
     ] = False,
     json: JsonFile = None,
 ) -> None:
     """Train a network; validate, log, draw the curve and save the best after every epoch.
 
     --out then holds NAME.safetensors, log.csv, learning.png and state.pt. A run that was killed
-    goes on with --resume. Several devices: accelerate launch -m daah train ...
+    continues with --resume. Several devices: accelerate launch -m daah train ...
 
     \b
     Examples:
@@ -153,7 +155,7 @@ def train(
         if trunk is None:
             raise ConfigError("recipe demo needs --trunk FILE; 'import-trunk' makes one")
         if resume and start:
-            raise ConfigError("--resume goes on with a run, --start begins one: give one of them")
+            raise ConfigError("--resume continues a run, --start begins one: give only one of them")
         report = runs.train_demo(
             data,
             trunk,
@@ -172,7 +174,7 @@ def train(
 
 def calibrate(
     images: Annotated[
-        Path, typer.Option(metavar="DIR", help="A folder with one folder of photos a person.")
+        Path, typer.Option(metavar="DIR", help="A folder with one folder of photos per person.")
     ],
     checkpoint: Annotated[
         Path, typer.Option(metavar="FILE", help="The checkpoint, which gets the calibration.")
@@ -183,7 +185,7 @@ def calibrate(
     ] = False,
     far: Annotated[
         float,
-        typer.Option(metavar="RATE", help="Different-person pairs that the threshold lets pass."),
+        typer.Option(metavar="RATE", help="False accept rate of the threshold."),
     ] = 1e-3,
     fold: Fold = None,
     dry_run: Annotated[
@@ -191,9 +193,9 @@ def calibrate(
     ] = False,
     json: JsonFile = None,
 ) -> None:
-    """Fit what a distance means: probability of the same person, and the threshold.
+    """Fit the probability of the same person at each distance, and the threshold.
 
-    The people must be strangers to training. Codes and galleries stay valid.
+    The people must not be in the training set. Codes and galleries stay valid.
 
     \b
     Examples:
