@@ -14,7 +14,7 @@ from daah.errors import ConfigError
 
 Data = Annotated[
     list[Path],
-    typer.Option(metavar="DIR", help="A tree of aligned faces as prepare writes it; repeatable."),
+    typer.Option(metavar="DIR", help="A tree of faces as prepare writes it; repeatable."),
 ]
 Minimum = Annotated[int, typer.Option(min=2, help="People with fewer images are left out.")]
 Maximum = Annotated[int, typer.Option(min=2, help="Images per person, the first by name.")]
@@ -23,9 +23,7 @@ Maximum = Annotated[int, typer.Option(min=2, help="Images per person, the first 
 def compare(
     data: Annotated[
         list[Path] | None,
-        typer.Option(
-            metavar="DIR", help="A tree of aligned faces as prepare writes it; repeatable."
-        ),
+        typer.Option(metavar="DIR", help="A tree of faces as prepare writes it; repeatable."),
     ] = None,
     layout: Annotated[
         Literal["prepared", "facescrub", "youtube-faces", "batches"],

@@ -89,9 +89,7 @@ def train(
     recipe: Annotated[RecipeName, typer.Option(help="The published network, or the demo's.")],
     data: Annotated[
         list[Path],
-        typer.Option(
-            metavar="DIR", help="A tree of aligned faces as prepare writes it; repeatable."
-        ),
+        typer.Option(metavar="DIR", help="A tree of faces as prepare writes it; repeatable."),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of this run.")],
     epochs: Annotated[

@@ -19,8 +19,8 @@ DOCS = PATHS.docs
 
 #: Who the people of the built-in gallery are; of another one nothing is known.
 ORL = (
-    " The photos exist to try face search on, and show volunteers of the early nineties, so your "
-    "own face is most likely not among them. They have numbers for names, s1 to s40."
+    " The photos show volunteers of the early nineties, so your own face is most likely not among "
+    "them. The people are named s1 to s40."
 )
 
 

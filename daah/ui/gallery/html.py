@@ -65,10 +65,10 @@ def map_picture(drawn: Map, chosen: str | None) -> str:
     return (
         '<figure data-point="map"><div class="stage map" style="aspect-ratio:1;--ratio:1">'
         f'<svg viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="Map of {len(drawn.ids)} photos; '
-        'faces with few different bits lie close together">'
+        'faces with few different bits are close together">'
         f"<g>{''.join(sorted(points, key=lambda p: 'chosen' in p))}</g>{query}</svg></div>"
         f'<div class="legend" aria-hidden="true">{legend}</div>'
-        '<figcaption class="hint">Faces with few different bits lie close together; directions '
+        '<figcaption class="hint">Faces with few different bits are close together; directions '
         "mean nothing. Tap the map to open the nearest photo. The list of people has the same "
         "photos for the keyboard.</figcaption></figure>"
     )

@@ -55,10 +55,10 @@ class GalleryTab:
             html_panel(
                 "own-words",
                 '<p class="hint">The face\'s code is kept in the memory of this server for your '
-                f"visit only: nobody else finds it, and it is gone {minutes} minutes after your "
-                "last change, when the page is reloaded, or earlier when the server needs the "
-                f"room. At most {self.context.settings.max_additions} photos. Add only people who "
-                "agree.</p>",
+                f"visit only: nobody else can find it. It is deleted {minutes} minutes after your "
+                "last change, when the page is reloaded, or earlier when the server needs "
+                f"memory. At most {self.context.settings.max_additions} photos. Add only people "
+                "who agree.</p>",
             )
             with gr.Row():
                 self.own_photo = upload(

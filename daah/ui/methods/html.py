@@ -14,13 +14,13 @@ WAITING = "Choose a face on the Search tab, or add a photo here."
 
 #: What each method does, in a line.
 _WORDS = {
-    "LSH": "Random directions through a histogram of texture (LBP). Learns nothing.",
-    "ITQ": "Turns the principal axes of the same histogram until signs lose least.",
-    "SDH": "Learns from names, through 300 anchor faces, on the same histogram.",
-    "DSH": "A small network of 32x32 pixels that learned from pairs: same person or not.",
-    "DDQH": "The same network, learned from names, with a loss that sharpens each bit.",
-    "demo": "This project's network with attention, made for strangers.",
-    "paper": "DDAH as published: 32x32 pixels with attention, learned from names.",
+    "LSH": "Random projections of a texture histogram (LBP). Not trained.",
+    "ITQ": "Rotates the principal components of the same histogram to lose least by taking signs.",
+    "SDH": "Trained on identities, with 300 anchor faces, on the same histogram.",
+    "DSH": "A small network for 32x32 pixels, trained on pairs: same person or not.",
+    "DDQH": "The same network, trained on identities, with a quantisation loss.",
+    "demo": "This project's network with attention, made for people outside its training set.",
+    "paper": "DDAH as published: 32x32 pixels with attention, trained on identities.",
 }
 
 
@@ -47,8 +47,8 @@ def rows(lineup: Lineup) -> str:
     favourite = lineup.favourite
     person = favourite[0] if favourite else ""
     part = (
-        f"{lineup.searched:,} of {lineup.total:,} gallery faces, drawn by chance, are searched by "
-        "the small models. "
+        f"The small models search {lineup.searched:,} of {lineup.total:,} gallery faces, drawn at "
+        "random. "
         if lineup.searched < lineup.total
         else ""
     )
@@ -61,16 +61,17 @@ def rows(lineup: Lineup) -> str:
         "<figcaption>What every method receives; the small ones see it at 32x32 pixels."
         f'</figcaption></figure><div class="methods">{made}</div></div>'
         f'<p class="hint">{part}A framed match is of {escape(person)}, whom most methods put '
-        f"first. The small models learned {lineup.people} people of public photos and none of "
-        "these: on strangers such methods are weak, and that is what there is to see. mAP is that "
-        "of the small models themselves, at this code length, among the people they know; the "
-        "table below is of other trainings of the same methods (SDH has fewer anchors here).</p>"
+        f"first. The small models were trained on public photos of {lineup.people} people, none of "
+        "whom are here: such methods are weak on people outside their training set, as you can "
+        "see. mAP is that of the small models at this code length, on their training people. The "
+        "table below is from other training runs of the same methods (SDH has fewer anchors "
+        "here).</p>"
     )
 
 
 def _row(lineup: Lineup, row: Row, person: str) -> str:
     result = row.result
-    known = "" if row.known is None else f" · mAP {row.known:.3f} among people it knows"
+    known = "" if row.known is None else f" · mAP {row.known:.3f} on its training people"
     words = _WORDS.get(result.name, "")
     mark = " own" if row.project else ""
     matches = "".join(_match(lineup, match, person) for match in result.matches)

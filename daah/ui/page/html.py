@@ -18,8 +18,8 @@ from daah.retrieval import explain
 from daah.ui.page.examples import Example, Pairing
 
 EXPIRED = (
-    "This result is not kept any longer: results are deleted after {after}, and the oldest of them "
-    "earlier when the server needs the room. Add the photo again."
+    "This result has been deleted. Results are deleted after {after}, and the oldest of them "
+    "earlier when the server needs memory. Add the photo again."
 )
 
 

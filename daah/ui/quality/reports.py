@@ -107,15 +107,15 @@ FIGURE_BITS = 64
 
 #: What stands for each figure where it cannot be seen.
 _ALT = {
-    "accuracy": "mAP by code length, with peers where they were measured",
+    "accuracy": "mAP by code length, with baselines where they were measured",
     "precision-recall": "Precision and recall by code length",
-    "retrieval": f"Searches at {FIGURE_BITS} bits that went well and some that did not",
+    "retrieval": f"Good and bad searches at {FIGURE_BITS} bits",
     "roc": "True accept rate by false accept rate, for each code length",
     "distances": (
         f"Distances at {FIGURE_BITS} bits of pairs of one person and of two people, with the limit"
     ),
-    "reliability": "Stated probability against how often it was true",
-    "unknown-people": "Strangers given a name against known people missed, by code length",
+    "reliability": "Reliability diagram: predicted probability against observed frequency",
+    "unknown-people": "Strangers given a name (FPIR) against known people missed (FNIR)",
     "masks": "Masks of the paper's network and of the demo's, side by side on the same faces",
     "attention-masks": "Masks of the paper's network and of the demo's, side by side",
     "attention": "Change of the code as the most attended pixels are removed or restored",
@@ -124,8 +124,8 @@ _ALT = {
     "compare-map": "mAP of each method by code length",
     "compare-precision-recall": "Precision and recall of each method at the longest code",
     "compare-precision-at-k": "Share of right faces among the first k, for each method",
-    "bench": "Time and memory against peers",
-    "learning": "Losses and validation figures of a training, epoch by epoch",
+    "bench": "Time and memory next to baselines",
+    "learning": "Losses and validation figures of a training run, by epoch",
     "stores": "Time of a search by the number of faces in the gallery",
 }
 
@@ -219,10 +219,10 @@ def comparison(folder: Path = RESULTS) -> Section:
     figures = ("compare-map", "compare-precision-recall", "compare-precision-at-k")
     return Section(
         "Measured: every method on the same photos",
-        "One trunk, one budget, one split for all; docs/COMPARISON.md says how, and what differs "
-        "from each paper. mAP over the whole ranking at the code length of each column, among the "
-        "people of training; mean ± standard deviation, number of seeds. These are other trainings "
-        "than the small models above, so their figures differ.",
+        "One trunk, one budget, one split for all; docs/COMPARISON.md has the protocol and the "
+        "deviations from each paper. mAP over the whole ranking at the code length of each column, "
+        "on the training people; mean ± standard deviation, number of seeds. The small models "
+        "above are from other training runs, so their figures differ.",
         tuple(_comparison_tables(folder)),
         _pictures(folder, figures, {}),
         "python -m daah compare",

@@ -15,7 +15,7 @@ from daah.ui.state.context import DEFAULT_MODEL, AppContext
 _INTRO = (
     '<p class="hint">Every figure below is read from the checkpoint or from a report that a '
     "command of this project wrote; each names its source. Figures are shares between 0 and 1 "
-    "unless they say otherwise. This page searches at {bits} bits, {bytes} bytes a face, unless "
+    "unless stated otherwise. This page searches at {bits} bits, {bytes} bytes per face, unless "
     "you choose another length; each figure says at which length it was measured.</p>"
 )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daah.evaluation.attention import MAP_BITS
+from daah.metrics.leave_one_out import RERANKED
 from daah.models.calibration import Calibration
 
 Report = Mapping[str, Any]
@@ -68,11 +69,11 @@ def _open_set(name: str, report: Report) -> list[Table]:
         for r in _rows(report, "results")
     ]
     note = (
-        f"{_data(report)}{_count(report, 'queries')} searches, with every photo of a person who "
-        f"has another one, among {_count(report, 'images')} photos of "
-        f"{_count(report, 'people')} people whom training never saw. "
-        "Re-ranked: ties are put in order by how sure each bit of the query is. TAR: share of "
-        "pairs of one person accepted, where that share of pairs of two people is."
+        f"{_data(report)}{_count(report, 'queries')} leave-one-out searches among "
+        f"{_count(report, 'images')} photos of {_count(report, 'people')} people who are not in "
+        f"the training set. Re-ranked: the nearest {RERANKED} are re-ordered by the query's "
+        "logits. TAR at FAR: share of same-person pairs accepted when that share of "
+        "different-person pairs is."
     )
     columns = ("Bits", "Re-ranked", "mAP (95%)", "Rank 1", "TAR at FAR 1e-2", "TAR at FAR 1e-3")
     return [Table(columns, tuple(rows), note, name)] if rows else []
@@ -95,8 +96,8 @@ def _peers(name: str, report: Report) -> list[Table]:
     columns = ("Peer", "Bytes", "Bits", "Re-ranked")
     columns = (*columns, "mAP (95%)", "Rank 1", "TAR at FAR 1e-2", "TAR at FAR 1e-3")
     note = (
-        f"{_data(report)}The same searches as above, with what others make of the same number of "
-        "bytes a face."
+        f"{_data(report)}The same searches as above, with baselines of the same number of bytes "
+        "per face."
     )
     return [Table(columns, tuple(rows), note, name)] if rows else []
 
@@ -141,8 +142,11 @@ def _attention(name: str, report: Report) -> list[Table]:
         f"{_share(report.get('map_without_mask'))}."
     )
     rows = (
-        row("Code changed while the most attended is removed (more is better)", "deletion"),
-        row("Code still different while it alone is shown (less is better)", "insertion"),
+        row(
+            "Deletion: change of the code without the attended pixels (higher is better)",
+            "deletion",
+        ),
+        row("Insertion: change of the code with only these pixels (lower is better)", "insertion"),
     )
     return [Table(("", "By the heatmap", "Random order", "Middle first"), rows, note, name)]
 
@@ -160,7 +164,7 @@ def _slices(name: str, report: Report) -> list[Table]:
         for r in _rows(report, "damage")
     ]
     if damage:
-        columns = ("Damage to the query", "mAP (95%)", "Rank 1 (95%)", "TAR at FAR 1e-3")
+        columns = ("Corruption of the query", "mAP (95%)", "Rank 1 (95%)", "TAR at FAR 1e-3")
         tables.append(Table(columns, tuple(damage), f"{_data(report)}{bits}", name))
     groups = [
         (
@@ -190,11 +194,11 @@ def _closed_set(name: str, report: Report) -> list[Table]:
     ]
     note = (
         f"{_data(report)}{_count(report, 'queries')} other photos of the "
-        f"{_count(report, 'people')} people of training, searched among "
+        f"{_count(report, 'people')} training people, searched among "
         f"{_count(report, 'database')}."
     )
     columns = ("Bits", "mAP", "Rank 1", "Precision within 2 bits")
-    return [Table(columns, tuple(rows), note, name, "People whom training saw")] if rows else []
+    return [Table(columns, tuple(rows), note, name, "Training people")] if rows else []
 
 
 def _bench(name: str, report: Report) -> list[Table]:

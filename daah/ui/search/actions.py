@@ -113,7 +113,7 @@ def painted_mask(picture: str) -> np.ndarray | None:
         return None
     rgb = SMALL_READER.read(data_uri_bytes(picture), most_pixels=ALIGNED_SIZE**2)
     if rgb.shape[:2] != (ALIGNED_SIZE, ALIGNED_SIZE):
-        raise ImageError("The painting has another size than the face; undo it and paint again.")
+        raise ImageError("The painting does not have the face's size; undo it and paint again.")
     mask = rgb[..., 0].astype(np.float32) / 255
     return mask if mask.any() else None
 

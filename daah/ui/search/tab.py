@@ -491,7 +491,7 @@ def _threshold(retriever: FaceRetriever, bits: int) -> int:
 def _threshold_info(retriever: FaceRetriever, bits: int) -> str:
     if retriever.threshold(bits) is None:
         return "This checkpoint is not calibrated at this length; choose the limit yourself."
-    return "Starts where one in a thousand pairs of different people would pass."
+    return "By default one in a thousand pairs of different people is accepted."
 
 
 def _lengths(retriever: FaceRetriever) -> dict[str, Any]:
@@ -507,7 +507,7 @@ def _lengths(retriever: FaceRetriever) -> dict[str, Any]:
 
 def _model_info(context: AppContext) -> str:
     shipped = context.retriever.encoder.name
-    words = [f"{shipped} is made for people whom training never saw."]
+    words = [f"{shipped} is made for people outside its training set."]
     if "paper" in context.others:
         words.append("paper is the published network: 32x32 pixels, one length, a closed set.")
     words.append("Another model encodes the same gallery when it is first chosen.")

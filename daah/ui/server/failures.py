@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 
 #: Said when the server failed at what it should have been able to do.
-FAILED = "The server failed at this, which was not your doing. Try again, or try another photo."
+FAILED = "The server failed; this was not your fault. Try again, or try another photo."
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import gradio as gr
 from daah.ui.server.user_error import UserError
 
 #: Said to a request that no page of this app sends.
-NEVER = "The page sent something that it never offers; load it again."
+NEVER = "The page sent a value that it does not offer. Reload the page."
 
 
 def refuse_addresses(inputs: Any) -> None:
@@ -23,7 +23,7 @@ def refuse_addresses(inputs: Any) -> None:
         if isinstance(inputs.get("path"), str):
             marked = (inputs.get("meta") or {}).get("_type") == "gradio.FileData"
             if not marked or "://" in inputs["path"]:
-                raise UserError("Photos are taken as uploads only, not by address.")
+                raise UserError("Photos are accepted as uploads only, not by URL.")
         values: Any = inputs.values()
     elif isinstance(inputs, list | tuple):
         values = inputs

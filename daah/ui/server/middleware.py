@@ -68,7 +68,7 @@ class Gate:
             headers = Headers(scope=scope)
             foreign = _from_elsewhere(headers)
             if self._refused(scope, headers, foreign):
-                text = "Open this page by the address of its own server."
+                text = "Open this page at the address of its own server."
                 await PlainTextResponse(text, 403)(scope, receive, send)
                 return
             if foreign:  # so that nothing allows the other page to read the reply
@@ -144,7 +144,7 @@ class RequestGuard:
         path = scope["path"].lower().replace("//", "/")
         route = path.removeprefix("/gradio_api")
         if any(part.replace("//", "/") in path for part in _REFUSED):
-            return 403, "Addresses are not fetched."
+            return 403, "URLs are not fetched."
         if route.startswith(_CLOSED) or self._private(route):
             return 404, "Not found."
         if "transfer-encoding" in headers:  # no length to check before it is read
@@ -155,7 +155,7 @@ class RequestGuard:
             return 413, "The upload is too large. Choose or export a smaller photo."
         kind = headers.get("content-type", "")
         if route.startswith("/component_server") and not kind.startswith("application/json"):
-            return 415, "Only JSON is taken here."  # Gradio would store files out of our sight
+            return 415, "Only JSON is accepted here."  # Gradio would store files out of our sight
         if route.startswith("/upload") and scope["method"] == "POST" and self._full():
             return 503, "The server holds as many photos as it can. Try again in a few minutes."
         return None
@@ -174,7 +174,7 @@ class RequestGuard:
 def _excused(problem: Exception, scope: Scope) -> tuple[int, str]:
     """What is said of a request that failed, with its status."""
     if isinstance(problem, AttributeError) and "/upload" in scope.get("path", ""):
-        return 400, "Only files are taken here."  # Gradio takes every part of an upload for one
+        return 400, "Only files are accepted here."  # Gradio takes every part of an upload for one
     if isinstance(problem, FnIndexInferError):
         return 400, "Say which event: fn_index is missing."
     if isinstance(problem, OSError) and problem.errno in _NO_NAME:

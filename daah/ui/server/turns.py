@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from daah.ui.server.visits import weight
 
 #: Said to a page that asks for more while what it asked for before is not done.
-WAITING = "This page has {most} searches under way already. Wait for their results, then try again."
+WAITING = "This page has {most} searches in progress already. Wait for results, then try again."
 #: Said to a client, as an address that fills the queue by many sessions.
-SHARE = "Your address has half of the queue already. Wait for results, then try again."
+SHARE = "Your address already has half of the queue. Wait for results, then try again."
 #: Said in place of an answer that was not fetched in time.
 UNFETCHED = "This result was not fetched in time, and other visitors needed its place. Try again."
 

@@ -64,7 +64,7 @@ def test_the_figures_beside_the_methods_are_those_of_their_card(lineup: Lineup) 
     assert lineup.people == card["people"]
     html = methods_html.rows(lineup)
     for name in SHIPPED:
-        assert f"mAP {card['map'][name]:.3f} among people it knows" in html
+        assert f"mAP {card['map'][name]:.3f} on its training people" in html
     assert html.count("<section") == 6
     assert html.count('class="strip"') == 6
 

@@ -128,7 +128,7 @@ def test_a_report_of_another_served_model_says_whose_it_is(
     (tmp_path / "open-set.json").write_text(json.dumps(mine))
     html = drawn([encoder, paper], tmp_path)
     assert "0.654" in html
-    assert "People whom training saw, model paper" in html
+    assert "Training people, model paper" in html
     assert "model fake" not in html
     alone = drawn([encoder], tmp_path)
     assert "0.654" not in alone
