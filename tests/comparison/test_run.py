@@ -17,10 +17,12 @@ from daah.comparison import report as comparison_report
 from daah.comparison.data import ClosedData
 from daah.comparison.jobs import ComparisonSettings, Job, jobs
 from daah.comparison.methods import ABLATION, METHODS, Method
-from daah.comparison.methods.base import Budget, HashingMethod
+from daah.comparison.methods.base import Budget
 from daah.comparison.run import Comparison, compare
 from daah.errors import DataError
 from daah.metrics.query_database import AT
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CONTRACT = {"method", "bits", "seed", "map", "precision_radius2", "train_seconds", "encode_ms"}
 
@@ -172,21 +174,18 @@ def test_ablation_and_other_features_run_and_are_reported(
 @pytest.mark.usefixtures("no_figures")
 def test_a_method_can_be_added(tmp_path: Path, small: ClosedData, monkeypatch) -> None:
     """What docs/COMPARISON.md says: a class, and a line in METHODS."""
-    text = Path("docs/COMPARISON.md").read_text()
-    written = next(b for b in re.findall(r"```python\n(.*?)```", text, re.S) if "class " in b)
-    scope: dict = {}
+    text = (ROOT / "docs" / "COMPARISON.md").read_text(encoding="utf-8")
+    (written,) = (b for b in re.findall(r"```python\n(.*?)```", text, re.S) if "class " in b)
+    (line,) = re.findall(r"```text\n(.*?)```", text, re.S)
+    scope: dict = {"Method": Method}
     exec(written, scope)
-    added = next(
-        v
-        for v in scope.values()
-        if isinstance(v, type) and issubclass(v, HashingMethod) and v is not HashingMethod
-    )
-    monkeypatch.setitem(METHODS, "added", Method(added, "shallow"))
-    settings = quick_settings(methods=("ITQ", "added"))
+    ((name, added),) = eval(f"{{{line}}}", scope).items()
+    monkeypatch.setitem(METHODS, name, added)
+    settings = quick_settings(methods=("ITQ", name))
     report = compare(small, settings, tmp_path / "work", tmp_path / "out", quiet=True)
-    assert report["rows"][1]["method"] == "added"
+    assert report["rows"][1]["method"] == name
     assert report["rows"][1]["map"] > 1 / 12
-    assert "| added |" in (tmp_path / "out" / "compare.md").read_text()
+    assert f"| {name} |" in (tmp_path / "out" / "compare.md").read_text()
 
 
 # ----------------------------------------------------------------------------------- report

@@ -104,6 +104,23 @@ def test_modules_and_what_is_in_them_exist() -> None:
     assert wrong == []
 
 
+def test_names_without_the_package_exist() -> None:
+    """The guide for contributors leaves `daah` out, the comparison the folder of its methods."""
+    guide = said()["CONTRIBUTING.md"]
+    packages = "|".join(sorted(path.stem for path in (ROOT / "daah").glob("[a-z]*")))
+    dotted = re.findall(rf"`((?:{packages})(?:\.\w+)+)`", guide)
+    assert len(dotted) > 30
+    assert [name for name in dotted if not _resolves(f"daah.{name}")] == []
+    files = re.findall(rf"`((?:{packages})/[\w/]+\.py)`", guide)
+    assert len(files) > 10
+    assert [name for name in files if not (ROOT / "daah" / name).is_file()] == []
+    rows = re.findall(r"^\| [\w -]+ \| (`\w+\.py`.*?) \|", said()["docs/COMPARISON.md"], re.M)
+    assert len(rows) == 16
+    methods = ROOT / "daah" / "comparison" / "methods"
+    named = re.findall(r"`(\w+\.py)`", " ".join(rows))
+    assert [name for name in named if not (methods / name).is_file()] == []
+
+
 @functools.cache
 def _resolves(dotted: str) -> bool:
     parts = dotted.split(".")
