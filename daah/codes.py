@@ -63,8 +63,14 @@ def from_logits(logits: np.ndarray, bits: int | None = None) -> np.ndarray:
 
     Returns:
         Packed codes (..., ceil(bits / 8)) uint8.
+
+    Raises:
+        ValueError: there are fewer than `bits` logits.
     """
-    return pack(sign(np.asarray(logits)[..., :bits]))
+    logits = np.asarray(logits)
+    if bits is not None and bits > logits.shape[-1]:
+        raise ValueError(f"from_logits: expected at least {bits} logits, got {logits.shape[-1]}")
+    return pack(sign(logits[..., :bits]))
 
 
 def unpack(packed: np.ndarray, bits: int) -> np.ndarray:

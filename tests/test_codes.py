@@ -104,3 +104,5 @@ def test_codes_of_logits_are_their_signs_packed() -> None:
     logits = np.array([[0.5, -1, 0, 2, 3, -4, 5, 6, 7, -1]], np.float32)
     assert codes.from_logits(logits).tolist() == codes.pack(logits > 0).tolist()
     assert codes.from_logits(logits, 4).tolist() == codes.pack(logits[:, :4] > 0).tolist()
+    with pytest.raises(ValueError, match="at least 99 logits"):
+        codes.from_logits(logits, 99)

@@ -67,7 +67,11 @@ class Comparison:
             "tuning": self.settings.tuning,
         }
         path = self.work / "settings.json"
-        if path.is_file() and json.loads(path.read_text()) != mine:
+        try:
+            theirs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else mine
+        except ValueError:  # no JSON, or no text
+            theirs = None
+        if theirs != mine:
             raise DataError(
                 f"{self.work} holds a comparison of other data or another budget: choose another"
                 " folder for --work, or empty it"

@@ -185,7 +185,10 @@ def prepare(
         skipped=tuple((name, index[name].reason) for name in names if index[name].reason),
         seconds=round(time.perf_counter() - start, 3),
     )
-    replace_atomically(dst / REPORT, _json({"settings": settings} | report.to_dict()))
+    try:
+        replace_atomically(dst / REPORT, _json({"settings": settings} | report.to_dict()))
+    except OSError as error:
+        raise DataError(f"{dst} cannot be written to: {error}. Run again to go on.") from error
     return report
 
 

@@ -111,7 +111,9 @@ def peers(
         logits = itq(fit, searched, length, seed)
         rows += [
             PeerRow(
-                f"ITQ to {length} bits", -(-length // 8), leave_one_out(logits, owned, length, r)
+                f"ITQ to {length} bits",
+                -(-length // 8),
+                leave_one_out(logits, owned, length, r, seed),
             )
             for r in (False, True)
         ]

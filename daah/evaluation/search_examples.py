@@ -46,7 +46,12 @@ def retrieval_examples(
 
     Returns:
         The examples, and how many searches of each kind there are.
+
+    Raises:
+        ValueError: `k` is less than 1.
     """
+    if k < 1:
+        raise ValueError(f"results per query: expected at least 1, got {k}")
     rng = np.random.default_rng(seed)
     packed = codes.from_logits(logits, bits)
     person, queries = queries_with_mates(faces.labels)

@@ -216,6 +216,8 @@ class Gallery:
         if ids is None:
             ids = [entry_id(m.person, m.photo) for m in meta]
         ids = [int(id_) for id_ in ids]
+        if len(set(ids)) != len(ids):
+            raise ValueError("add_many: an id is given twice")
         packed = packed_codes([encoded for _, _, encoded in rows])
         with self.noted("adding", ids):
             for id_, (_, _, encoded) in zip(ids, rows, strict=True):

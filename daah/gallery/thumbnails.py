@@ -130,9 +130,15 @@ class Thumbnails:
 
         Args:
             id: id of the entry.
+
+        Raises:
+            GalleryError: a file cannot be deleted.
         """
-        for half in leftovers(self.path(id)):
-            half.unlink(missing_ok=True)
+        try:
+            for half in leftovers(self.path(id)):
+                half.unlink(missing_ok=True)
+        except OSError as error:
+            raise GalleryError(f"A thumbnail cannot be deleted ({error.strerror}).") from error
 
     def ids(self) -> Iterator[int]:
         """Ids of all faces, not sorted."""

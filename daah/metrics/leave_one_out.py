@@ -105,9 +105,12 @@ def leave_one_out(
         The scores.
 
     Raises:
-        ValueError: no identity has two images, there is only one identity, or shapes do not fit.
+        ValueError: no identity has two images, there is only one identity, shapes do not fit, or
+            packed codes are to be re-ranked.
     """
     features, labels = np.asarray(features), np.asarray(labels)
+    if rerank and features.dtype == np.uint8:
+        raise ValueError("leave_one_out: re-ranking needs logits, got packed codes")
     packed = _packed(features, bits)
     scores = query_scores(packed, labels, logits=features[:, :bits] if rerank else None, seed=seed)
     genuine, impostor = pair_distances(packed, labels)

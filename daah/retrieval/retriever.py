@@ -139,8 +139,7 @@ class FaceRetriever:
             ConfigError: `k` or `bits` is invalid.
         """
         bits = self._length(bits)
-        if k < 1:
-            raise ConfigError(f"matches to show: expected at least 1, got {k}")
+        _check_count(k)
         logits = encoded.code.logits[None]  # (1, K)
         hits = self.gallery.store.search(
             codes.pack(encoded.code.bits)[None],
@@ -195,6 +194,7 @@ class FaceRetriever:
             ValueError: rgb has another shape or dtype, or a painted mask is invalid.
         """
         bits = self._length(bits)
+        _check_count(k)
         started = time.perf_counter()
         progress(0.0, "Finding faces")
         detection = self.detector.find(rgb)
@@ -332,3 +332,8 @@ class FaceRetriever:
             probability=self.probability(distance, bits),
             same_person=None if threshold is None else distance <= threshold,
         )
+
+
+def _check_count(k: int) -> None:
+    if k < 1:
+        raise ConfigError(f"matches to show: expected at least 1, got {k}")

@@ -90,6 +90,12 @@ def test_scores_do_not_depend_on_the_order_of_the_images():
         assert getattr(here, name) == pytest.approx(getattr(there, name))
 
 
+def test_packed_codes_cannot_be_re_ranked():
+    packed = np.zeros((4, 1), np.uint8)
+    with pytest.raises(ValueError, match="re-ranking needs logits"):
+        leave_one_out(packed, ["a", "a", "b", "b"], 8, rerank=True)
+
+
 def test_logits_and_packed_codes_give_the_same_hamming_scores():
     logits, labels = sample(bits=24)
     packed = codes.from_logits(logits)

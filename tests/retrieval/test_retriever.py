@@ -274,3 +274,8 @@ def test_gallery_codes_are_those_of_their_thumbnails(
 def test_encoding_an_empty_list_is_empty(retriever: FaceRetriever) -> None:
     assert retriever.encode([]) == []
     assert models_encoder.encode(retriever.encoder, [], np.ones((150, 150))) == []
+
+
+def test_a_search_checks_its_arguments_before_it_looks_for_faces(small: FaceRetriever) -> None:
+    with pytest.raises(ConfigError, match="at least 1"):
+        small.search(np.zeros((40, 40, 3), np.uint8), k=0)
