@@ -53,6 +53,7 @@ from PIL import Image
 from benchmarks.visitor import Visitor
 from daah import plots
 from daah.data.sources import orl
+from daah.ui.page.html import EXPIRED
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -325,7 +326,7 @@ def tours(url: str, photos: dict[str, np.ndarray], count: int) -> dict[str, Any]
             drawn = person.visitor.send("count", values={**LIMIT, "count": 5}).values
             if person.person in drawn.get("matches", ""):
                 left["kept"] += 1
-            elif "not kept any longer" in drawn["sentence"]:
+            elif EXPIRED.partition("{")[0] in drawn["sentence"]:
                 left["given up, and said so"] += 1
             else:
                 tally.others += 1
