@@ -31,7 +31,7 @@ def replacing(path: Path, sync: bool = False) -> Iterator[Path]:
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException:  # an interrupt must not leave a half-written file either
         temporary.unlink(missing_ok=True)
         raise
 

@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 from torch.nn import functional as F
 
 from daah import codes
-from daah.comparison.methods.base import Budget, HashingMethod
+from daah.comparison.methods.base import Budget, StoredMethod
 from daah.comparison.methods.classification import DDQH
 from daah.comparison.methods.deep import DeepHasher
 from daah.comparison.methods.features import LBP, UnitRows
@@ -51,7 +51,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "SDH": {"anchors": SDH_ANCHORS, "width": 0.5},
     "DDQH": {"lr": 3e-3},
 }
-_CLASSES: dict[str, type[HashingMethod]] = {
+_CLASSES: dict[str, type[StoredMethod]] = {
     "LSH": LSH,
     "ITQ": ITQ,
     "SDH": SDH,
@@ -72,7 +72,7 @@ class ComparisonModels:
     """
 
     bits: int
-    methods: dict[str, HashingMethod]
+    methods: dict[str, StoredMethod]
     lbp: LBP
     card: dict[str, Any]
 
@@ -156,7 +156,7 @@ class ComparisonGallery:
 
 
 def save_models(
-    path: Path, methods: dict[str, HashingMethod], lbp: LBP, bits: int, card: dict[str, Any]
+    path: Path, methods: dict[str, StoredMethod], lbp: LBP, bits: int, card: dict[str, Any]
 ) -> None:
     """Write fitted methods as float16, atomically.
 
@@ -279,7 +279,7 @@ def make_models(
     features = lbp.transform(train.images)
     start = SoftmaxTrunk(seed, replace(budget, epochs=start_epochs))
     steps = ("common start", *SHIPPED)
-    methods: dict[str, HashingMethod] = {}
+    methods: dict[str, StoredMethod] = {}
     for done, name in enumerate(steps):
         if progress is not None:
             progress(done, len(steps), name)

@@ -3,7 +3,7 @@
 The metadata key "daah" holds JSON: schema, name, recipe config, alignment, training summary,
 validation metrics, calibration. "sha256" covers that JSON and every tensor's name, type, shape and
 bytes, so that a changed byte anywhere is noticed. The fingerprint covers config and tensors only:
-codes stay comparable when a checkpoint is calibrated anew.
+codes stay comparable when a checkpoint is calibrated again.
 
 Weights are stored as float16, the largest as 8-bit integers with a scale an output channel where
 the file would not fit otherwise; "codes agree with float32 on 99.5% of bits" is a test.

@@ -32,10 +32,10 @@ class JoiningConv2d(nn.Conv2d):
 class _Packed(nn.Module):
     """A convolution without a gradient, in one dtype, its weights laid out beforehand.
 
-    oneDNN wants weights in blocks whose layout depends on the sizes, and PyTorch lays them out
-    anew at every call, which takes a third of the time of a trunk that sees one face. Here they are
-    laid out at the first call, and again when the size of the input changes. The operators are the
-    ones that PyTorch's own compiler puts in place; there is no public way to them without it.
+    oneDNN expects weights in blocks whose layout depends on the input size. PyTorch reorders them
+    at every call, which takes a third of the trunk's time at batch size 1. Here they are reordered
+    at the first call, and again when the input size changes. The operators are those that PyTorch's
+    own compiler emits; they have no public interface.
     """
 
     def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d, dtype: torch.dtype) -> None:

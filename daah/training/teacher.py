@@ -112,7 +112,9 @@ def cached_embeddings(
                 if str(stored["key"]) == key:
                     return stored["embedding"].astype(np.float32)
         except (OSError, KeyError, ValueError) as error:
-            raise DataError(f"{cache}: not a teacher cache; delete it to compute anew") from error
+            raise DataError(
+                f"{cache}: not a teacher cache; delete it to compute it again"
+            ) from error
     embedding = teacher_embeddings(trunk, linear, faces.images, views)
     with replacing(cache) as temporary, temporary.open("wb") as file:
         np.savez(file, key=key, embedding=embedding.astype(np.float16))

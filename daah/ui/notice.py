@@ -26,7 +26,7 @@ class Notice(App):
             self.words = gr.HTML(self._html(problem), apply_default_css=False)
 
     def say(self, problem: DaahError) -> None:
-        """Tell of another problem from now on, to pages that are opened anew."""
+        """Show another problem from now on, on pages that are opened after this."""
         self.words.value = self._html(problem)
         self.config = self.get_config_file()
 

@@ -7,9 +7,6 @@ import pytest
 from daah.comparison.jobs import ComparisonSettings, jobs
 from daah.comparison.methods import ABLATION, METHODS
 from daah.errors import ConfigError
-from daah.metrics.query_database import AT
-
-# ------------------------------------------------------------------------------------- jobs
 
 
 def test_jobs_hold_every_method_at_every_length_and_three_seeds_at_48() -> None:
@@ -28,20 +25,3 @@ def test_jobs_hold_every_method_at_every_length_and_three_seeds_at_48() -> None:
 def test_unknown_methods_are_told() -> None:
     with pytest.raises(ConfigError, match="unknown methods"):
         ComparisonSettings(methods=("DDHA",))
-
-
-# ----------------------------------------------------------------------------------- report
-
-
-def row(method: str, bits: int, seed: int, value: float) -> dict:
-    return {
-        "method": method,
-        "bits": bits,
-        "seed": seed,
-        "map": value,
-        "precision_radius2": value / 2,
-        "precision_at": dict.fromkeys(map(str, AT), value),
-        "train_seconds": 2.0,
-        "encode_ms": 0.5,
-        "curve": {"distance": [0, 1], "precision": [1.0, 0.5], "recall": [0.1, 1.0]},
-    }

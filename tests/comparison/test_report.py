@@ -5,8 +5,6 @@ from __future__ import annotations
 from daah.comparison import report as comparison_report
 from daah.metrics.query_database import AT
 
-# ----------------------------------------------------------------------------------- report
-
 
 def row(method: str, bits: int, seed: int, value: float) -> dict:
     return {

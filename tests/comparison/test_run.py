@@ -20,7 +20,6 @@ from daah.comparison.methods import ABLATION, METHODS, Method
 from daah.comparison.methods.base import Budget
 from daah.comparison.run import Comparison, compare
 from daah.errors import DataError
-from daah.metrics.query_database import AT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -186,23 +185,6 @@ def test_a_method_can_be_added(tmp_path: Path, small: ClosedData, monkeypatch) -
     assert report["rows"][1]["method"] == name
     assert report["rows"][1]["map"] > 1 / 12
     assert f"| {name} |" in (tmp_path / "out" / "compare.md").read_text()
-
-
-# ----------------------------------------------------------------------------------- report
-
-
-def row(method: str, bits: int, seed: int, value: float) -> dict:
-    return {
-        "method": method,
-        "bits": bits,
-        "seed": seed,
-        "map": value,
-        "precision_radius2": value / 2,
-        "precision_at": dict.fromkeys(map(str, AT), value),
-        "train_seconds": 2.0,
-        "encode_ms": 0.5,
-        "curve": {"distance": [0, 1], "precision": [1.0, 0.5], "recall": [0.1, 1.0]},
-    }
 
 
 def test_compare_wants_data_or_quick(tmp_path: Path) -> None:

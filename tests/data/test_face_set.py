@@ -7,13 +7,11 @@ import pytest
 from PIL import Image
 
 from daah.data import face_set, labelled_faces
-from daah.data.face_set import FaceSet
 from daah.errors import DataError
+from tests.doubles.face_sets import NAMES, fake_set
+
 
 #: A few names of every fold, so that splits have something to split.
-NAMES = [f"person_{i:02}" for i in range(40)]
-
-
 def tree(root: Path, people: dict[str, int], size: int = 150) -> Path:
     for person, count in people.items():
         (root / person).mkdir(parents=True)
@@ -21,17 +19,6 @@ def tree(root: Path, people: dict[str, int], size: int = 150) -> Path:
             shade = (hash(person) + 31 * i) % 256
             Image.new("RGB", (size, size), (shade, i, 7)).save(root / person / f"{i}.png")
     return root
-
-
-def fake_set(labels: list[int], names: list[str] | None = None) -> FaceSet:
-    people = tuple(NAMES[i] for i in sorted(set(labels)))
-    index = {name: i for i, name in enumerate(people)}
-    return FaceSet(
-        np.zeros((len(labels), 4, 4, 3), np.uint8),
-        np.array([index[NAMES[label]] for label in labels]),
-        people,
-        tuple(names or (f"root/{NAMES[label]}/{i:04}" for i, label in enumerate(labels))),
-    )
 
 
 def test_a_person_in_two_folders_is_one_by_name(tmp_path: Path) -> None:

@@ -4,22 +4,8 @@ import numpy as np
 import pytest
 
 from daah.data import splits
-from daah.data.face_set import FaceSet
 from daah.errors import DataError
-
-#: A few names of every fold, so that splits have something to split.
-NAMES = [f"person_{i:02}" for i in range(40)]
-
-
-def fake_set(labels: list[int], names: list[str] | None = None) -> FaceSet:
-    people = tuple(NAMES[i] for i in sorted(set(labels)))
-    index = {name: i for i, name in enumerate(people)}
-    return FaceSet(
-        np.zeros((len(labels), 4, 4, 3), np.uint8),
-        np.array([index[NAMES[label]] for label in labels]),
-        people,
-        tuple(names or (f"root/{NAMES[label]}/{i:04}" for i, label in enumerate(labels))),
-    )
+from tests.doubles.face_sets import NAMES, fake_set
 
 
 def test_the_fold_of_a_name_is_the_documented_md5_rule() -> None:

@@ -11,20 +11,8 @@ from hypothesis import strategies as st
 
 from daah import metrics
 from daah.evaluation.calibrate import calibration_error, fit_calibration
-from daah.models.calibration import PRIOR, Calibration
-
-BITS = 48
-
-
-def pairs(seed: int, genuine: int = 3000, impostor: int = 60_000) -> tuple[np.ndarray, np.ndarray]:
-    """Distances as codes of 48 bits give them: same person around 10, others around 24."""
-    rng = np.random.default_rng(seed)
-    chance = rng.beta(3, 11, genuine)
-    return rng.binomial(BITS, chance), rng.binomial(BITS, 0.5, impostor)
-
-
-def fitted() -> Calibration:
-    return fit_calibration({BITS: pairs(0)})
+from daah.models.calibration import PRIOR
+from tests.doubles.calibration import BITS, fitted, pairs
 
 
 def test_probability_falls_with_distance_and_is_never_certain():

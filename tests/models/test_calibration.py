@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 
 from daah.errors import CheckpointError, ConfigError
 from daah.evaluation.calibrate import fit_calibration
 from daah.models.calibration import Calibration
-
-BITS = 48
-
-
-def pairs(seed: int, genuine: int = 3000, impostor: int = 60_000) -> tuple[np.ndarray, np.ndarray]:
-    """Distances as codes of 48 bits give them: same person around 10, others around 24."""
-    rng = np.random.default_rng(seed)
-    chance = rng.beta(3, 11, genuine)
-    return rng.binomial(BITS, chance), rng.binomial(BITS, 0.5, impostor)
-
-
-def fitted() -> Calibration:
-    return fit_calibration({BITS: pairs(0)})
+from tests.doubles.calibration import BITS, fitted, pairs
 
 
 def test_plain_json_brings_the_same_calibration_back():

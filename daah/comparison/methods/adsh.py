@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from daah.comparison.methods.deep import DeepHasher, same_person
+from daah.comparison.methods.deep import LossHasher, same_person
 
 
-class ADSH(DeepHasher):
+class ADSH(LossHasher):
     """Asymmetric deep supervised hashing.
 
     Source: Jiang and Li, "Asymmetric deep supervised hashing", AAAI 2018, equation 4: with

@@ -126,19 +126,21 @@ class HashingMethod(ABC):
         """
         return self.encode(x)
 
+
+class StoredMethod(HashingMethod):
+    """A method that can be stored once it is fitted, as the small models of the app are."""
+
+    @abstractmethod
     def state(self) -> dict[str, np.ndarray]:
         """Arrays of the fitted method, from which `restore` reconstructs it.
 
         Returns:
             The arrays by name.
-
-        Raises:
-            NotImplementedError: the method is not among those that are shipped.
         """
-        raise NotImplementedError(f"{type(self).__name__} is not made to be shipped")
 
     @classmethod
-    def restore(cls, bits: int, state: Mapping[str, np.ndarray]) -> HashingMethod:
+    @abstractmethod
+    def restore(cls, bits: int, state: Mapping[str, np.ndarray]) -> StoredMethod:
         """Reconstruct a fitted method.
 
         Args:
@@ -150,11 +152,9 @@ class HashingMethod(ABC):
 
         Raises:
             KeyError: an array is missing.
-            NotImplementedError: the method is not among those that are shipped.
             RuntimeError: an array of a network has another shape.
             ValueError: an array has another shape.
         """
-        raise NotImplementedError(f"{cls.__name__} is not made to be shipped")
 
 
 def one_hot(labels: np.ndarray) -> np.ndarray:

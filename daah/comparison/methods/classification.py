@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from daah.comparison.methods.deep import FEATURES, DeepHasher, HashNet
+from daah.comparison.methods.deep import FEATURES, HashNet, LossHasher
 from daah.training.losses import quantisation_loss
 
 
@@ -41,7 +41,7 @@ class DivideAndEncode(nn.Module):
         return self.score(slices).squeeze(2)
 
 
-class DDH(DeepHasher):
+class DDH(LossHasher):
     """Discriminative deep hashing: multi-scale features, divide-and-encode, softmax.
 
     Source: Lin, Li and Tang, "Discriminative deep hashing for scalable face image retrieval",

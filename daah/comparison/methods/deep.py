@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from daah.comparison.methods.base import HashingMethod
+from daah.comparison.methods.base import StoredMethod
 from daah.data.augmentation import Augmentation
 from daah.data.face_set import to_tensor
 from daah.models.hash_network import PaperStages
@@ -97,8 +98,8 @@ class HashNet(nn.Module):
         return self.head(self.trunk(faces))
 
 
-class DeepHasher(HashingMethod):
-    """A network trained by `loss`; a subclass supplies its own network and loss.
+class DeepHasher(StoredMethod):
+    """A network in the common training loop; `LossHasher` is one trained by a loss of its logits.
 
     All are trained by Adam with 5% warm-up and cosine decay to zero.
 
@@ -130,24 +131,15 @@ class DeepHasher(HashingMethod):
         """
         return HashNet(nn.Linear(FEATURES, self.bits), self.bits)
 
-    def loss(self, logits: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
-        """The loss of one batch.
-
-        It is not abstract: a method with several networks overrides `gradients` or `train_batch`
-        instead.
+    @abstractmethod
+    def train_batch(self, indices: np.ndarray, augment: Augmentation, progress: float) -> None:
+        """Leave the gradients of a batch of training images in the parameters.
 
         Args:
-            logits: (B, K) float32.
-            labels: (B,) int64, identities.
-            indices: (B,) int64, rows of the training set.
-
-        Returns:
-            Scalar.
-
-        Raises:
-            NotImplementedError: the method overrides neither this nor the gradients.
+            indices: (B,) rows of the training set.
+            augment: augmentation of the faces.
+            progress: share of the training that is done, in [0, 1).
         """
-        raise NotImplementedError(f"{type(self).__name__} has neither a loss nor its own gradients")
 
     def start(self, labels: Tensor) -> None:
         """Called once, before the first epoch.
@@ -238,29 +230,18 @@ class DeepHasher(HashingMethod):
         """
         return people_batches(labels, self.budget.people, self.budget.each, steps, rng)
 
-    def train_batch(self, indices: np.ndarray, augment: Augmentation, progress: float) -> None:
-        """Leave the gradients of a batch of training images in the parameters.
+    def faces(self, indices: np.ndarray, augment: Augmentation) -> Tensor:
+        """Augmented training images of a batch.
 
         Args:
             indices: (B,) rows of the training set.
-            augment: augmentation of the faces.
-            progress: share of the training that is done, in [0, 1).
+            augment: augmentation of the faces; not used if the budget has none.
+
+        Returns:
+            (B, 3, 32, 32) float in [0, 255].
         """
         faces = to_tensor(self.train_images[indices])
-        if self.budget.augment:
-            faces = augment(faces)
-        self.gradients(faces, torch.from_numpy(indices))
-
-    def gradients(self, faces: Tensor, indices: Tensor) -> None:
-        """Leave the gradients of one batch in the parameters.
-
-        Args:
-            faces: (B, 3, 32, 32) float in [0, 255].
-            indices: (B,) int64, rows of the training set.
-        """
-        with self.autocast():
-            logits = self.network(faces)
-        self.loss(logits.float(), self.train_labels[indices], indices).backward()
+        return augment(faces) if self.budget.augment else faces
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """Context of bfloat16 autocast, if the budget has it and the processor is fast at it."""
@@ -284,7 +265,7 @@ class DeepHasher(HashingMethod):
         return self.network(faces)
 
     def state(self) -> dict[str, np.ndarray]:
-        """See `HashingMethod.state`. The classifier of training identities is left out."""
+        """See `StoredMethod.state`. The classifier of training identities is left out."""
         return {
             key: value.numpy()
             for key, value in self.network.state_dict().items()
@@ -300,6 +281,29 @@ class DeepHasher(HashingMethod):
         network.load_state_dict(weights | counters, strict=True)
         network.eval().requires_grad_(False)
         return method
+
+
+class LossHasher(DeepHasher):
+    """A deep method that is trained by one loss of its logits."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
+        """The loss of one batch.
+
+        Args:
+            logits: (B, K) float32.
+            labels: (B,) int64, identities.
+            indices: (B,) int64, rows of the training set.
+
+        Returns:
+            Scalar.
+        """
+
+    def train_batch(self, indices: np.ndarray, augment: Augmentation, progress: float) -> None:
+        rows = torch.from_numpy(indices)
+        with self.autocast():
+            logits = self.network(self.faces(indices, augment))
+        self.loss(logits.float(), self.train_labels[rows], rows).backward()
 
 
 @torch.inference_mode()

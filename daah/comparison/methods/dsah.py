@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from daah.comparison.methods.deep import FEATURES, DeepHasher, HashNet, same_person
 from daah.comparison.methods.pairwise import pair_cross_entropy
+from daah.data.augmentation import Augmentation
 from daah.models.layers import xavier_
 from daah.models.spatial_network import FaceSpatialNetwork, plain_mask
 from daah.training.losses import quantisation_loss
@@ -35,11 +37,11 @@ class DSaH(DeepHasher):
         network.spatial = FaceSpatialNetwork().apply(xavier_)
         return network
 
-    def gradients(self, faces: Tensor, indices: Tensor) -> None:
-        labels = self.train_labels[indices]
+    def train_batch(self, indices: np.ndarray, augment: Augmentation, progress: float) -> None:
+        labels = self.train_labels[torch.from_numpy(indices)]
         same = same_person(labels, labels)
         network = self.network
-        x = network.trunk.normalise(faces)
+        x = network.trunk.normalise(self.faces(indices, augment))
         with self.autocast():
             mask = plain_mask(network.spatial(x))
             # A leaf in the mask's place keeps the two networks' gradients apart.

@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from daah.comparison.methods.base import one_hot
-from daah.comparison.methods.deep import DeepHasher, same_person
+from daah.comparison.methods.deep import LossHasher, same_person
 from daah.comparison.methods.kernel import classifier_of, discrete_codes
 from daah.comparison.methods.pairwise import pair_cross_entropy
 
 
-class DSDH(DeepHasher):
+class DSDH(LossHasher):
     """Deep supervised discrete hashing.
 
     Source: Li, Sun, He and Tan (Qi Li et al.), "Deep supervised discrete hashing", NIPS 2017,

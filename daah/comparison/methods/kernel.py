@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import eigh
 from sklearn.metrics import pairwise_distances
 
-from daah.comparison.methods.base import HashingMethod, check_features, one_hot
+from daah.comparison.methods.base import HashingMethod, StoredMethod, check_features, one_hot
 
 
 class AnchorKernel:
@@ -131,7 +131,7 @@ class KSH(HashingMethod):
         return (self.kernel(x) @ self.weights).astype(np.float32)
 
 
-class SDH(HashingMethod):
+class SDH(StoredMethod):
     """Supervised discrete hashing: codes from which a linear classifier tells the person.
 
     Source: Shen, Shen, Liu and Shen, "Supervised discrete hashing", CVPR 2015, equation 3:

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 import faiss
 import numpy as np
 
-from daah.comparison.methods.base import HashingMethod
+from daah.comparison.methods.base import StoredMethod
 
 
-class LinearMethod(HashingMethod):
+class LinearMethod(StoredMethod):
     """A method whose fitted form is a matrix; `restore` returns a `Linear`."""
 
     @classmethod
-    def restore(cls, bits: int, state: Mapping[str, np.ndarray]) -> HashingMethod:
+    def restore(cls, bits: int, state: Mapping[str, np.ndarray]) -> StoredMethod:
         return Linear.restore(bits, state)
 
 
-class Linear(HashingMethod):
+class Linear(StoredMethod):
     """A restored linear method: x times a matrix plus an offset.
 
     For ITQ the rows are first centred and scaled to unit length.

@@ -6,15 +6,17 @@ codes.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from daah.comparison.methods.deep import FEATURES, DeepHasher, HashNet, same_person
+from daah.comparison.methods.deep import FEATURES, HashNet, LossHasher, same_person
+from daah.data.augmentation import Augmentation
 from daah.training.losses import quantisation_loss
 
 
-class DSH(DeepHasher):
+class DSH(LossHasher):
     """Deep supervised hashing: contrastive margin plus quantisation.
 
     Source: Liu, Wang, Shan and Chen, "Deep supervised hashing for fast image retrieval", CVPR
@@ -33,7 +35,7 @@ class DSH(DeepHasher):
         )
 
 
-class DHN(DeepHasher):
+class DHN(LossHasher):
     """Deep hashing network: cross-entropy of pairs plus quantisation, on tanh codes.
 
     Source: Zhu, Long, Wang and Cao, "Deep hashing network for efficient similarity retrieval",
@@ -71,10 +73,10 @@ class MultiLabelDSH(DSH):
         nn.init.zeros_(network.side.bias)
         return network
 
-    def gradients(self, faces: Tensor, indices: Tensor) -> None:
-        labels = self.train_labels[indices]
+    def train_batch(self, indices: np.ndarray, augment: Augmentation, progress: float) -> None:
+        labels = self.train_labels[torch.from_numpy(indices)]
         with self.autocast():
-            features = self.network.trunk(faces)
+            features = self.network.trunk(self.faces(indices, augment))
             logits, scores = self.network.head(features), self.network.side(features)
         sets = F.one_hot(labels, scores.shape[1]).float()
         loss = contrastive(logits.float(), label_similarity(sets, sets), 2 * self.bits)

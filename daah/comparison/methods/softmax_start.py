@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from daah.comparison.methods.base import Budget
-from daah.comparison.methods.deep import FEATURES, DeepHasher, HashNet, check_images, run
+from daah.comparison.methods.deep import FEATURES, HashNet, LossHasher, check_images, run
 from daah.comparison.methods.features import UnitRows
 
 
-class SoftmaxTrunk(DeepHasher):
+class SoftmaxTrunk(LossHasher):
     """The trunk with a linear classifier on its 1024 features, trained by cross-entropy.
 
     Its convolution stages initialise every deep method of a comparison. (The papers start from

@@ -422,7 +422,7 @@ class MilvusStore:
     def _unlike(self, copy: Collection) -> str:
         return (
             f"The {self._address.name} holds {copy.bits}-bit codes that are not those of its rows. "
-            f"Drop the collection {copy.name}; the next search by {copy.bits} bits makes it anew."
+            f"Drop the collection {copy.name}; the next {copy.bits}-bit search creates it again."
         )
 
     # --- small parts ----------------------------------------------------------------------------

@@ -1,17 +1,17 @@
-"""The demo recipe: a transferred trunk, taught to see through a mask, and nested codes.
+"""The demo recipe: a transferred trunk, fine-tuned behind a mask, and nested (Matryoshka) codes.
 
-The hash layer learns from people and the networks from a teacher, in this order:
+The hash layer is trained on identities, the networks by distillation, in this order:
 
-1. `fit_hash_layer`: nested codes of the teacher's embeddings, from several starts.
-2. `fit_spatial_network`: where to look, against the untouched trunk.
-3. epochs of `gradients`: trunk and fusing learn to say from one face behind its mask what the
-   teacher says from ten plain views of it, and the spatial network goes on with them. The last
-   epochs do without the unmasked face: the network is to be at its best behind the mask.
+1. `fit_hash_layer`: nested codes of the teacher's embeddings, the best of several random restarts.
+2. `fit_spatial_network`: the mask, against the pretrained trunk.
+3. epochs of `gradients`: distil trunk and fusion layer. The student sees one masked view; the
+   target is the teacher's embedding averaged over ten unmasked views (test-time augmentation). The
+   spatial network is trained further. The last epochs leave the unmasked view out.
 
-Identities train the first step alone. Training all parts together on identities lowers the training
-loss and spoils the codes of people never seen: the trunk learns the training people by heart. Nor
-does it pay to fit the hash layer again at the end: what the networks say of faces that they were
-trained on is nearer to the teacher than what they say of new ones.
+Identities supervise the first step only. Training all parts on identities lowers the training loss
+and the accuracy on unseen identities: the trunk overfits the training identities. Fitting the hash
+layer again at the end does not help either: embeddings of training faces are closer to the teacher
+than those of new faces.
 """
 
 from __future__ import annotations

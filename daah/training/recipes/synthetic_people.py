@@ -1,7 +1,7 @@
-"""People made up from embeddings, without end, so that a hash layer cannot learn anybody by heart.
+"""Synthetic identities, drawn without limit to keep a hash layer from overfitting.
 
-What tells people apart and how one person's photos differ are taken apart and put together anew:
-a person's mean, moved as another person's photo was from that one's own mean.
+An image of a synthetic identity is the class mean of one person plus the within-class deviation of
+an image of another.
 """
 
 from __future__ import annotations
@@ -11,11 +11,18 @@ from torch import Tensor
 
 
 class SyntheticPeople:
-    """Draws images of made-up people from embeddings (N, D) of N images.
+    """Samples embeddings of synthetic identities.
 
-    labels: (N,) int64 from 0 on. Deviations come from people with two images or more, everybody
-    alike likely however many images they have; a deviation from a mean of n images is too short by
-    sqrt((n - 1) / n), and is made longer by as much.
+    Deviations come from identities with two images or more, each identity with the same
+    probability. A deviation from the mean of n images is too short by sqrt((n - 1) / n), and is
+    rescaled.
+
+    Args:
+        embeddings: (N, D) float, of the training images.
+        labels: (N,) int64 in [0, C).
+
+    Raises:
+        ValueError: no identity has two images.
     """
 
     def __init__(self, embeddings: Tensor, labels: Tensor) -> None:
@@ -33,7 +40,14 @@ class SyntheticPeople:
         self.likelihood = (1 / images).cumsum(0) / (1 / images).sum()
 
     def pairs(self, count: int) -> Tensor:
-        """(2 count, D): an image of each of `count` people, then another of each, in order."""
+        """Sample two images of each of several synthetic identities.
+
+        Args:
+            count: number of identities.
+
+        Returns:
+            (2 count, D): an image of each identity, then another of each, in the same order.
+        """
         chosen = torch.randint(len(self.means), (count,), device=self.means.device)
         draw = torch.rand(2 * count, device=self.means.device)
         which = torch.searchsorted(self.likelihood, draw).clamp(max=len(self.deviations) - 1)

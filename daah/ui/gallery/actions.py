@@ -191,7 +191,7 @@ def import_folder(context: AppContext, folder: str, progress: Progress) -> tuple
 
 
 def redraw(context: AppContext) -> None:
-    """Draw the map of a local gallery anew, after it changed."""
+    """Draw the map of a local gallery again after a change."""
     context.require_local()
     context.retriever.gallery.draw_map()
     context.forget_projection()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from typing import Any
 
@@ -28,41 +28,34 @@ def weight(value: Any, shared: frozenset[int] = frozenset()) -> int:
 
     shared: `id` of arrays that all visits have in common, which weigh nothing.
     """
-    total, seen, waiting = 0, set(shared), [value]
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, np.ndarray):
-            if isinstance(one.base, np.ndarray):  # a view keeps the whole of what it looks at
-                waiting.append(one.base)
-            else:
-                total += one.nbytes
+    total = 0
+    for one in _reached(value, shared):
+        if isinstance(one, np.ndarray) and not isinstance(one.base, np.ndarray):
+            total += one.nbytes
         elif isinstance(one, str | bytes):
             total += len(one)
-        else:
-            waiting += _parts(one)
     return total
 
 
 def arrays(value: Any) -> frozenset[int]:
     """`id` of every array that a value leads to."""
-    found, seen, waiting = set(), set(), [value]
+    return frozenset(id(one) for one in _reached(value) if isinstance(one, np.ndarray))
+
+
+def _reached(value: Any, known: frozenset[int] = frozenset()) -> Iterator[Any]:
+    """A value and all that it leads to, each once; `id` of what is left out in known."""
+    seen, waiting = set(known), [value]
     while waiting:
         one = waiting.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, np.ndarray):
-            found.add(id(one))
-            waiting.append(one.base)
-        else:
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
             waiting += _parts(one)
-    return frozenset(found)
 
 
 def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, np.ndarray):  # a view keeps the whole of what it looks at
+        return (value.base,) if isinstance(value.base, np.ndarray) else ()
     if isinstance(value, Mapping):
         return value.values()
     if isinstance(value, list | tuple | set | frozenset):
@@ -77,7 +70,7 @@ class Visit(SessionState):
     """
 
     def __init__(self, blocks: gr.Blocks, changed: Callable[[Visit, int], None]) -> None:
-        # Not Gradio's own, which describes every component of the page anew for each session.
+        # Not Gradio's own, which describes every component of the page again for each session.
         self.blocks_config = copy(blocks.default_config)
         self.blocks_config.visit = weakref.ref(self)
         self.config_values: dict[int, dict[str, Any]] = {}

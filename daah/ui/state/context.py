@@ -142,7 +142,7 @@ class AppContext:
         return held[model]
 
     def forget_projection(self) -> None:
-        """Read the map anew at the next look."""
+        """Read the map again when it is next shown."""
         self._projections.clear()
 
     def comparison_models(self) -> ComparisonModels:

@@ -26,6 +26,7 @@ from daah.comparison.methods.pairwise import (
     pair_cross_entropy,
 )
 from daah.comparison.methods.softmax_start import SoftmaxTrunk, TrunkFeatures
+from daah.data.augmentation import Augmentation
 from daah.metrics.query_database import score_codes
 from daah.training.losses import quantisation_loss
 
@@ -156,8 +157,9 @@ def test_dsah_networks_take_only_their_own_gradient() -> None:
     faces, labels = coloured_faces(2, 0)
     hasher = DSaH(8, 0, Budget(augment=0, bfloat16=False), margin=-10.0)
     hasher.train_labels = torch.from_numpy(labels)
+    hasher.train_images = faces
     hasher.network = hasher.build(8)
-    hasher.gradients(torch.from_numpy(faces).permute(0, 3, 1, 2).float(), torch.arange(16))
+    hasher.train_batch(np.arange(16), Augmentation(torch.Generator()), 0.0)
     spatial = [p.grad for p in hasher.network.spatial.parameters() if p.grad is not None]
     assert max(float(g.abs().max()) for g in spatial) == 0.0
     assert float(hasher.network.head.weight.grad.abs().max()) > 0
