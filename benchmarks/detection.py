@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -325,7 +326,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100, help="composed photos")
     parser.add_argument("--faces", type=int, default=200, help="photos to take faces from")
     parser.add_argument("--repeats", type=int, default=15, help="timed calls of each kind")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="of PyTorch; the detector has one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the report here, not to stdout")
     given = parser.parse_args()
@@ -337,6 +338,7 @@ def main() -> None:
         "photo": f"{SIZE[0]}x{SIZE[1]}",
         "threads": given.threads,
         "torch": torch.__version__,
+        "onnxruntime": version("onnxruntime"),
         "machine": platform.machine(),
         "speed": measure_speed(package, faces, given.repeats, given.seed),
         "recall": measure_recall(package, ours, faces, given.count, given.seed),

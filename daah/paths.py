@@ -6,6 +6,7 @@ there take precedence over its own. The environment overrides all of these:
 
     DAAH_HOME            the folder that holds checkpoints/, gallery/ and docs/
     DAAH_CHECKPOINT      the model that is used when none is named
+    DAAH_DETECTOR        the folder of the face detector's files
     DAAH_GALLERY_FOLDER  the folder of galleries; the built-in one is `orl` in it
 """
 
@@ -30,12 +31,14 @@ class Paths:
         home: parent of the other locations, unless the environment overrides them.
         checkpoints: folder of models.
         checkpoint: the default model.
+        detector: folder of the face detector's files.
         galleries: folder of galleries that are named by a word alone.
     """
 
     home: Path
     checkpoints: Path
     checkpoint: Path
+    detector: Path
     galleries: Path
 
     @property
@@ -77,10 +80,14 @@ def locate(around: Path = _AROUND, environ: Mapping[str, str] | None = None) -> 
     checkpoints, carried = home / "checkpoints", around / "daah" / "checkpoints"
     if not checkpoints.is_dir() and carried.is_dir():
         checkpoints = carried
+    # Whoever keeps models elsewhere has no copy of the detector there, which there is but one of.
+    folders = (folder / "detector" for folder in (checkpoints, around / "checkpoints", carried))
+    detector = next((folder for folder in folders if folder.is_dir()), checkpoints / "detector")
     return Paths(
         home,
         checkpoints,
-        _given(environ, "DAAH_CHECKPOINT") or checkpoints / "demo.safetensors",
+        _given(environ, "DAAH_CHECKPOINT") or checkpoints / "demo.onnx",
+        _given(environ, "DAAH_DETECTOR") or detector,
         _given(environ, "DAAH_GALLERY_FOLDER") or home / "gallery",
     )
 

@@ -18,11 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_a_checkout_uses_its_own_folders() -> None:
     found = locate(ROOT, {})
-    assert found.checkpoint == ROOT / "checkpoints" / "demo.safetensors"
+    assert found.checkpoint == ROOT / "checkpoints" / "demo.onnx"
     assert found.gallery == ROOT / "gallery" / "orl"
     assert found.results == ROOT / "docs" / "results"
     assert found.checkpoint.is_file()
     assert found.baselines.is_file()
+    assert found.detector == ROOT / "checkpoints" / "detector"
     assert PATHS.docs == ROOT / "docs"
 
 
@@ -37,23 +38,38 @@ def test_models_that_a_package_carries_are_found_unless_the_user_has_some(tmp_pa
     carried.mkdir(parents=True)
     environment = {"DAAH_HOME": str(tmp_path / "home")}
     found = locate(tmp_path / "site-packages", environment)
-    assert found.checkpoint == carried / "demo.safetensors"
+    assert found.checkpoint == carried / "demo.onnx"
     assert found.baselines == carried / "baselines" / "48.safetensors"
     assert found.gallery == tmp_path / "home" / "gallery" / "orl"
     (tmp_path / "home" / "checkpoints").mkdir(parents=True)
     found = locate(tmp_path / "site-packages", environment)
-    assert found.checkpoint == tmp_path / "home" / "checkpoints" / "demo.safetensors"
+    assert found.checkpoint == tmp_path / "home" / "checkpoints" / "demo.onnx"
+
+
+@pytest.mark.parametrize("carried", ["daah/checkpoints", "checkpoints"])
+def test_whoever_keeps_models_elsewhere_has_the_detector_all_the_same(
+    carried: str, tmp_path: Path
+) -> None:
+    shipped, own = tmp_path / "around" / carried / "detector", tmp_path / "home" / "checkpoints"
+    shipped.mkdir(parents=True)
+    own.mkdir(parents=True)
+    environment = {"DAAH_HOME": str(tmp_path / "home")}
+    assert locate(tmp_path / "around", environment).detector == shipped
+    (own / "detector").mkdir()
+    assert locate(tmp_path / "around", environment).detector == own / "detector"
+    environment["DAAH_DETECTOR"] = str(tmp_path / "other")
+    assert locate(tmp_path / "around", environment).detector == tmp_path / "other"
 
 
 @pytest.mark.parametrize("around", ["checkout", "site-packages"])
 def test_the_environment_goes_before_both(around: str, tmp_path: Path) -> None:
     folder = ROOT if around == "checkout" else tmp_path
     found = locate(folder, {"DAAH_HOME": str(tmp_path / "home"), "DAAH_CHECKPOINT": " "})
-    assert found.checkpoint == tmp_path / "home" / "checkpoints" / "demo.safetensors"
+    assert found.checkpoint == tmp_path / "home" / "checkpoints" / "demo.onnx"
     assert found.gallery == tmp_path / "home" / "gallery" / "orl"
-    one = {"DAAH_CHECKPOINT": "my.safetensors", "DAAH_GALLERY_FOLDER": str(tmp_path / "all")}
+    one = {"DAAH_CHECKPOINT": "my.onnx", "DAAH_GALLERY_FOLDER": str(tmp_path / "all")}
     found = locate(folder, one)
-    assert found.checkpoint == Path.cwd() / "my.safetensors"
+    assert found.checkpoint == Path.cwd() / "my.onnx"
     assert found.gallery == tmp_path / "all" / "orl"
 
 

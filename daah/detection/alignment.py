@@ -8,28 +8,22 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from PIL import Image
-from torch.nn.functional import grid_sample
 
+from daah.detection.graphs import graph
 from daah.types import ALIGNED_SIZE, Face
 
-#: Positions of the five landmarks (left eye, right eye, nose tip, mouth corners as seen in the
-#: photo) in the aligned frame. The eyes are as in dlib's 150x150 chip; nose and mouth are those of
-#: ArcFace's 112x112 template (Deng et al., CVPR 2019), mapped by the eyes.
-TEMPLATE = np.array(
-    [(47.7, 47.1), (100.3, 47.1), (74.2, 77.2), (52.6, 107.9), (96.1, 107.7)], np.float32
-)
-
-#: ArcFace's template, which most published sets of face crops are aligned to, in units of the side.
-ARCFACE_TEMPLATE = (
+#: Where the five landmarks (left eye, right eye, nose tip, mouth corners as seen in the photo)
+#: belong in the aligned frame: the 112x112 template of ArcFace (Deng et al., CVPR 2019), by which
+#: most published sets of face crops are aligned, at this project's size.
+TEMPLATE = (
     np.array(
         [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
          (70.7299, 92.2041)],
         np.float32,
     )
-    / 112
-)  # fmt: skip
+    * (ALIGNED_SIZE / 112)
+).astype(np.float32)  # fmt: skip
 
 
 def align(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +34,7 @@ def align(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarra
         landmarks: (5, 2) in the order of TEMPLATE, in pixels of rgb; they may be outside of it.
 
     Returns:
-        The aligned face (150, 150, 3) uint8 and the matrix (2, 3) float32 photo -> aligned. Edge
+        The aligned face (224, 224, 3) uint8 and the matrix (2, 3) float32 photo -> aligned. Edge
         pixels are repeated where the frame exceeds the photo.
 
     Raises:
@@ -63,7 +57,7 @@ class CroppedFaces:
             The one face, in pixels of rgb.
         """
         height, width = rgb.shape[:2]
-        landmarks = ARCFACE_TEMPLATE * width
+        landmarks = TEMPLATE * np.float32(width / ALIGNED_SIZE)
         aligned, matrix = align(rgb, landmarks)
         box = np.array([0, 0, width, height], np.float32)
         return [Face(box=box, landmarks=landmarks, score=1.0, aligned=aligned, matrix=matrix)]
@@ -88,7 +82,7 @@ def _similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _warp(rgb: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Warp rgb by `matrix` (2, 3) photo -> frame: (150, 150, 3) uint8.
+    """Warp rgb by `matrix` (2, 3) photo -> frame: (224, 224, 3) uint8.
 
     A face larger than the frame is first reduced to its scale with an antialiased resize. The
     bicubic sampling after that only rotates, shifts and enlarges.
@@ -110,16 +104,10 @@ def _warp(rgb: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         region = np.array(shrunk)
     centres = np.arange(side) + 0.5
     x, y = np.meshgrid(centres, centres)
-    photo = np.stack([x, y, np.ones_like(x)], -1) @ inverse.T  # (150, 150, 2)
+    photo = np.stack([x, y, np.ones_like(x)], -1) @ inverse.T  # (224, 224, 2)
     grid = (photo - [x0, y0]) / [x1 - x0, y1 - y0] * 2 - 1
-    warped = grid_sample(
-        torch.tensor(region).permute(2, 0, 1)[None].float(),
-        torch.from_numpy(grid)[None].float(),
-        mode="bicubic",
-        padding_mode="border",
-        align_corners=False,
-    )
-    return warped[0].permute(1, 2, 0).round_().clamp_(0, 255).byte().numpy()
+    (aligned,) = graph("warp")(region=region, grid=grid[None].astype(np.float32))
+    return aligned
 
 
 def aligned_face(aligned: np.ndarray) -> Face:
@@ -128,7 +116,7 @@ def aligned_face(aligned: np.ndarray) -> Face:
     The box is the whole image, the landmarks are the template's, and the matrix is the identity.
 
     Args:
-        aligned: (150, 150, 3) uint8 RGB.
+        aligned: (224, 224, 3) uint8 RGB.
 
     Returns:
         The face, with score 1.

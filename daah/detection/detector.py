@@ -1,9 +1,9 @@
 """Face detection: MTCNN's three networks, run coarse to fine, and alignment of each face.
 
-The only file that imports facenet_pytorch. Its PNet, RNet and ONet and their weights are used as
-they are (Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
-Networks", IEEE SPL 2016). The control flow around them is this project's, because the package's own
-rescales the whole photo as floats for every pyramid level and crops candidates one by one.
+The networks are those of facenet-pytorch with its weights (Zhang et al., "Joint Face Detection and
+Alignment Using Multitask Cascaded Convolutional Networks", IEEE SPL 2016), as ONNX files. The
+control flow around them is this project's, because the package's rescales the whole photo as floats
+for every pyramid level and crops candidates one by one.
 
 Coordinates refer to the edges of pixels: the photo spans 0 to W and 0 to H, and the centre of the
 first pixel is (0.5, 0.5). So coordinates in a reduced copy differ by a factor only.
@@ -11,29 +11,17 @@ first pixel is (0.5, 0.5). So coordinates in a reduced copy differ by a factor o
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Sequence
-from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
-from torch import nn
-from torchvision.ops import nms
 
 from daah.detection.alignment import align
-from daah.detection.pyramid import CELL, STRIDE, ReducedPhoto, levels, sheets, smallest_face
-from daah.errors import CheckpointError
+from daah.detection.graphs import graph
+from daah.detection.pyramid import CELL, STRIDE, ReducedPhoto, levels, smallest_face, strips
+from daah.engine import Graph
 from daah.images import shrink
 from daah.types import Detection, Face
-
-_WEIGHTS = {
-    "pnet.pt": "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f",
-    "rnet.pt": "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86",
-    "onet.pt": "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d",
-}
 
 #: Longest side in pixels of the copy that faces are detected in.
 DETECTION_SIDE = 1600
@@ -46,8 +34,8 @@ MOST_FACES = 50
 #: takes two seconds.
 _MOST_OF_LEVEL, _MOST_TO_RNET, _MOST_TO_ONET = 10_000, 2_000, 400
 
-#: Batch sizes of R-Net and O-Net; larger ones only take memory.
-_BATCH = 1_000, 200
+#: Batch sizes of R-Net and O-Net: as many crops as a processor's cache has room for.
+_BATCH = 32, 8
 
 
 def principal_face(faces: Sequence[Face], shape: tuple[int, ...]) -> Face | None:
@@ -75,7 +63,7 @@ def principal_face(faces: Sequence[Face], shape: tuple[int, ...]) -> Face | None
 
 
 class FaceDetector:
-    """MTCNN with weights from the facenet-pytorch package; keeps no state between photos.
+    """MTCNN with the weights of facenet-pytorch; keeps no state between photos.
 
     Args:
         min_face: side in pixels of the smallest face to detect. None adapts it to the photo: 20 up
@@ -85,7 +73,7 @@ class FaceDetector:
             removes many false detections.
 
     Raises:
-        CheckpointError: the weights are not those of facenet-pytorch 2.5.3.
+        CheckpointError: a file of the detector is missing or is not this version's.
     """
 
     def __init__(
@@ -95,9 +83,8 @@ class FaceDetector:
     ) -> None:
         self.min_face = min_face
         self.thresholds = thresholds
-        self._pnet = _load(PNet(pretrained=False), "pnet.pt")
-        self._rnet = _load(RNet(pretrained=False), "rnet.pt")
-        self._onet = _load(ONet(pretrained=False), "onet.pt")
+        self._pnet, self._rnet, self._onet = graph("pnet"), graph("rnet"), graph("onet")
+        graph("nms"), graph("warp")  # so that what is missing is found now
 
     def detect(self, rgb: np.ndarray, min_face: float | None = None) -> list[Face]:
         """Detect and align the faces of a photo.
@@ -164,7 +151,6 @@ class FaceDetector:
             found.boxes * np.tile(scale, 2), found.landmarks * scale, found.scores, found.left_out
         )
 
-    @torch.inference_mode()
     def _located(self, rgb: np.ndarray, least: float | None) -> Located:
         height, width = rgb.shape[:2]
         photo = ReducedPhoto(rgb)
@@ -175,45 +161,46 @@ class FaceDetector:
     def _propose(self, photo: ReducedPhoto, smallest: float) -> np.ndarray:
         """Run P-Net over the pyramid: square candidate boxes (N, 4) float64."""
         boxes, scores = [], []
-        for tiles in sheets(levels(photo.width, photo.height, smallest)):
-            sheet = np.zeros(
-                (max(t.y + t.height for t in tiles), max(t.x + t.width for t in tiles), 3), np.uint8
-            )
-            for t in tiles:
-                sheet[t.y : t.y + t.height, t.x : t.x + t.width] = photo.resized(t.width, t.height)
-            shifts, probabilities = self._pnet(_normalised(sheet[None]))
-            for t in tiles:
-                windows = t.windows()
-                probability = probabilities[0, 1][windows]  # (h, w)
-                rows, columns = torch.nonzero(probability >= self.thresholds[0], as_tuple=True)
-                score = probability[rows, columns]
-                if len(score) > _MOST_OF_LEVEL:
-                    score, best = score.topk(_MOST_OF_LEVEL)
-                    rows, columns = rows[best], columns[best]
-                shift = shifts[0][:, *windows][:, rows, columns].T.double()  # (n, 4)
-                corner = torch.stack([columns, rows], 1).double() * STRIDE
-                ratio = torch.tensor([photo.width / t.width, photo.height / t.height]).double()
-                box = torch.cat([corner * ratio, (corner + CELL) * ratio], 1)
-                keep = nms(box.float(), score, 0.5)
-                boxes.append(torch.cat([box, shift], 1)[keep])
-                scores.append(score[keep])
+        for width, height in levels(photo.width, photo.height, smallest):
+            probability, shift = self._windows(photo.resized(width, height))
+            rows, columns = np.nonzero(probability >= self.thresholds[0])
+            score = probability[rows, columns]
+            if len(score) > _MOST_OF_LEVEL:
+                best = np.argsort(-score, kind="stable")[:_MOST_OF_LEVEL]
+                rows, columns, score = rows[best], columns[best], score[best]
+            corner = np.stack([columns, rows], 1) * float(STRIDE)
+            # Windows four pixels apart overlap by exactly the limit of 0.5: rounding decides which
+            # of them stay. The published figures were measured with this rounding.
+            ratio = np.array([photo.width / width, photo.height / height], np.float32).astype(float)
+            box = np.concatenate([corner * ratio, (corner + CELL) * ratio], 1)
+            keep = nms(box, score, 0.5)
+            boxes.append(np.concatenate([box, shift[:, rows, columns].T], 1)[keep])
+            scores.append(score[keep])
         if not boxes:
             return np.empty((0, 4))
-        box = torch.cat(boxes)
-        box = box[nms(box[:, :4].float(), torch.cat(scores), 0.7)].numpy()
+        box = np.concatenate(boxes)
+        box = box[nms(box[:, :4], np.concatenate(scores), 0.7)]
         return _squared(_shifted(box[:, :4], box[:, 4:])) if len(box) else np.empty((0, 4))
+
+    def _windows(self, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """P-Net on every window of a level: probabilities (h, w) and shifts (4, h, w) float32."""
+        parts = [
+            self._pnet(rgb=level[None, rows, columns]) for rows, columns in strips(level.shape)
+        ]
+        return (
+            np.concatenate([probabilities[0] for _, probabilities in parts]),
+            np.concatenate([shifts[0] for shifts, _ in parts], 1),
+        )
 
     def _refine(self, photo: ReducedPhoto, boxes: np.ndarray) -> np.ndarray:
         """Run R-Net on every candidate: the square boxes (N, 4) that it accepts."""
         if not len(boxes):
             return boxes
         boxes = _largest(boxes, _MOST_TO_RNET)
-        shifts, probabilities = _in_parts(self._rnet, photo.crops(boxes, 24), _BATCH[0])
-        score = probabilities[:, 1]
-        keep = score > self.thresholds[1]
-        boxes, score = boxes[keep.numpy()], score[keep]
-        shifts = shifts[keep].double().numpy()
-        keep = nms(torch.from_numpy(boxes).float(), score, 0.7).numpy()
+        shifts, score = _in_parts(self._rnet, photo.crops(boxes, 24), _BATCH[0])
+        sure = score > self.thresholds[1]
+        boxes, score, shifts = boxes[sure], score[sure], shifts[sure]
+        keep = nms(boxes, score, 0.7)
         return _squared(_shifted(boxes[keep], shifts[keep]))
 
     def _filling(self, rgb: np.ndarray) -> np.ndarray:
@@ -233,10 +220,9 @@ class FaceDetector:
             empty = (np.empty(shape, np.float32) for shape in ((0, 4), (0, 5, 2), 0))
             return Located(*empty, left_out=0)
         boxes = _largest(boxes, _MOST_TO_ONET)
-        shifts, _, probabilities = _in_parts(self._onet, photo.crops(boxes, 48), _BATCH[1])
-        score = probabilities[:, 1].double().numpy()
+        shifts, score, _ = _in_parts(self._onet, photo.crops(boxes, 48), _BATCH[1])
         sure = score > self.thresholds[2]
-        boxes, score = _shifted(boxes[sure], shifts[sure].double().numpy()), score[sure]
+        boxes, score = _shifted(boxes[sure], shifts[sure]), score[sure]
         keep = _distinct(boxes, score, 0.7)
         boxes, score = boxes[keep], score[keep]
         sides = [photo.width, photo.height, photo.width, photo.height]
@@ -248,7 +234,7 @@ class FaceDetector:
         return Located(
             inside[kept],
             self._landmarks(photo, _squared(boxes[kept])).astype(np.float32),
-            score[kept].astype(np.float32),
+            score[kept],
             len(order) - len(kept),
         )
 
@@ -261,9 +247,8 @@ class FaceDetector:
         if not len(squares):
             return np.empty((0, 5, 2))
         crops = photo.crops(squares, 48)
-        points = self._onet(_normalised(np.concatenate([crops, crops[:, :, ::-1]])))[1]
-        points = points.double().numpy().reshape(2, -1, 2, 5).swapaxes(2, 3)  # (2, n, 5, 2)
-        straight, mirrored = points
+        both = np.concatenate([crops, crops[:, :, ::-1]])
+        straight, mirrored = np.split(_in_parts(self._onet, both, _BATCH[1])[2].astype(float), 2)
         mirrored = (mirrored * [-1, 1] + [1, 0])[:, [1, 0, 2, 4, 3]]
         sides = (squares[:, 2:] - squares[:, :2])[:, None]
         return squares[:, None, :2] + (straight + mirrored) / 2 * sides
@@ -285,28 +270,26 @@ class Located(NamedTuple):
     left_out: int
 
 
-def _load(network: nn.Module, name: str) -> nn.Module:
-    data = (resources.files("facenet_pytorch") / "data" / name).read_bytes()
-    if hashlib.sha256(data).hexdigest() != _WEIGHTS[name]:
-        raise CheckpointError(
-            f"The face detector's {name} is not the one of facenet-pytorch 2.5.3; "
-            "install that version again."
-        )
-    network.load_state_dict(torch.load(io.BytesIO(data), weights_only=True))
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+def nms(boxes: np.ndarray, scores: np.ndarray, limit: float) -> np.ndarray:
+    """Greedy non-maximum suppression.
+
+    Args:
+        boxes: (N, 4), corner and opposite corner.
+        scores: (N,) float32. Of equals, the first goes before.
+        limit: largest intersection over union of two boxes that are kept.
+
+    Returns:
+        Indices (M,) int64 of the boxes that are kept, best first.
+    """
+    limits = np.array(limit, np.float32)
+    (kept,) = graph("nms")(boxes=boxes.astype(np.float32), scores=scores, limit=limits)
+    return kept
 
 
-def _normalised(rgb: np.ndarray) -> torch.Tensor:
-    """(N, H, W, 3) uint8 to (N, 3, H, W) float32 in [-1, 1], as the networks were trained."""
-    return torch.from_numpy(rgb).permute(0, 3, 1, 2).sub(127.5).mul_(1 / 128)
-
-
-def _in_parts(network: nn.Module, crops: np.ndarray, size: int) -> tuple[torch.Tensor, ...]:
-    """Outputs of a network for crops (N, S, S, 3) uint8, in batches of `size`."""
-    parts = [
-        network(_normalised(crops[start : start + size])) for start in range(0, len(crops), size)
-    ]
-    return tuple(torch.cat(outputs) for outputs in zip(*parts, strict=True))
+def _in_parts(network: Graph, crops: np.ndarray, size: int) -> list[np.ndarray]:
+    """Outputs of a network for crops (N, S, S, 3) uint8, N > 0, in batches of `size`."""
+    parts = [network(rgb=crops[start : start + size]) for start in range(0, len(crops), size)]
+    return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
 
 def _largest(boxes: np.ndarray, most: int) -> np.ndarray:
