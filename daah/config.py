@@ -107,4 +107,4 @@ class ModelConfig:
 
 
 PAPER = ModelConfig("paper", bits=48, lengths=(48,))
-DEMO = ModelConfig("demo", bits=128, lengths=(16, 24, 32, 48, 64, 96, 128))
+DEMO = ModelConfig("demo", bits=256, lengths=(16, 24, 32, 48, 64, 96, 128, 256))

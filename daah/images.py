@@ -212,3 +212,20 @@ def _as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 7, 8):
         stored = stored[:, ::-1]
     return stored
+
+
+def enlarged(mask: np.ndarray, size: int) -> np.ndarray:
+    """Enlarge a mask smoothly.
+
+    Args:
+        mask: (G, G) in [0, 1].
+        size: side in pixels.
+
+    Returns:
+        (size, size) float32 in [0, 1].
+    """
+    mask = np.asarray(mask, np.float32)
+    if len(mask) == size:
+        return mask
+    smooth = Image.fromarray(mask).resize((size, size), Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(smooth), 0, 1)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-#: Side of an aligned face in pixels; the frame is the one of dlib's 150x150 chip, padding 0.25.
-ALIGNED_SIZE = 150
+#: Side of an aligned face in pixels: twice that of ArcFace's frame, which networks read. It is the
+#: size that is stored and shown.
+ALIGNED_SIZE = 224
 
 #: Names this alignment in checkpoints and galleries; change it whenever the template changes.
-ALIGNMENT = "mtcnn5-150-v1"
+ALIGNMENT = "arcface-224-v1"
 
 
 def _expect(name: str, array: np.ndarray, shape: tuple[int | None, ...], dtype: type) -> None:
@@ -33,7 +34,7 @@ class Face:
         landmarks: (5, 2) float32, left eye, right eye, nose, left and right mouth corner as seen in
             the photo, in pixels of the upright photo.
         score: detection probability in [0, 1].
-        aligned: (150, 150, 3) uint8 RGB, the face in the aligned frame.
+        aligned: (224, 224, 3) uint8 RGB, the face in the aligned frame.
         matrix: (2, 3) float32, the similarity transform photo -> aligned.
 
     Raises:
@@ -100,7 +101,7 @@ class EncodedFace:
     Attributes:
         face: the face.
         code: its code.
-        mask: (150, 150) float32 in [0, 1], the mask that the face was encoded with.
+        mask: (224, 224) float32 in [0, 1], the mask that the face was encoded with.
 
     Raises:
         ValueError: the mask has another shape or dtype.
@@ -111,7 +112,7 @@ class EncodedFace:
     mask: np.ndarray
 
     def __post_init__(self) -> None:
-        _expect("mask", self.mask, (ALIGNED_SIZE, ALIGNED_SIZE), np.float32)
+        _expect("mask", self.mask, (len(self.mask), len(self.mask)), np.float32)
 
 
 @dataclass(frozen=True)

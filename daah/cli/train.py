@@ -56,8 +56,7 @@ def import_trunk(
     source: Annotated[
         Path,
         typer.Argument(
-            help="dlib_face_recognition_resnet_model_v1.dat of PyPI's face-recognition-models, or"
-            " the model folder of npm's @vladmandic/face-api."
+            help="MobileFace_Identification_V2-0000.params of github.com/becauseofAI/MobileFace."
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="FILE.safetensors", help="Output file.")],
@@ -67,14 +66,14 @@ def import_trunk(
 
     \b
     Example:
-      python -m daah import-trunk dlib_face_recognition_resnet_model_v1.dat runs/trunk.safetensors
+      python -m daah import-trunk MobileFace_Identification_V2-0000.params runs/trunk.safetensors
     """
     from daah.models import trunk_import
 
-    trunk, linear = trunk_import.import_trunk(source)
+    trunk = trunk_import.import_trunk(source)
     out.parent.mkdir(parents=True, exist_ok=True)
-    trunk_import.save_trunk(trunk, linear, out)
-    parameters = sum(p.numel() for p in trunk.parameters()) + linear.numel()
+    trunk_import.save_trunk(trunk, out)
+    parameters = sum(p.numel() for p in trunk.parameters())
     emit({"trunk": str(out), "parameters": parameters}, json)
 
 
@@ -94,17 +93,16 @@ def train(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of this run.")],
     epochs: Annotated[
         int | None,
-        typer.Option(
-            help="Default: 1000 for paper, as published; 12 for demo, after hash layer and spatial"
-            " network were trained separately."
-        ),
+        typer.Option(help="paper: number of epochs. Default: 1000, as published."),
     ] = None,
     trunk: Annotated[
         Path | None, typer.Option(metavar="FILE", help="demo: a file made by import-trunk.")
     ] = None,
-    start: Annotated[
+    without: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="demo: a checkpoint of this recipe to start from."),
+        typer.Option(
+            metavar="FILE", help="demo: people to leave out of training, one name per line."
+        ),
     ] = None,
     settings: Annotated[
         str | None,
@@ -122,16 +120,17 @@ def train(
     ] = False,
     json: JsonFile = None,
 ) -> None:
-    """Train a network; validate, log, draw the curve and save the best after every epoch.
+    """Train a network: --out then holds NAME.safetensors, log.csv and learning.png.
 
-    --out then holds NAME.safetensors, log.csv, learning.png and state.pt. A run that was killed
-    continues with --resume. Several devices: accelerate launch -m daah train ...
+    A run that was killed continues with --resume. The recipe paper validates after every epoch and
+    keeps the best; several devices: accelerate launch -m daah train ... The recipe demo has stages;
+    attention=false trains its control, without a mask.
 
     \b
     Examples:
       python -m daah train --recipe demo --data FACES --trunk runs/trunk.safetensors --out runs/demo
       python -m daah train --recipe demo --data FACES --trunk runs/trunk.safetensors \\
-        --start runs/demo/demo.safetensors --settings unmasked_until=0,mask_warmup=0 --out runs/on
+        --settings attention=false --out runs/control
       python -m daah train --recipe paper --data FACES --out runs/paper --settings bits=24
     """
     from daah.config import from_text
@@ -152,16 +151,14 @@ def train(
     else:
         if trunk is None:
             raise ConfigError("recipe demo needs --trunk FILE; 'import-trunk' makes one")
-        if resume and start:
-            raise ConfigError("--resume continues a run, --start begins one: give only one of them")
         report = runs.train_demo(
             data,
             trunk,
             out,
             from_text(DemoSettings, settings),
-            TrainingConfig(12 if epochs is None else epochs, average=0.99, seed=seed),
+            seed,
+            _names(without) if without else (),
             resume,
-            start,
         )
     best = report.history[report.best_epoch]
     emit(
@@ -170,12 +167,54 @@ def train(
     )
 
 
+def _names(path: Path) -> list[str]:
+    """The lines of a file of names."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: no list of names that can be read ({error})") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="NAME.safetensors", help="A trained network.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.onnx", help="Default: NAME.onnx beside the checkpoint."),
+    ] = None,
+    json: JsonFile = None,
+) -> None:
+    """Write a checkpoint as one ONNX graph, which the app, this command line and others encode by.
+
+    Aligned face in; logits, mask, and the face as the network is given it out. The graph's metadata
+    carry name, code lengths, calibration and fingerprint.
+
+    \b
+    Examples:
+      python -m daah export runs/demo/demo.safetensors
+      python -m daah export runs/demo/demo.safetensors --out checkpoints/demo.onnx
+    """
+    from daah.models.checkpoint import load_checkpoint
+    from daah.models.graph import export_graph
+
+    loaded = load_checkpoint(checkpoint)
+    graph = out or checkpoint.with_suffix(".onnx")
+    export_graph(loaded, graph)
+    emit({"graph": str(graph), "bytes": graph.stat().st_size, "sha256": loaded.fingerprint}, json)
+
+
 def calibrate(
     images: Annotated[
         Path, typer.Option(metavar="DIR", help="A folder with one folder of photos per person.")
     ],
     checkpoint: Annotated[
-        Path, typer.Option(metavar="FILE", help="The checkpoint, which gets the calibration.")
+        Path,
+        typer.Option(
+            metavar="NAME.safetensors",
+            help="The checkpoint, which gets the calibration, as does NAME.onnx.",
+        ),
     ],
     aligned: Annotated[
         bool,
@@ -203,12 +242,19 @@ def calibrate(
     """
     from daah.data.labelled_faces import read_faces
     from daah.evaluation.calibrate import calibrate as fit
-    from daah.models.checkpoint import set_calibration
+    from daah.models.checkpoint import load_checkpoint, set_calibration
+    from daah.models.graph import export_graph
 
+    if checkpoint.suffix == ".onnx":
+        raise ConfigError(
+            f"{checkpoint}: a graph is written, not changed; name the checkpoint "
+            f"{checkpoint.with_suffix('.safetensors')}, and its graph is written again"
+        )
     encoder = load_model(checkpoint)
     with Progress() as progress:
         faces = read_faces(images, aligned, progress=progress, fold=fold)
         fitted = fit(encoder, faces, far, progress).to_dict()
     if not dry_run:
         set_calibration(checkpoint, fitted)
+        export_graph(load_checkpoint(checkpoint), checkpoint.with_suffix(".onnx"))
     emit({"checkpoint": about(encoder), "written": not dry_run, "calibration": fitted}, json)

@@ -77,7 +77,7 @@ def load_faces(
         The faces (N, size, size, 3).
 
     Raises:
-        DataError: a root is missing or empty, or a face cannot be read or is not 150x150.
+        DataError: a root is missing or empty, or a face cannot be read or is not 224x224.
     """
     files: list[tuple[Path, str, str]] = []
     for root in map(Path, roots):

@@ -24,7 +24,7 @@ class LabelledFaces:
     """The principal face of every photo of a tree that has one, by person and file name.
 
     Attributes:
-        aligned: (N, 150, 150, 3) uint8 RGB.
+        aligned: (N, 224, 224, 3) uint8 RGB.
         labels: (N,) str, name of the person's folder.
         paths: paths of the N photos.
         landmarks: (N, 5, 2) float32 in pixels of the photo.
@@ -138,7 +138,7 @@ def detect_faces(
 def read_aligned(
     folder: Path, progress: Progress | None = None, fold: int | None = None
 ) -> LabelledFaces:
-    """Read a tree of aligned 150x150 crops, as `prepare` writes them.
+    """Read a tree of aligned 224x224 crops, as `prepare` writes them.
 
     Args:
         folder: tree with one folder per person.

@@ -13,7 +13,7 @@ import io
 import itertools
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -190,6 +190,32 @@ def prepare(
     except OSError as error:
         raise DataError(f"{dst} cannot be written to: {error}. Run again to go on.") from error
     return report
+
+
+def aligned_landmarks(roots: Sequence[Path], names: Sequence[str]) -> np.ndarray:
+    """Landmarks on prepared faces.
+
+    Args:
+        roots: prepared trees.
+        names: N names "folder/PERSON/file" of faces in them, as of `FaceSet`.
+
+    Returns:
+        (N, 5, 2) float64 in pixels of the aligned face.
+
+    Raises:
+        DataError: an index is missing or damaged, or has no line for a face.
+    """
+    points: dict[str, np.ndarray] = {}
+    for root in map(Path, roots):
+        for entry in read_index(root).values():
+            if entry.face:
+                matrix = np.array(entry.matrix)
+                own = np.array(entry.landmarks) @ matrix[:, :2].T + matrix[:, 2]
+                points[f"{root.name}/{entry.face}"] = own
+    missing = [name for name in names if name not in points]
+    if missing:
+        raise DataError(f"{missing[0]}: not in the {INDEX} of its tree; run prepare on it again")
+    return np.stack([points[name] for name in names])
 
 
 def read_index(dst: Path) -> dict[str, PreparedPhoto]:

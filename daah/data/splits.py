@@ -24,7 +24,11 @@ def fold(person: str) -> int:
     Returns:
         0 to 4.
     """
-    return int(hashlib.md5(person.encode()).hexdigest(), 16) % 5
+    return _digest(person) % 5
+
+
+def _digest(person: str) -> int:
+    return int(hashlib.md5(person.encode()).hexdigest(), 16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,7 @@ def open_split(faces: FaceSet) -> OpenSplit:
     """
     roots = [name.split("/", 1)[0] for name in faces.names]
     first = roots[0]
-    elsewhere = {label for label, root in zip(faces.labels, roots, strict=True) if root != first}
+    elsewhere = _elsewhere(faces)
     train, validation = [], []
     for i, (label, root) in enumerate(zip(faces.labels, roots, strict=True)):
         part = fold(faces.people[label])
@@ -66,6 +70,33 @@ def open_split(faces: FaceSet) -> OpenSplit:
         elif part not in (VALIDATION_FOLD, TEST_FOLD):
             train.append(i)
     return OpenSplit(np.array(train, np.int64), np.array(validation, np.int64))
+
+
+def kept_out(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
+    """A tenth of the training people of the first folder, by name, for choices within training.
+
+    As in `open_split`, an identity that also occurs in a further folder is not among them.
+
+    Args:
+        faces: the set.
+        rows: (N,) int64, rows of the training images.
+
+    Returns:
+        Rows of these people's images, ascending.
+    """
+    elsewhere = _elsewhere(faces)
+    chosen = {
+        label
+        for label, person in enumerate(faces.people)
+        if label not in elsewhere and _digest(person) // 5 % 10 == 0
+    }
+    return np.array([row for row in rows if faces.labels[row] in chosen], np.int64)
+
+
+def _elsewhere(faces: FaceSet) -> set[int]:
+    """Labels of the identities that occur in another folder than the first."""
+    roots = [name.split("/", 1)[0] for name in faces.names]
+    return {int(label) for label, root in zip(faces.labels, roots, strict=True) if root != roots[0]}
 
 
 @dataclass(frozen=True, eq=False)

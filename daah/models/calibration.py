@@ -1,4 +1,8 @@
-"""Hamming distance to a probability and to a verdict: the lookup that a checkpoint carries.
+"""Distance to a probability and to a verdict: the lookup tables that a checkpoint carries.
+
+A pair of photos (Compare) is judged by `LengthCalibration`. A search is judged by `SearchLimits`:
+the nearest of many people is near by chance, the nearer the more people there are, so its limit
+depends on the size of the gallery.
 
 There are hundreds of times more pairs of different people than pairs of one person, and which
 proportion a visitor meets is unknown. So the probability is stated for an even prior: before
@@ -9,9 +13,10 @@ the calibration error.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +24,18 @@ from daah.errors import CheckpointError, ConfigError
 
 #: Chance of "same person" before looking at the distance, for which probabilities are stated.
 PRIOR = 0.5
+
+#: False positive identification rate of a match.
+FPIR = 0.01
+
+#: False positive identification rates whose limits are known.
+FPIR_LEVELS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+
+#: Sizes of galleries whose limits are known: 2^0 to 2^30 people.
+SIZES = 31
+
+#: What the nearest person of a search is called.
+Verdict = Literal["match", "unclear", "no match"]
 
 
 @dataclass(frozen=True)
@@ -59,16 +76,100 @@ class LengthCalibration:
 
 
 @dataclass(frozen=True)
+class SearchLimits:
+    """Largest distance of a match in a search, by the gallery's number of people.
+
+    Attributes:
+        limits: for each false positive identification rate of `FPIR_LEVELS`, 31 distances in bits:
+            in galleries of 2^0, 2^1 ... 2^30 people, at most this share of the searches for
+            somebody who is not enrolled find anybody so near. -1 if no distance keeps the rate.
+        mated: distance in bits that one in twenty photos of an enrolled person exceeds.
+        people: number of people of the fit.
+        searches: number of searches of the fit.
+
+    Raises:
+        ValueError: another number of limits, or limits that rise with the number of people.
+    """
+
+    limits: tuple[tuple[float, ...], ...]
+    mated: float
+    people: int
+    searches: int
+
+    def __post_init__(self) -> None:
+        if len(self.limits) != len(FPIR_LEVELS) or any(len(r) != SIZES for r in self.limits):
+            raise ValueError(f"limits: expected {len(FPIR_LEVELS)} rows of {SIZES}")
+        if any(a < b for row in self.limits for a, b in itertools.pairwise(row)):
+            raise ValueError("limits: expected distances that never rise with the gallery's size")
+        if self.people < 2 or self.searches < 1:
+            raise ValueError(f"expected people and searches, got {self.people}, {self.searches}")
+
+    def limit(self, people: int, fpir: float = FPIR) -> float:
+        """Largest distance at which a search counts as a match.
+
+        Args:
+            people: number of people in the gallery, 1 or more.
+            fpir: false positive identification rate, one of `FPIR_LEVELS`.
+
+        Returns:
+            The distance in bits, interpolated between sizes; -1 if none keeps the rate.
+
+        Raises:
+            ValueError: no people, or another rate.
+        """
+        if people < 1 or fpir not in FPIR_LEVELS:
+            raise ValueError(f"limit: {people} people at {fpir}; rates are {FPIR_LEVELS}")
+        row = self.limits[FPIR_LEVELS.index(fpir)]
+        place = min(math.log2(people), SIZES - 1)
+        low = int(place)
+        high = min(low + 1, SIZES - 1)
+        if row[high] < 0:
+            return row[low] if place == low else -1.0
+        return row[low] + (place - low) * (row[high] - row[low])
+
+    def rate(self, distance: float, people: int) -> float:
+        """How often a search for somebody who is not enrolled finds anybody so near.
+
+        Args:
+            distance: in bits.
+            people: number of people in the gallery, 1 or more.
+
+        Returns:
+            The smallest of `FPIR_LEVELS` whose limit the distance keeps; 1 if it keeps none.
+        """
+        kept = (level for level in FPIR_LEVELS if distance <= self.limit(people, level))
+        return next(kept, 1.0)
+
+    def verdict(self, distance: float, people: int) -> Verdict:
+        """What a search's nearest person at this distance is called.
+
+        Args:
+            distance: in bits.
+            people: number of people in the gallery, 1 or more.
+
+        Returns:
+            "match" within the limit at `FPIR`, "no match" where fewer than one in twenty photos of
+            an enrolled person are, "unclear" between.
+        """
+        limit = self.limit(people)
+        if distance <= limit:
+            return "match"
+        return "unclear" if distance <= self.mated else "no match"
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Distance to probability and verdict for each calibrated code length.
 
     Attributes:
         target_far: false accept rate that every threshold keeps on the pairs of the fit.
-        by_bits: the calibration of each length in bits.
+        by_bits: the calibration of pairs, by length in bits.
+        searches: limits of searches, by distance ("hamming", "asymmetric") and length in bits.
     """
 
     target_far: float
     by_bits: Mapping[int, LengthCalibration]
+    searches: Mapping[str, Mapping[int, SearchLimits]] = field(default_factory=dict)
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -117,6 +218,27 @@ class Calibration:
         """
         return np.asarray(self._length(bits).probability)[np.asarray(distances, np.int64)]
 
+    def search_limits(self, bits: int, distance: str = "hamming") -> SearchLimits:
+        """The limits of searches.
+
+        Args:
+            bits: code length.
+            distance: "hamming" or "asymmetric" (`daah.codes.normalised_asymmetric`).
+
+        Returns:
+            The limits.
+
+        Raises:
+            ConfigError: searches are not calibrated for this length and distance.
+        """
+        known = self.searches.get(distance, {})
+        if bits not in known:
+            raise ConfigError(
+                f"searches by {distance} distance at {bits} bits are not calibrated; calibrated "
+                f"are {tuple(sorted(known))}"
+            )
+        return known[bits]
+
     def _length(self, bits: int) -> LengthCalibration:
         if bits not in self.by_bits:
             raise ConfigError(f"{bits} bits are not calibrated; calibrated are {self.lengths}")
@@ -136,6 +258,13 @@ class Calibration:
                 | {"probability": list(self.by_bits[bits].probability)}
                 for bits in self.lengths
             },
+            "searches": {
+                distance: {
+                    str(bits): vars(limits) | {"limits": [list(row) for row in limits.limits]}
+                    for bits, limits in by_bits.items()
+                }
+                for distance, by_bits in self.searches.items()
+            },
         }
 
     @classmethod
@@ -152,7 +281,7 @@ class Calibration:
             CheckpointError: anything else than what `to_dict` writes.
         """
         try:
-            _keys(values, {"prior", "target_far", "lengths"})
+            _keys(values, {"prior", "target_far", "lengths", "searches"})
             if values["prior"] != PRIOR:
                 raise ValueError(f"prior: expected {PRIOR}, got {values['prior']}")
             by_bits = {}
@@ -168,11 +297,25 @@ class Calibration:
                 )
                 if len(entry["probability"]) != int(bits) + 1:
                     raise ValueError(f"{bits} bits: {len(entry['probability'])} probabilities")
-            return cls(float(values["target_far"]), by_bits)
+            searches = {
+                str(distance): {int(bits): _limits(entry) for bits, entry in entries.items()}
+                for distance, entries in values["searches"].items()
+            }
+            return cls(float(values["target_far"]), by_bits, searches)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(
                 f"The checkpoint's calibration is damaged ({error}). Fetch the checkpoint again."
             ) from error
+
+
+def _limits(entry: Mapping[str, Any]) -> SearchLimits:
+    _keys(entry, set(SearchLimits.__dataclass_fields__))
+    return SearchLimits(
+        tuple(tuple(float(limit) for limit in row) for row in entry["limits"]),
+        float(entry["mated"]),
+        int(entry["people"]),
+        int(entry["searches"]),
+    )
 
 
 def _keys(values: Mapping[str, Any], expected: set[str]) -> None:

@@ -5,8 +5,7 @@ validation metrics, calibration. "sha256" covers that JSON and every tensor's na
 bytes, so that a changed byte anywhere is noticed. The fingerprint covers config and tensors only:
 codes stay comparable when a checkpoint is calibrated again.
 
-Weights are stored as float16, the largest as 8-bit integers with a scale an output channel where
-the file would not fit otherwise; "codes agree with float32 on 99.5% of bits" is a test.
+Large weights are stored as float16; "codes agree with float32 on 99.5% of bits" is a test.
 """
 
 from __future__ import annotations
@@ -26,15 +25,14 @@ from daah.config import ModelConfig, from_mapping
 from daah.errors import CheckpointError, ConfigError
 from daah.files import replacing
 from daah.models.ddah import DDAH, build_model
+from daah.models.encoder import SCHEMA
 from daah.types import ALIGNMENT
 
-SCHEMA = 1
-#: Shipped weights stay under 10 MB: the size from which hosts want large-file storage.
-TARGET_BYTES = 9_500_000
 #: Read before anything else: no checkpoint of ours is near these.
 MAX_BYTES = 64 * 2**20
 MAX_TENSORS = 2_000
-_SCALE = ".scale"
+#: Tensors of fewer numbers stay float32: biases and norms cost nothing and matter most.
+_LARGE = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +56,16 @@ class Checkpoint:
     training: dict[str, Any]
     metrics: dict[str, Any]
     calibration: dict[str, Any] | None
+
+    def card(self) -> dict[str, Any]:
+        """All that the checkpoint says of itself: for an exported graph.
+
+        Returns:
+            JSON values: schema, name, config, alignment, training, metrics, calibration and
+            fingerprint.
+        """
+        said = _metadata(self.config, self.name, self.training, self.metrics, self.calibration)
+        return said | {"fingerprint": self.fingerprint}
 
 
 def save_checkpoint(
@@ -154,28 +162,15 @@ def set_calibration(path: Path, calibration: dict[str, Any]) -> None:
 
 
 def compress(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """float32 weights to float16, and the largest to int8 until they fit in `TARGET_BYTES`.
+    """Large float32 weights as float16.
 
     Args:
         weights: float32 tensors by name.
 
     Returns:
-        The tensors to store; an int8 tensor NAME comes with NAME.scale, (C,) float32.
+        The tensors to store.
     """
-    size = sum(2 * value.numel() for value in weights.values())
-    stored: dict[str, Tensor] = {}
-    for key, value in sorted(weights.items(), key=lambda item: (-item[1].numel(), item[0])):
-        if size > TARGET_BYTES and value.dim() > 1:
-            flat = value.flatten(1)
-            scale = flat.abs().amax(1).clamp(min=1e-12) / 127  # one an output channel
-            stored[key] = (flat / scale[:, None]).round().to(torch.int8).view(value.shape)
-            stored[key + _SCALE] = scale
-            size -= value.numel()
-        elif value.numel() < 4096:
-            stored[key] = value  # biases and norms cost nothing and matter most
-        else:
-            stored[key] = value.half()
-    return dict(sorted(stored.items()))
+    return {k: v if v.numel() < _LARGE else v.half() for k, v in sorted(weights.items())}
 
 
 def expand(stored: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -190,13 +185,7 @@ def expand(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: a weight is infinite or not a number.
     """
-    weights = {}
-    for key, value in stored.items():
-        if value.dtype == torch.int8:
-            scale = stored[key + _SCALE]
-            weights[key] = value.float() * scale.view(-1, *[1] * (value.dim() - 1))
-        elif key.removesuffix(_SCALE) == key or key.removesuffix(_SCALE) not in stored:
-            weights[key] = value.float()
+    weights = {key: value.float() for key, value in stored.items()}
     if broken := [key for key, value in weights.items() if not value.isfinite().all()]:
         raise ValueError(f"{broken[0]} holds infinite numbers or none")
     return weights

@@ -1,29 +1,39 @@
-"""The door to a trained network: aligned faces in, logits and masks out."""
+"""The door to a trained network: aligned faces in, logits and masks out, by ONNX Runtime."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from PIL import Image
 
 from daah import codes
-from daah.errors import ConfigError
+from daah.config import ModelConfig, from_mapping
+from daah.engine import Graph
+from daah.errors import CheckpointError, ConfigError
 from daah.models.calibration import Calibration
-from daah.models.checkpoint import Checkpoint, load_checkpoint
-from daah.models.precision import bfloat16_is_fast, bfloat16_is_possible
 from daah.parallel import in_order
-from daah.types import ALIGNED_SIZE, Code, EncodedFace, Face
+from daah.types import ALIGNED_SIZE, ALIGNMENT, Code, EncodedFace, Face
 
 #: How the mask is made: the model's own, none (all ones), or one given for each face.
 Attention = Literal["model", "off"] | np.ndarray
 
 #: Faces that one of two threads takes at a time.
 _PART = 16
+
+#: No graph of ours is near it; read before anything else.
+_MAX_BYTES = 64 * 2**20
+
+#: Version of what a checkpoint, or its graph, says of itself.
+SCHEMA = 1
+
+#: The last bytes of a graph's file before the 64 digits of its sha256: a metadata entry, so that
+#: the file stays a graph.
+SEAL = b"rJ\n\x06sha256\x12@"
 
 
 class Encoder(Protocol):
@@ -51,51 +61,65 @@ class Encoder(Protocol):
         """Encode faces.
 
         Args:
-            aligned: (N, 150, 150, 3) uint8 RGB.
-            attention: "model", "off", or masks (N, 150, 150) float32 in [0, 1].
+            aligned: (N, 224, 224, 3) uint8 RGB.
+            attention: "model", "off", or masks (N, S, S) in [0, 1].
 
         Returns:
-            Logits (N, K) float32, and the masks (N, 150, 150) float32 that gated the input.
+            Logits (N, K) float32, and the masks (N, G, G) float32 that gated the network.
+        """
+
+    def seen(self, aligned: np.ndarray, attention: Attention = "model") -> np.ndarray:
+        """Pictures of faces as the network is given them behind the mask.
+
+        Args:
+            aligned: (N, 224, 224, 3) uint8 RGB.
+            attention: as of `encode`.
+
+        Returns:
+            (N, S, S, 3) uint8.
         """
 
 
 class FaceEncoder:
-    """A checkpoint ready to encode, on the CPU. Holds nothing of a request.
+    """A network ready to encode, on the CPU. Holds nothing of a request.
 
-    `name`, `recipe`, `bits`, `lengths` and `fingerprint` are as of `Encoder`; `card` holds the
-    training summary and validation metrics; `calibration` is None when the checkpoint has none.
+    name, recipe: of the checkpoint. bits: length of the whole code. lengths: its usable prefixes.
+    fingerprint: sha256 that galleries carry. grid: cells per side of a mask. card: training summary
+    and validation metrics. calibration: None when the checkpoint has none.
 
     Args:
-        checkpoint: as `load_checkpoint` returns it.
-        bfloat16: whether the trunk's convolutions use it; None where the processor is fast at it.
-            Codes with and without it agree on 99.5% of the bits or more, so that galleries may be
-            carried from one kind of processor to another.
+        graph: an ONNX graph as `daah.models.graph` describes it.
+        card: what the checkpoint says of itself, as `Checkpoint.card` returns it; None reads it
+            from the graph's metadata.
 
     Raises:
-        ConfigError: bfloat16 is asked for on a processor without it.
+        CheckpointError: no graph of this project, or one of another version.
     """
 
-    def __init__(self, checkpoint: Checkpoint, bfloat16: bool | None = None) -> None:
-        if bfloat16 and not bfloat16_is_possible():
-            raise ConfigError(
-                "bfloat16: this processor has no operators for it (x86 needs AVX-512); "
-                "leave it out, and the encoder computes in float32"
+    def __init__(self, graph: bytes, card: Mapping[str, Any] | None = None) -> None:
+        try:
+            self._graph = Graph(graph)
+            if card is None:
+                card = json.loads(self._graph.metadata["daah"])
+            if card["schema"] != SCHEMA:
+                raise ValueError(f"written in schema {card['schema']}, this version reads {SCHEMA}")
+            config = from_mapping(ModelConfig, card["config"])
+            alignment = card["alignment"]
+            self.name, self.fingerprint = str(card["name"]), str(card["fingerprint"])
+            self.card: dict[str, Any] = {key: dict(card[key]) for key in ("training", "metrics")}
+            calibration = card["calibration"]
+            self.grid = _grid(self._graph, config.bits)
+        except (
+            KeyError, TypeError, ValueError, AttributeError, RecursionError, ConfigError,
+        ) as error:  # fmt: skip
+            reason = " ".join(str(error).split())[:200]
+            raise CheckpointError(f"not a network this version knows ({reason})") from error
+        if alignment != ALIGNMENT:
+            raise CheckpointError(
+                f"trained on faces aligned as {alignment}, this version aligns as {ALIGNMENT}"
             )
-        self.model = checkpoint.model.to(memory_format=torch.channels_last)
-        if bfloat16_is_fast() if bfloat16 is None else bfloat16:
-            self.model.to_bfloat16()
-        self.name = checkpoint.name
-        self.recipe = checkpoint.config.recipe
-        self.bits = checkpoint.config.bits
-        self.lengths = checkpoint.config.lengths
-        self.fingerprint = checkpoint.fingerprint
-        self.card: dict[str, Any] = {
-            "training": checkpoint.training,
-            "metrics": checkpoint.metrics,
-        }
-        self.calibration = (
-            Calibration.from_dict(checkpoint.calibration) if checkpoint.calibration else None
-        )
+        self.recipe, self.bits, self.lengths = config.recipe, config.bits, config.lengths
+        self.calibration = Calibration.from_dict(calibration) if calibration else None
 
     def encode(
         self, aligned: np.ndarray, attention: Attention = "model"
@@ -106,91 +130,147 @@ class FaceEncoder:
         the last bit; several at a time would be no faster on a CPU.
 
         Args:
-            aligned: (N, 150, 150, 3) uint8 RGB.
-            attention: "model", "off", or masks (N, 150, 150) float32 in [0, 1].
+            aligned: (N, 224, 224, 3) uint8 RGB.
+            attention: "model", "off", or masks (N, S, S) in [0, 1]; masks of another size than the
+                network's own are averaged or enlarged to it.
 
         Returns:
-            Logits (N, K) float32, and the masks (N, 150, 150) float32 that gated the input.
+            Logits (N, K) float32, and the masks (N, G, G) float32 that gated the network.
 
         Raises:
             ValueError: another shape, dtype, range or name.
         """
+        return self._run(("logits", "mask"), aligned, attention)
+
+    def seen(self, aligned: np.ndarray, attention: Attention = "model") -> np.ndarray:
+        """Pictures of faces as the network is given them behind the mask.
+
+        Args:
+            aligned: as of `encode`.
+            attention: as of `encode`.
+
+        Returns:
+            (N, S, S, 3) uint8, S being the network's own input size.
+        """
+        return self._run(("seen",), aligned, attention)[0]
+
+    def _run(
+        self, outputs: tuple[str, ...], aligned: np.ndarray, attention: Attention
+    ) -> tuple[np.ndarray, ...]:
         if aligned.dtype != np.uint8 or aligned.shape[1:] != (ALIGNED_SIZE, ALIGNED_SIZE, 3):
             raise ValueError(
                 f"encode: expected uint8 (N, {ALIGNED_SIZE}, {ALIGNED_SIZE}, 3), "
                 f"got {aligned.dtype} {aligned.shape}"
             )
-        masks = self._given_masks(attention, len(aligned))
-        logits = np.empty((len(aligned), self.bits), np.float32)
-        shown = np.empty((len(aligned), ALIGNED_SIZE, ALIGNED_SIZE), np.float32)
-        with torch.inference_mode():
-            for i in range(len(aligned)):
-                encoding = self.model(
-                    self._faces(aligned[i : i + 1]), None if masks is None else masks[i : i + 1]
-                )
-                logits[i] = encoding.logits[0].numpy()
-                shown[i] = _resize(encoding.mask, ALIGNED_SIZE)[0, 0].numpy()
-        return logits, shown
+        given = self._given_masks(attention, len(aligned))
+        use = np.full((1, 1, 1), float(not _is_model(attention)), np.float32)
+        rows = [
+            self._graph.compute(
+                outputs, {"face": aligned[i : i + 1], "given": given[i : i + 1], "use_given": use}
+            )
+            for i in range(len(aligned))
+        ]
+        if not rows:
+            return tuple(self._graph.empty(name) for name in outputs)
+        return tuple(np.concatenate(parts) for parts in zip(*rows, strict=True))
 
-    def _faces(self, aligned: np.ndarray) -> Tensor:
-        """(B, 150, 150, 3) uint8 to (B, 3, S, S) float32, S being the network's own side."""
-        faces = torch.from_numpy(np.ascontiguousarray(aligned)).permute(0, 3, 1, 2).float()
-        if self.model.input_size != ALIGNED_SIZE:
-            faces = _resize(faces, self.model.input_size)
-        return faces.contiguous(memory_format=torch.channels_last)
-
-    def _given_masks(self, attention: Attention, count: int) -> Tensor | None:
-        size = self.model.input_size
+    def _given_masks(self, attention: Attention, count: int) -> np.ndarray:
+        shape = (count, self.grid, self.grid)
         if isinstance(attention, str):
             if attention not in ("model", "off"):
                 raise ValueError(f"attention: expected 'model', 'off' or masks, got {attention!r}")
-            return torch.ones(count, 1, size, size) if attention == "off" else None
+            return np.ones(shape, np.float32)
         masks = np.asarray(attention, np.float32)
-        if masks.shape != (count, ALIGNED_SIZE, ALIGNED_SIZE):
-            raise ValueError(
-                f"attention: expected masks ({count}, {ALIGNED_SIZE}, {ALIGNED_SIZE}), "
-                f"got {masks.shape}"
-            )
+        if masks.ndim != 3 or len(masks) != count or masks.shape[1] != masks.shape[2]:
+            raise ValueError(f"attention: expected masks ({count}, S, S), got {masks.shape}")
         if not (masks.min(initial=0) >= 0 and masks.max(initial=0) <= 1):
             raise ValueError("attention: expected masks in [0, 1]")
-        return _resize(torch.from_numpy(masks)[:, None], size)
+        if masks.shape == shape:
+            return masks
+        size = (self.grid, self.grid)
+        averaged = [Image.fromarray(mask).resize(size, Image.Resampling.BOX) for mask in masks]
+        return np.stack(averaged).clip(0, 1) if averaged else np.ones(shape, np.float32)
 
 
-def load_encoder(path: Path, bfloat16: bool | None = None) -> FaceEncoder:
-    """Load a checkpoint file for encoding.
+def _grid(graph: Graph, bits: int) -> int:
+    """Cells per side of the mask of a graph whose inputs and outputs are those of our graphs."""
+    shapes = graph.shapes
+    grid, side = int(shapes["given"][0]), int(shapes["seen"][0])
+    expected = {
+        "face": [ALIGNED_SIZE, ALIGNED_SIZE, 3],
+        "given": [grid, grid],
+        "use_given": [1, 1],
+        "logits": [bits],
+        "mask": [grid, grid],
+        "seen": [side, side, 3],
+    }
+    if shapes != expected:
+        raise ValueError(f"expected inputs and outputs {expected}, got {shapes}")
+    return grid
+
+
+def load_encoder(path: Path) -> FaceEncoder:
+    """Load a model for encoding.
 
     Args:
-        path: a file of `save_checkpoint`.
-        bfloat16: as of `FaceEncoder`.
+        path: a graph NAME.onnx, or a checkpoint NAME.safetensors, which is exported first: that
+            takes PyTorch and a few seconds.
 
     Returns:
         The encoder.
 
     Raises:
-        CheckpointError: the file is missing, damaged or of another version.
-        ConfigError: bfloat16 is asked for on a processor without it.
+        CheckpointError: the file is missing, damaged, or of another version.
     """
-    return FaceEncoder(load_checkpoint(path), bfloat16)
+    path = Path(path)
+    try:
+        if path.suffix == ".onnx":
+            return FaceEncoder(_read_graph(path))
+        # PyTorch is not needed where a graph serves.
+        from daah.models.checkpoint import load_checkpoint
+        from daah.models.graph import graph_of
+
+        checkpoint = load_checkpoint(path)
+        return FaceEncoder(graph_of(checkpoint.model), checkpoint.card())
+    except CheckpointError as error:
+        named = str(error).startswith(str(path))
+        raise error if named else CheckpointError(f"{path}: {error}") from error
 
 
-def _resize(x: Tensor, size: int) -> Tensor:
-    """(B, C, S, S) to side `size`, averaging when it shrinks."""
-    if x.shape[-1] == size:
-        return x
-    return F.interpolate(
-        x, size=(size, size), mode="bilinear", align_corners=False, antialias=size < x.shape[-1]
-    )
+def _read_graph(path: Path) -> bytes:
+    """The bytes of a graph whose checksum holds."""
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path} is missing: restore it from the repository, or write it from a checkpoint "
+            "with 'python -m daah export'"
+        )
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise CheckpointError(f"larger than {_MAX_BYTES >> 20} MB; no graph is")
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot be read ({error.strerror})") from error
+    body, seal = data[: -len(SEAL) - 64], data[-len(SEAL) - 64 :]
+    if seal != SEAL + hashlib.sha256(body).hexdigest().encode():
+        raise CheckpointError(
+            "damaged, or no graph of this project; restore it, or export it again"
+        )
+    return data
+
+
+def _is_model(attention: Attention) -> bool:
+    return isinstance(attention, str) and attention == "model"
 
 
 def encode(
-    encoder: FaceEncoder, faces: Sequence[Face], attention: Attention = "model"
+    encoder: Encoder, faces: Sequence[Face], attention: Attention = "model"
 ) -> list[EncodedFace]:
     """Code and mask of each face, one after another: a code does not depend on other faces.
 
     Args:
         encoder: the network.
         faces: as the detector returns them.
-        attention: as in `FaceEncoder.encode`; one painted mask (150, 150) is given to every face.
+        attention: as in `FaceEncoder.encode`; one painted mask (S, S) is given to every face.
 
     Returns:
         As many encoded faces, in the same order.
@@ -208,7 +288,7 @@ def encode(
     return encoded
 
 
-def encode_many(encoder: FaceEncoder, faces: Sequence[Face]) -> list[EncodedFace]:
+def encode_many(encoder: Encoder, faces: Sequence[Face]) -> list[EncodedFace]:
     """As `encode`, on two threads: for the many faces of a gallery, not for one visitor's.
 
     Args:
@@ -224,14 +304,14 @@ def encode_many(encoder: FaceEncoder, faces: Sequence[Face]) -> list[EncodedFace
 
 
 def _attention(attention: Attention, count: int) -> str | np.ndarray:
-    """Check an attention and give a painted mask to every face: (N, 150, 150) float32."""
+    """Check an attention and give a painted mask to every face: (N, S, S) float32."""
     if isinstance(attention, str):
         if attention not in ("model", "off"):
             raise ConfigError(f"attention: expected 'model', 'off' or a mask, got {attention!r}")
         return attention
     mask = np.asarray(attention, np.float32)
-    if mask.ndim not in (2, 3) or mask.shape[-2:] != (ALIGNED_SIZE, ALIGNED_SIZE):
-        raise ValueError(f"painted mask: expected (150, 150), got {mask.shape}")
+    if mask.ndim not in (2, 3) or mask.shape[-1] != mask.shape[-2]:
+        raise ValueError(f"painted mask: expected (S, S), got {mask.shape}")
     if not np.all((mask >= 0) & (mask <= 1)):  # also refuses NaN
         raise ValueError("painted mask: expected values in [0, 1]")
-    return np.array(np.broadcast_to(mask, (count, ALIGNED_SIZE, ALIGNED_SIZE)))
+    return np.array(np.broadcast_to(mask, (count, *mask.shape[-2:])))

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from daah.models.layers import min_max
-from daah.models.trunk import EMBEDDING, DlibTrunk
 
 
 class ChannelAttention(nn.Module):
@@ -95,51 +94,3 @@ class PaperHashNetwork(nn.Module):
         if self.fused_stages:
             parts.insert(0, self.attention3(f3).flatten(1))
         return self.hash(self.fuse(torch.cat(parts, 1)))  # (B, 2176) -> (B, K)
-
-
-class DemoHashNetwork(nn.Module):
-    """The same parts around a transferred trunk: (B, 3, 150, 150), normalised, to logits (B, K).
-
-    Both stages are pooled and fused into an embedding of 128 numbers, which the hash layer reads.
-    Fusing and hash layer are linear: with thousands of identities and not millions, every wider or
-    deeper head tried memorised the training people.
-
-    Embeddings are standardised by frozen figures of the training faces. They are far from zero and
-    alike in every face, so without it a step of the hash layer moves all faces over a bit's
-    threshold at once.
-    """
-
-    def __init__(self, bits: int) -> None:
-        super().__init__()
-        self.trunk = DlibTrunk()
-        self.attention3 = PooledChannelAttention(128, hidden=32)
-        self.attention4 = PooledChannelAttention(256, hidden=64)
-        self.fuse = nn.Linear(128 + 256, EMBEDDING, bias=False)
-        self.hash = nn.Linear(EMBEDDING, bits)
-        self.register_buffer("embedding_mean", torch.zeros(EMBEDDING))
-        self.register_buffer("embedding_std", torch.ones(()))
-
-    def transfer(self, trunk: DlibTrunk, linear: Tensor) -> None:
-        """Take over a trunk and its linear layer (128, 256); f3 joins from zero."""
-        self.trunk.load_state_dict(trunk.state_dict())
-        with torch.no_grad():
-            self.fuse.weight.zero_()
-            self.fuse.weight[:, 128:] = linear
-
-    def features(self, x: Tensor) -> Tensor:
-        """Features (B, 384): f3 and f4, each weighed by channel attention and pooled."""
-        f3 = self.trunk.stem(x)
-        f4 = self.trunk.top(f3)
-        # What is pooled keeps float32's precision, also where the trunk has less.
-        pooled = [
-            self.attention3(f3.float()).mean((2, 3)),
-            self.attention4(f4.float()).mean((2, 3)),
-        ]
-        return torch.cat(pooled, 1)
-
-    def standardise(self, embeddings: Tensor) -> Tensor:
-        """Embeddings (..., 128) with the training faces' mean 0 and mean square 1."""
-        return (embeddings - self.embedding_mean) / self.embedding_std
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.hash(self.standardise(self.fuse(self.features(x))))

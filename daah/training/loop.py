@@ -8,7 +8,6 @@ writes.
 
 from __future__ import annotations
 
-import copy
 import csv
 import math
 import sys
@@ -40,24 +39,21 @@ class TrainingConfig:
     Attributes:
         epochs: number of epochs; 0 saves the initial weights.
         weight_decay: weight decay of AdamW.
-        average: decay per step of the exponential moving average (EMA) of the weights, in [0, 1);
-            the averaged weights are validated and saved. 0 disables it.
         seed: seed of the batch order; the recipe has its own seed.
         clip: maximum gradient norm of each parameter group.
 
     Raises:
-        ValueError: `epochs` or `average` is out of range.
+        ValueError: `epochs` is out of range.
     """
 
     epochs: int
     weight_decay: float = 1e-4
-    average: float = 0.0
     seed: int = 0
     clip: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.epochs < 0 or not 0 <= self.average < 1:
-            raise ValueError(f"expected epochs >= 0 and 0 <= average < 1, got {self}")
+        if self.epochs < 0:
+            raise ValueError(f"expected epochs >= 0, got {self.epochs}")
 
 
 @dataclass(frozen=True)
@@ -73,6 +69,39 @@ class TrainingReport:
     checkpoint: Path
     best_epoch: int
     history: list[dict[str, float]]
+
+
+def check_resume(out: Path, begun: bool, resume: bool) -> None:
+    """Check that a run is resumed if and only if there is one.
+
+    Args:
+        out: output folder.
+        begun: whether it contains a run.
+        resume: whether to resume.
+
+    Raises:
+        CheckpointError: the two differ.
+    """
+    if resume != begun:
+        raise CheckpointError(
+            f"{out} holds no run to resume"
+            if resume
+            else f"{out} holds a run: add --resume, or choose another folder"
+        )
+
+
+def write_log(path: Path, history: list[dict[str, float]]) -> None:
+    """Write a log as CSV, one column for every key of its rows.
+
+    Args:
+        path: the file.
+        history: the rows.
+    """
+    with path.open("w", newline="") as file:
+        columns = list(dict.fromkeys(key for row in history for key in row))
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(history)
 
 
 def train(
@@ -104,25 +133,18 @@ def train(
     """
     out = Path(out)
     state_path = out / STATE_FILE
-    if resume != state_path.is_file():
-        raise CheckpointError(
-            f"{out} holds no run to resume"
-            if resume
-            else f"{out} holds a run: add --resume, or choose another folder"
-        )
+    check_resume(out, state_path.is_file(), resume)
     out.mkdir(parents=True, exist_ok=True)
     groups = recipe.parameter_groups()
     optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
     rates = [group["lr"] for group in groups]
     generator = np.random.default_rng([config.seed, accelerator.process_index])
-    average = WeightAverage(recipe.model, config.average)
-    state = RunState(recipe, optimiser, average, generator)
+    state = RunState(recipe, optimiser, generator)
     if resume:
         state.load(state_path)
-
     else:
         # Row 0 is the initial weights: the curve begins there, and they may be the best.
-        state.history.append({"epoch": 0, **recipe.validate(average.model)})
+        state.history.append({"epoch": 0, **recipe.validate(recipe.model)})
         if accelerator.is_main_process:
             state.write(out, name, config)
 
@@ -151,14 +173,12 @@ def train(
             for group in optimiser.param_groups:
                 nn.utils.clip_grad_norm_(group["params"], config.clip)
             optimiser.step()
-            average.update()
             for key, value in losses.items():
                 sums.setdefault(key, []).append(value)
             bar.set_postfix({k: f"{v:.3f}" for k, v in losses.items()}, refresh=False)
         accelerator.wait_for_everyone()
-        shipped = average.model
         row = {"epoch": epoch + 1, **{k: float(np.mean(v)) for k, v in sums.items()}}
-        row |= recipe.validate(shipped)
+        row |= recipe.validate(recipe.model)
         row["seconds"] = time.perf_counter() - started
         state.history.append(row)
         if accelerator.is_main_process:
@@ -168,38 +188,6 @@ def train(
     return TrainingReport(out / f"{name}.safetensors", best, state.history)
 
 
-class WeightAverage:
-    """EMA of the weights (Polyak and Juditsky, 1992); buffers are copied.
-
-    The decay is warmed up: it is min(decay, (1 + n) / (10 + n)) at step n, so that early averages
-    are not dominated by the initial weights (as in TensorFlow's ExponentialMovingAverage). With
-    decay 0 `model` is the trained model itself.
-
-    Args:
-        model: the model that is trained.
-        decay: decay per step, in [0, 1).
-    """
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.source, self.decay, self.steps = model, decay, 0
-        self.model = model
-        if decay:
-            self.model = copy.deepcopy(model).requires_grad_(False)
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Include the weights after one step."""
-        if not self.decay:
-            return
-        self.steps += 1
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(
-            list(self.model.parameters()), list(self.source.parameters()), 1 - decay
-        )
-        for mine, theirs in zip(self.model.buffers(), self.source.buffers(), strict=True):
-            mine.copy_(theirs)
-
-
 @dataclass
 class RunState:
     """State that a resumed run needs, apart from its settings.
@@ -207,14 +195,12 @@ class RunState:
     Attributes:
         recipe: its model and state are stored.
         optimiser: its state is stored.
-        average: the EMA of the weights.
         generator: source of the batch order.
         history: the log, one row per epoch; row 0 is the initial weights.
     """
 
     recipe: Recipe
     optimiser: torch.optim.Optimizer
-    average: WeightAverage
     generator: np.random.Generator
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -234,22 +220,16 @@ class RunState:
         if self.best is self.history[-1]:
             save_checkpoint(
                 out / f"{name}.safetensors",
-                self.average.model,
+                self.recipe.model,
                 self.recipe.config,
                 name=name,
                 training=self.recipe.summary() | {"epochs": config.epochs, "seed": config.seed},
                 metrics={k: v for k, v in self.history[-1].items() if k != "seconds"},
             )
-        with (out / LOG_FILE).open("w", newline="") as file:
-            columns = list(dict.fromkeys(key for row in self.history for key in row))
-            writer = csv.DictWriter(file, columns, restval="")
-            writer.writeheader()
-            writer.writerows(self.history)
+        write_log(out / LOG_FILE, self.history)
         save_figure(learning_curve(self.history, self.recipe.score), out / "learning.png")
         state = {
             "model": self.recipe.model.state_dict(),
-            "average": self.average.model.state_dict(),
-            "average_steps": self.average.steps,
             "optimiser": self.optimiser.state_dict(),
             "recipe": self.recipe.state_dict(),
             "generator": self.generator.bit_generator.state,
@@ -266,8 +246,6 @@ class RunState:
         """
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         self.recipe.model.load_state_dict(state["model"])
-        self.average.model.load_state_dict(state["average"])
-        self.average.steps = state["average_steps"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.recipe.load_state_dict(state["recipe"])
         self.generator.bit_generator.state = state["generator"]

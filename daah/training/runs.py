@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 from accelerate import Accelerator
 
 from daah.data.face_set import load_faces
-from daah.data.splits import closed_split, open_split
-from daah.models.checkpoint import load_checkpoint
+from daah.data.prepare import aligned_landmarks
+from daah.data.splits import closed_split, kept_out, open_split
+from daah.errors import CheckpointError, DataError
+from daah.files import replace_atomically
+from daah.models.checkpoint import save_checkpoint
+from daah.models.trunk import INPUT_SIZE
 from daah.models.trunk_import import load_trunk
-from daah.training.loop import TrainingConfig, TrainingReport, train
-from daah.training.recipes.demo import DemoRecipe, DemoSettings
+from daah.plots import learning_curve, save_figure
+from daah.training.loop import (
+    LOG_FILE,
+    TrainingConfig,
+    TrainingReport,
+    check_resume,
+    train,
+    write_log,
+)
+from daah.training.recipes.demo import DemoSettings, DemoTraining
 from daah.training.recipes.paper import PaperRecipe, PaperSettings
-from daah.training.teacher import cached_embeddings
+from daah.types import ALIGNED_SIZE
 
 #: Maximum number of images per person of the closed set (see `closed_split`).
 CLOSED_LIMIT = 100
@@ -25,55 +40,98 @@ def train_demo(
     trunk_path: Path,
     out: Path,
     settings: DemoSettings,
-    config: TrainingConfig,
+    seed: int = 0,
+    without: Collection[str] = (),
     resume: bool = False,
-    start: Path | None = None,
 ) -> TrainingReport:
-    """Fine-tune the transferred trunk to nested codes.
+    """Train the demo network: attention in stages, then the hash layer.
 
-    The teacher's embeddings are computed once and cached in `out`.
+    Writes demo.safetensors, log.csv, learning.png, the bank of covered faces (bank.npz) and a state
+    of every stage.
 
     Args:
-        data: prepared trees; people of fold 1 of the first one validate (`data.splits.open_split`).
+        data: prepared trees. Of the first one, people of folds 2 to 4 train (`splits.open_split`),
+            but for a tenth (`splits.kept_out`), whom the hash layer is chosen on.
         trunk_path: file written by `import-trunk`.
         out: output folder.
         settings: settings of the recipe.
-        config: settings of the loop.
+        seed: seed of everything.
+        without: names of people who are left out of training.
         resume: whether to continue the run in `out`.
-        start: checkpoint of this recipe to initialise from, instead of fitting hash layer and
-            spatial network to the trunk.
 
     Returns:
-        The best checkpoint and the log.
+        The checkpoint and the log.
 
     Raises:
-        CheckpointError: `start` cannot be read, or as of `loop.train`.
-        ConfigError: `start` is of another recipe or length.
-        DataError: a tree, the trunk or the teacher's cache cannot be read.
+        CheckpointError: `out` contains a run and `resume` is off, or contains none and it is on; or
+            a file of the run cannot be read.
+        DataError: a tree or the trunk cannot be read, or the trees have too few people.
     """
-    accelerator = Accelerator()
-    faces = load_faces(data)
-    split = open_split(faces)
-    trunk, linear = load_trunk(trunk_path)
-    Path(out).mkdir(parents=True, exist_ok=True)
-    with accelerator.main_process_first():
-        teacher = cached_embeddings(trunk, linear, faces, Path(out) / "teacher.npz")
-    recipe = DemoRecipe(
-        faces.subset(split.train),
-        faces.subset(split.validation),
-        teacher[split.train],
-        trunk,
-        linear,
+    out = Path(out)
+    started = out / "demo.json"
+    check_resume(out, started.is_file(), resume)
+    run = {
+        "settings": asdict(settings),
+        "seed": seed,
+        "data": [Path(path).name for path in data],
+        "without": sorted(without),
+    }
+    if resume and _begun(started) != run:
+        raise CheckpointError(
+            f"{out} holds a run with other settings, seed, data or people left out: resume it with "
+            "those, or choose another folder"
+        )
+    faces = load_faces(data, size=INPUT_SIZE)
+    landmarks = aligned_landmarks(data, faces.names) / (ALIGNED_SIZE / INPUT_SIZE)
+    rows = open_split(faces).train
+    rows = rows[~np.isin(faces.person_names[rows], sorted(without))]
+    others = kept_out(faces, rows)
+    rows = np.setdiff1d(rows, others)
+    _check_people("training", faces.labels[rows])
+    _check_people("choosing the hash layer", faces.labels[others])
+    out.mkdir(parents=True, exist_ok=True)
+    replace_atomically(started, json.dumps(run, indent=2).encode())
+    training = DemoTraining(
+        faces.subset(rows),
+        landmarks[rows],
+        faces.subset(others),
+        load_trunk(trunk_path),
         settings,
-        accelerator.device,
-        config.seed,
+        seed,
+        out,
     )
-    if start is not None:
-        recipe.start_from(load_checkpoint(start))
-    elif not resume:
-        recipe.fit_hash_layer()
-        recipe.fit_spatial_network()
-    return train(recipe, out, config, "demo", accelerator, resume)
+    metrics = training.run()
+    path = out / "demo.safetensors"
+    save_checkpoint(
+        path,
+        training.model,
+        training.config,
+        name="demo",
+        training=training.summary(),
+        metrics=metrics,
+    )
+    write_log(out / LOG_FILE, training.history)
+    save_figure(learning_curve(training.history, "map_64", "step"), out / "learning.png")
+    return TrainingReport(path, len(training.history) - 1, training.history)
+
+
+def _begun(path: Path) -> object:
+    """What a run that was begun in a folder says of itself."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); choose another folder") from error
+
+
+def _check_people(purpose: str, labels: np.ndarray) -> None:
+    """DataError before hours of training, unless people can be told apart and recognised again."""
+    sizes = np.unique(labels, return_counts=True)[1]
+    if len(sizes) < 2 or sizes.max() < 2:
+        raise DataError(
+            f"{purpose}: expected two people or more, and two photos of one of them, got "
+            f"{len(labels)} photos of {len(sizes)} people. Folds 2 to 4 of the first tree train, a "
+            "tenth of them by their names is for choosing the hash layer: add people to that tree"
+        )
 
 
 def train_paper(

@@ -11,8 +11,7 @@ from daah.errors import DataError
 from tests.doubles.face_sets import NAMES, fake_set
 
 
-#: A few names of every fold, so that splits have something to split.
-def tree(root: Path, people: dict[str, int], size: int = 150) -> Path:
+def tree(root: Path, people: dict[str, int], size: int = 224) -> Path:
     for person, count in people.items():
         (root / person).mkdir(parents=True)
         for i in range(count):
@@ -28,14 +27,14 @@ def test_a_person_in_two_folders_is_one_by_name(tmp_path: Path) -> None:
     assert faces.people == ("ada", "bob", "cyd")
     assert np.bincount(faces.labels).tolist() == [2, 4, 1]
     assert faces.names[0] == "first/ada/0.png"
-    assert faces.images.shape == (7, 150, 150, 3)
+    assert faces.images.shape == (7, 224, 224, 3)
     assert face_set.load_faces([second], size=32, limit=2).images.shape == (3, 32, 32, 3)
 
 
 def test_both_readers_of_a_prepared_tree_take_the_same_files(tmp_path: Path) -> None:
     """Training reads it into memory, evaluation names every file: of the same photos."""
     root = tree(tmp_path / "faces", {"ada": 2, "bob": 1, ".cache": 1})
-    face = Image.new("RGB", (150, 150))
+    face = Image.new("RGB", (224, 224))
     for ending in ("jpg", "JPEG", "jpe", "jfif", "webp"):
         face.convert("RGB").save(
             root / "bob" / f"1.{ending}", "WEBP" if ending == "webp" else "JPEG"
@@ -57,7 +56,7 @@ def test_wrong_folders_and_faces_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no photos"):
         face_set.load_faces([tmp_path / "empty"])
-    with pytest.raises(DataError, match="expected 150x150"):
+    with pytest.raises(DataError, match="expected 224x224"):
         face_set.load_faces([tree(tmp_path / "small", {"ada": 1}, size=112)])
     (tmp_path / "text" / "ada").mkdir(parents=True)
     (tmp_path / "text" / "ada" / "a.jpg").write_text("no picture")

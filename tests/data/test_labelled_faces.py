@@ -22,7 +22,7 @@ def test_faces_come_in_order_with_what_is_known_of_them(tmp_path):
     assert [path.name for path in faces.paths] == ["photo0.png", "photo1.png", "photo0.png"]
     np.testing.assert_array_equal(faces.aligned[1], person_face(0, 1))
     np.testing.assert_allclose(faces.aligned_landmarks, np.repeat(TEMPLATE[None], 3, 0), atol=1e-4)
-    assert faces.width.tolist() == [120.0] * 3
+    assert faces.width.tolist() == [160.0] * 3
     assert (len(faces), faces.photos, faces.people) == (3, 3, 2)
     assert steps == [(1, 3, "Finding faces"), (2, 3, "Finding faces"), (3, 3, "Finding faces")]
 
@@ -60,7 +60,7 @@ def test_aligned_crops_are_taken_as_they_are(tmp_path):
 
 def test_a_crop_of_another_size_is_refused_with_what_to_do(tmp_path):
     write_tree(tmp_path, [2])
-    with pytest.raises(DataError, match=r"150x150 pixels, got 270x230; for photos leave --aligned"):
+    with pytest.raises(DataError, match=r"224x224 pixels, got 344x304; for photos leave --aligned"):
         read_aligned(tmp_path)
 
 

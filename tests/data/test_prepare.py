@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from daah.data import prepare as prepare_module
-from daah.data.prepare import INDEX, NO_FACE, REPORT, prepare, read_index
-from daah.detection.alignment import ARCFACE_TEMPLATE, TEMPLATE, align
+from daah.data.prepare import INDEX, NO_FACE, REPORT, aligned_landmarks, prepare, read_index
+from daah.detection.alignment import TEMPLATE, align
 from daah.detection.detector import FaceDetector
 from daah.errors import ConfigError, DataError
 from daah.images import read_image
@@ -211,6 +211,28 @@ def test_a_damaged_index_is_a_named_error(tree: Path, tmp_path: Path) -> None:
         read_index(tmp_path)
 
 
+def test_landmarks_on_faces_are_near_the_template_in_the_order_asked_for(
+    tree: Path, tmp_path: Path
+) -> None:
+    faces, more = tmp_path / "faces", tmp_path / "more"
+    for folder in (faces, more):
+        prepare(tree, folder, workers=0)
+    names = ["more/s3/1.jpg", "faces/s1/2.jpg", "faces/s2/1.png.jpg"]
+    points = aligned_landmarks([faces, more], names)
+    assert points.shape == (3, 5, 2)
+    # A similarity transform brings five points only near to five others.
+    assert np.abs(points - TEMPLATE).max() < 25
+    assert np.abs((points - TEMPLATE).mean(1)).max() < 1
+    entry = read_index(faces)["s1/2.png"]
+    matrix = np.array(entry.matrix)
+    for found, (x, y) in zip(points[1], entry.landmarks, strict=True):
+        np.testing.assert_allclose(found, matrix @ [x, y, 1])
+    with pytest.raises(DataError, match=r"faces/s1/wall\.jpg: not in the faces\.jsonl.*again"):
+        aligned_landmarks([faces], ["faces/s1/wall.jpg"])
+    with pytest.raises(DataError, match=r"no faces\.jsonl"):
+        aligned_landmarks([tmp_path], [])
+
+
 def test_a_folder_prepared_in_another_way_is_refused(tree: Path, tmp_path: Path) -> None:
     prepare(tree, tmp_path / "faces", workers=0)
     with pytest.raises(DataError, match="another way"):
@@ -251,7 +273,7 @@ def test_a_full_disk_is_a_named_error(tree: Path, tmp_path: Path, monkeypatch) -
 def test_crops_aligned_as_arcface_does_change_their_frame_alone(tmp_path: Path) -> None:
     """Landmarks painted where ArcFace has them end up where our template has them."""
     crop = np.full((112, 112, 3), 40, np.uint8)
-    for x, y in ARCFACE_TEMPLATE * 112:
+    for x, y in TEMPLATE / 2:
         rows, columns = np.ogrid[:112, :112]
         crop[(rows + 0.5 - y) ** 2 + (columns + 0.5 - x) ** 2 < 9] = 250
     (tmp_path / "crops" / "somebody").mkdir(parents=True)
@@ -260,7 +282,7 @@ def test_crops_aligned_as_arcface_does_change_their_frame_alone(tmp_path: Path) 
     prepare(tmp_path / "crops", tmp_path / "faces", workers=0, file_format="png", cropped=True)
     aligned = read_image(tmp_path / "faces" / "somebody" / "face.png")
     for x, y in TEMPLATE:
-        rows, columns = np.mgrid[int(y) - 8 : int(y) + 9, int(x) - 8 : int(x) + 9]
+        rows, columns = np.mgrid[int(y) - 12 : int(y) + 13, int(x) - 12 : int(x) + 13]
         light = aligned[rows, columns, 0].astype(float) - 40
         assert (light * (rows + 0.5)).sum() / light.sum() == pytest.approx(y, abs=0.7)
         assert (light * (columns + 0.5)).sum() / light.sum() == pytest.approx(x, abs=0.7)

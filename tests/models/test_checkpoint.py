@@ -66,35 +66,22 @@ def test_other_weights_have_another_fingerprint(saved, tmp_path: Path) -> None:
     assert other != saved[2]
 
 
-def test_the_largest_weights_become_8_bit_until_the_file_fits() -> None:
-    torch.manual_seed(0)
-    weights = {"large": torch.randn(64, 4000), "middle": torch.randn(32, 1000), "b": torch.ones(8)}
-    assert checkpoint.compress(weights)["large"].dtype == torch.float16
-    size = checkpoint.TARGET_BYTES
-    try:
-        checkpoint.TARGET_BYTES = 400_000
-        stored = checkpoint.compress(weights)
-    finally:
-        checkpoint.TARGET_BYTES = size
-    assert {k: v.dtype for k, v in stored.items()} == {
-        "large": torch.int8,
-        "large.scale": torch.float32,
-        "middle": torch.float16,
-        "b": torch.float32,
-    }
-    restored = checkpoint.expand(stored)
-    assert sorted(restored) == ["b", "large", "middle"]
-    step = weights["large"].abs().amax(1, keepdim=True) / 127
-    assert ((restored["large"] - weights["large"]).abs() <= step * 0.501).all()
+def test_large_weights_are_stored_as_float16() -> None:
+    weights = {"large": torch.rand(64, 100), "b": torch.ones(8)}
+    stored = checkpoint.compress(weights)
+    assert {k: v.dtype for k, v in stored.items()} == {"b": torch.float32, "large": torch.float16}
+    torch.testing.assert_close(
+        checkpoint.expand(stored)["large"], weights["large"], atol=3e-4, rtol=0
+    )
 
 
-def test_a_demo_network_fits_under_ten_megabytes(tmp_path: Path) -> None:
-    config = ModelConfig("demo", 128, (64, 128))
+def test_a_demo_network_fits_in_four_megabytes(tmp_path: Path) -> None:
+    config = ModelConfig("demo", 256, (64, 256))
     path = tmp_path / "demo.safetensors"
     model = build_model(config).to(memory_format=torch.channels_last)  # as training holds it
     fingerprint = save_checkpoint(path, model, config, name="demo", training={}, metrics={})
     assert load_checkpoint(path).fingerprint == fingerprint
-    assert path.stat().st_size < 10_000_000
+    assert path.stat().st_size < 4_000_000
 
 
 def test_any_changed_or_missing_byte_is_noticed(saved, tmp_path: Path) -> None:

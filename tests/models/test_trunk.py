@@ -1,139 +1,196 @@
-"""The transferred trunk is dlib's network, from either package's files."""
+"""The trunk is MobileFace V2 as its authors' file has it, and every wrong byte is noticed."""
 
-import importlib.util
-import json
+import hashlib
+import struct
 from pathlib import Path
 
-import dlib
 import numpy as np
 import pytest
 import torch
-from skimage import data
 
 from daah.errors import DataError
 from daah.models import trunk_import
-from daah.models.trunk import DlibTrunk
-from daah.training.teacher import MIRRORED, View, embed_trunk, teacher_embeddings
+from daah.models.trunk import embed_both_views
+
+#: In, expanded, out, stride: the authors' twelve units, written down a second time.
+UNITS = [
+    *((32, 96, 32, s) for s in (2, 1, 1, 2, 1, 1)),
+    (32, 96, 64, 2),
+    (64, 192, 64, 1),
+    (64, 192, 64, 1),
+    (64, 192, 128, 2),
+    (128, 384, 128, 1),
+    (128, 384, 128, 1),
+]
+
+
+def random_arrays() -> dict[str, np.ndarray]:
+    """What the published file holds, with random numbers: names and shapes are the same."""
+    rng = np.random.default_rng(0)
+    arrays: dict[str, np.ndarray] = {}
+
+    def layer(name: str, norm: str, *shape: int) -> None:
+        spread = 1.5 / np.sqrt(np.prod(shape[1:]))
+        arrays[f"arg:{name}_weight"] = rng.normal(0, spread, shape)
+        arrays[f"arg:{norm}_gamma"] = rng.uniform(0.5, 1.5, shape[0])
+        arrays[f"arg:{norm}_beta"] = rng.normal(0, 0.5, shape[0])
+        arrays[f"aux:{norm}_moving_mean"] = rng.normal(0, 0.2, shape[0])
+        arrays[f"aux:{norm}_moving_var"] = rng.uniform(0.2, 2.0, shape[0])
+
+    layer("conv1", "bn1", 32, 3, 3, 3)
+    arrays["arg:conv1_bias"] = rng.normal(0, 0.1, 32)
+    for i, (channels, expanded, out, _) in enumerate(UNITS):
+        layer(f"convolution{3 * i}", f"batchnorm{3 * i}", expanded, channels, 1, 1)
+        layer(f"convolution{3 * i + 1}", f"batchnorm{3 * i + 1}", expanded, 1, 3, 3)
+        layer(f"convolution{3 * i + 2}", f"batchnorm{3 * i + 2}", out, expanded, 1, 1)
+    layer("fc5", "fc5_bn", 256, 2048)
+    # As trained: embeddings with numbers of a few units, whatever the layers before add up to.
+    arrays["aux:fc5_bn_moving_var"] *= 100
+    return {key: value.astype(np.float32) for key, value in arrays.items()}
+
+
+def written(arrays: dict[str, np.ndarray]) -> bytes:
+    """The arrays as an MXNet parameter file."""
+    out = struct.pack("<QQQ", 0x112, 0, len(arrays))
+    for value in arrays.values():
+        out += struct.pack("<IiI", 0xF993FAC9, 0, value.ndim)
+        out += struct.pack(f"<{value.ndim}q", *value.shape) + struct.pack("<iii", 1, 0, 0)
+        out += value.astype("<f4").tobytes()
+    out += struct.pack("<Q", len(arrays))
+    for name in arrays:
+        out += struct.pack("<Q", len(name)) + name.encode()
+    return out
+
+
+def reference(arrays: dict[str, np.ndarray], faces: np.ndarray) -> np.ndarray:
+    """The published graph, operator by operator, in float64: (B, 112, 112, 3) to (B, 256)."""
+
+    def norm(x: np.ndarray, name: str) -> np.ndarray:
+        gamma, beta = arrays[f"arg:{name}_gamma"], arrays[f"arg:{name}_beta"]
+        mean, variance = arrays[f"aux:{name}_moving_mean"], arrays[f"aux:{name}_moving_var"]
+        return (x - mean) / np.sqrt(variance.astype(np.float64) + 1e-3) * gamma + beta
+
+    def patches(x: np.ndarray, stride: int) -> np.ndarray:
+        """(B, H, W, C) to (B, H / stride, W / stride, C, 3, 3), zeros beyond the border."""
+        padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+        return windows[:, ::stride, ::stride]
+
+    x = (faces.astype(np.float64) - 127.5) * 0.0078125
+    x = np.einsum("bhwcij,ocij->bhwo", patches(x, 2), arrays["arg:conv1_weight"])
+    x = norm(x + arrays["arg:conv1_bias"], "bn1").clip(0, 6)
+    for i, (_, _, _, stride) in enumerate(UNITS):
+        weights = [arrays[f"arg:convolution{3 * i + k}_weight"] for k in range(3)]
+        y = norm(x @ weights[0][:, :, 0, 0].T, f"batchnorm{3 * i}").clip(0, 6)
+        y = np.einsum("bhwcij,cij->bhwc", patches(y, stride), weights[1][:, 0])
+        y = norm(y, f"batchnorm{3 * i + 1}").clip(0, 6)
+        y = norm(y @ weights[2][:, :, 0, 0].T, f"batchnorm{3 * i + 2}")
+        x = x + y if stride == 1 else y
+    flat = x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+    return norm(flat @ arrays["arg:fc5_weight"].T, "fc5_bn")
+
+
+def faces(count: int = 2) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (count, 112, 112, 3), np.uint8)
+
+
+def tensor(images: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float()
 
 
 @pytest.fixture(scope="module")
-def dlib_file() -> Path:
-    package = importlib.util.find_spec("face_recognition_models")
-    folder = Path(package.submodule_search_locations[0])
-    return folder / "models" / "dlib_face_recognition_resnet_model_v1.dat"
+def arrays() -> dict[str, np.ndarray]:
+    return random_arrays()
 
 
-@pytest.fixture(scope="module")
-def imported(dlib_file: Path) -> tuple[DlibTrunk, torch.Tensor]:
-    return trunk_import.import_trunk(dlib_file)
+@pytest.fixture
+def file(arrays, tmp_path: Path) -> Path:
+    path = tmp_path / "random.params"
+    path.write_bytes(written(arrays))
+    return path
 
 
-def chips() -> np.ndarray:
-    photo = data.astronaut()
-    return np.stack([photo[y : y + 150, x : x + 150] for y, x in ((50, 150), (0, 200), (200, 80))])
-
-
-def test_the_trunk_agrees_with_dlibs_own_descriptor(dlib_file: Path, imported) -> None:
-    reference = dlib.face_recognition_model_v1(str(dlib_file))
-    images = chips()
-    expected = np.array([reference.compute_face_descriptor(chip) for chip in images])
+def test_the_trunk_computes_what_the_published_graph_does(arrays, file: Path) -> None:
+    trunk = trunk_import.import_trunk(file, sha256=None)
     with torch.inference_mode():
-        got = embed_trunk(*imported, torch.from_numpy(images).permute(0, 3, 1, 2).float()).numpy()
-    np.testing.assert_allclose(got, expected, atol=1e-5)
+        got = trunk(trunk.normalise(tensor(faces()))).numpy()
+    expected = reference(arrays, faces())
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
-def test_the_teacher_is_the_mean_of_image_and_mirror(imported) -> None:
-    images = chips()
-    faces = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+def test_both_views_are_the_mean_of_face_and_mirror(file: Path) -> None:
+    trunk = trunk_import.import_trunk(file, sha256=None)
+    x = tensor(faces())
     with torch.inference_mode():
-        both = (embed_trunk(*imported, faces) + embed_trunk(*imported, faces.flip(3))) / 2
-    got = teacher_embeddings(*imported, images, MIRRORED, batch=2)
-    # bfloat16 has 8 bits; the numbers are around 0.1.
-    np.testing.assert_allclose(got, both.numpy(), atol=0.01)
+        expected = (trunk(trunk.normalise(x)) + trunk(trunk.normalise(x.flip(3)))) / 2
+        got = embed_both_views(trunk, x)
+        mirrored = embed_both_views(trunk, x.flip(3))
+    torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(got, mirrored, atol=1e-4, rtol=1e-4)
 
 
-def test_a_view_moves_the_face() -> None:
-    faces = torch.zeros(1, 1, 100, 100)
-    faces[:, :, 40:60, 70:80] = 255.0  # middle at (75, 50)
-    rows, columns = torch.meshgrid(torch.arange(100.0), torch.arange(100.0), indexing="ij")
-
-    def middle(view: View) -> tuple[float, float]:
-        seen = view(faces)[0, 0]
-        seen = seen / seen.sum()
-        return float((seen * columns).sum()) + 0.5, float((seen * rows).sum()) + 0.5
-
-    assert middle(View()) == pytest.approx((75, 50), abs=0.1)
-    assert middle(View(mirror=True)) == pytest.approx((25, 50), abs=0.1)
-    assert middle(View(right=0.1)) == pytest.approx((65, 50), abs=0.1)
-    assert middle(View(down=-0.1)) == pytest.approx((75, 60), abs=0.1)
-    assert middle(View(zoom=1.2)) == pytest.approx((80, 50), abs=0.1)
-    assert middle(View(turn=np.pi / 2)) == pytest.approx((50, 25), abs=0.1)
+def test_any_wrong_byte_is_a_named_error(file: Path) -> None:
+    data = file.read_bytes()
+    checksum = hashlib.sha256(data).hexdigest()
+    trunk_import.import_trunk(file, sha256=checksum)
+    changed = bytearray(data)
+    changed[len(data) // 2] ^= 1  # inside of a weight, where no structure would show it
+    file.write_bytes(changed)
+    with pytest.raises(DataError, match=rf"sha256 {checksum}, got [0-9a-f]{{64}}; .* again"):
+        trunk_import.import_trunk(file, sha256=checksum)
 
 
-def test_a_saved_trunk_loads_the_same(imported, tmp_path: Path) -> None:
-    trunk, linear = imported
-    trunk_import.save_trunk(trunk, linear, tmp_path / "trunk.safetensors")
-    loaded, loaded_linear = trunk_import.load_trunk(tmp_path / "trunk.safetensors")
-    assert torch.equal(loaded_linear, linear)
+def test_the_published_checksum_is_asked_for_unless_told_otherwise(file: Path) -> None:
+    with pytest.raises(DataError, match=trunk_import.SHA256):
+        trunk_import.import_trunk(file)
+
+
+def without(arrays: dict[str, np.ndarray], key: str) -> dict[str, np.ndarray]:
+    return {name: value for name, value in arrays.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data, arrays: data[: len(data) // 2], "ends early|counts"),
+        (lambda data, arrays: data + b"\0", "1 bytes follow"),
+        (lambda data, arrays: b"\x13" + data[1:], "no MXNet parameter file"),
+        (lambda data, arrays: data[:16] + struct.pack("<Q", 2**60) + data[24:], "counts"),
+        (lambda data, arrays: data[:24] + b"\0" + data[25:], "no dense array"),
+        (lambda data, arrays: data[:36] + struct.pack("<q", 2**50) + data[44:], "counts"),
+        (lambda data, arrays: data[:76] + b"\1" + data[77:], "got type 1"),
+        (lambda data, arrays: data[:-1] + b"\xff", "no text"),
+        (lambda data, arrays: written(without(arrays, "arg:fc5_weight")), "arg:fc5_weight"),
+        (lambda data, arrays: written(without(arrays, "arg:conv1_bias")), "arg:conv1_bias"),
+        (lambda data, arrays: written(arrays | {"arg:more": np.ones(3)}), "holds arg:more"),
+        (
+            lambda data, arrays: written(arrays | {"arg:bn1_beta": np.ones(31)}),
+            r"expected arg:bn1_beta \(32,\), got \(31,\)",
+        ),
+        (
+            lambda data, arrays: written(arrays | {"arg:bn1_beta": np.full(32, np.nan)}),
+            "not finite",
+        ),
+    ],
+)
+def test_structure_is_checked(arrays, file: Path, damage, message: str) -> None:
+    file.write_bytes(damage(file.read_bytes(), arrays))
+    with pytest.raises(DataError, match=message):
+        trunk_import.import_trunk(file, sha256=None)
+
+
+def test_a_saved_trunk_loads_the_same(file: Path, tmp_path: Path) -> None:
+    trunk = trunk_import.import_trunk(file, sha256=None)
+    trunk_import.save_trunk(trunk, tmp_path / "trunk.safetensors")
+    loaded = trunk_import.load_trunk(tmp_path / "trunk.safetensors")
     for key, value in trunk.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value)
 
 
-def test_face_api_files_are_read_tensor_by_tensor(tmp_path: Path) -> None:
-    """A manifest of the same form with random numbers, 8-bit and float, against the formula."""
-    rng = np.random.default_rng(0)
-    entries, blob, values = [], b"", {}
-    for name, convolution in trunk_import._convolutions(DlibTrunk()).items():
-        out, inside, height, width = convolution.weight.shape
-        for part, size in (
-            ("conv/filters", (height, width, inside, out)),
-            ("conv/bias", (out,)),
-            ("scale/weights", (out,)),
-            ("scale/biases", (out,)),
-        ):
-            key = f"{name.replace('.', '/')}/{part}"
-            entry = {"name": key, "shape": list(size), "dtype": "float32"}
-            if part == "conv/filters" and name.startswith("conv64"):
-                raw = rng.standard_normal(size).astype(np.float32)
-                values[key] = raw
-            else:
-                raw = rng.integers(0, 256, size).astype(np.uint8)
-                entry["quantization"] = {"dtype": "uint8", "scale": 0.01, "min": -1.0}
-                values[key] = raw.astype(np.float32) * np.float32(0.01) - 1
-            entries.append(entry)
-            blob += raw.tobytes()
-    fc = rng.standard_normal((256, 128)).astype(np.float32)
-    entries.append({"name": "fc", "shape": [256, 128], "dtype": "float32"})
-    blob += fc.tobytes()
-    (tmp_path / "weights.bin").write_bytes(blob)
-    manifest = [{"paths": ["weights.bin"], "weights": entries}]
-    (tmp_path / trunk_import.MANIFEST).write_text(json.dumps(manifest))
-
-    trunk, linear = trunk_import.import_trunk(tmp_path)
-    np.testing.assert_array_equal(linear.numpy(), fc.T)
-    x = torch.rand(1, 32, 20, 20)
-    filters = torch.from_numpy(values["conv32_1/conv1/conv/filters"].transpose(3, 2, 0, 1).copy())
-    plain = torch.nn.functional.conv2d(
-        x, filters, torch.from_numpy(values["conv32_1/conv1/conv/bias"]), padding=1
-    )
-    scale = torch.from_numpy(values["conv32_1/conv1/scale/weights"]).view(1, -1, 1, 1)
-    shift = torch.from_numpy(values["conv32_1/conv1/scale/biases"]).view(1, -1, 1, 1)
-    expected = (plain * scale + shift).relu()
-    torch.testing.assert_close(trunk.conv32_1.conv1(x), expected, atol=1e-3, rtol=1e-4)
-
-    (tmp_path / "weights.bin").write_bytes(blob[:-4])
-    with pytest.raises(DataError, match="end inside fc"):
-        trunk_import.import_trunk(tmp_path)
-
-
-def test_wrong_sources_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected dlib_face"):
-        trunk_import.import_trunk(tmp_path / "missing.dat")
-    with pytest.raises(DataError, match="face-api"):
-        trunk_import.import_trunk(tmp_path)
-    other = tmp_path / "other.dat"
-    other.write_bytes(b"something else")
-    with pytest.raises(DataError, match="holds no tensor"):
-        trunk_import.import_trunk(other)
+def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="MobileFace_Identification_V2-0000"):
+        trunk_import.import_trunk(tmp_path / "missing.params")
+    (tmp_path / "other").write_bytes(b"something else")
     with pytest.raises(DataError, match="import-trunk"):
-        trunk_import.load_trunk(other)
+        trunk_import.load_trunk(tmp_path / "other")

@@ -4,7 +4,6 @@ import csv
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +11,14 @@ import pytest
 import torch
 from accelerate import Accelerator
 from PIL import Image
-from torch import nn
 
 from daah import codes
-from daah.data.splits import fold
-from daah.errors import CheckpointError, ConfigError, DataError
+from daah.errors import CheckpointError, DataError
 from daah.models.checkpoint import load_checkpoint
 from daah.models.encoder import load_encoder
-from daah.models.trunk import EMBEDDING, DlibTrunk
-from daah.models.trunk_import import save_trunk
-from daah.training.loop import TrainingConfig, WeightAverage
-from daah.training.recipes.demo import DemoSettings
+from daah.training.loop import TrainingConfig
 from daah.training.recipes.paper import PaperSettings
-from daah.training.runs import train_demo, train_paper
+from daah.training.runs import train_paper
 from tests.doubles.waiting import HANG, eventually
 
 PEOPLE = 8
@@ -128,82 +122,6 @@ def test_a_killed_run_resumes_from_the_command_line(faces: Path, tmp_path: Path)
     assert result.returncode == 0, result.stderr
     with (out / "log.csv").open() as file:
         assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(done + 1))
-
-
-@pytest.mark.slow
-def test_the_demo_recipe_trains_resumes_and_ships_a_nested_code(faces, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    save_trunk(DlibTrunk(), torch.randn(EMBEDDING, 256) / 16, tmp_path / "trunk.safetensors")
-    root = tmp_path / "faces"
-    root.mkdir()
-    # Fold 1 validates, fold 0 is left out: names that give both sides four people.
-    numbered = [f"person_{i}" for i in range(100)]
-    names = [[name for name in numbered if fold(name) == part][:4] for part in (1, 2)]
-    for person, name in zip(sorted(faces.iterdir()), names[0] + names[1], strict=True):
-        (root / name).mkdir()
-        for photo in sorted(person.iterdir())[:4]:
-            (root / name / photo.name).symlink_to(photo)
-    settings = DemoSettings(
-        batch=16, hash_starts=2, hash_steps=3, hash_people=16, spatial_steps=2, spatial_batch=4
-    )
-
-    def go(epochs: int, resume: bool):
-        return train_demo(
-            [root],
-            tmp_path / "trunk.safetensors",
-            tmp_path / "demo",
-            settings,
-            TrainingConfig(epochs, average=0.9),
-            resume,
-        )
-
-    go(1, resume=False)
-    report = go(2, resume=True)
-    assert len(report.history) == 3
-    assert {"map_16", "map_128", "attended", "mask_spread"} <= set(report.history[1])
-    encoder = load_encoder(report.checkpoint)
-    assert encoder.lengths == (16, 24, 32, 48, 64, 96, 128)
-    # Training on from a checkpoint, the spatial network at rest.
-    rested = replace(settings, mask_warmup=0.0, unmasked_until=0.0, lr_spatial_later=0.0)
-    again = train_demo(
-        [root],
-        tmp_path / "trunk.safetensors",
-        tmp_path / "on",
-        rested,
-        TrainingConfig(1),
-        start=report.checkpoint,
-    )
-    assert not {"plain", "spatial", "hidden"} & set(again.history[1])
-    best = report.history[report.best_epoch]
-    assert again.history[0]["map_64"] == pytest.approx(best["map_64"], abs=0.1)
-    before, after = (load_checkpoint(one.checkpoint).model for one in (report, again))
-    for name, weight in before.spatial.named_parameters():
-        torch.testing.assert_close(after.spatial.get_parameter(name), weight, atol=1e-3, rtol=0)
-    with pytest.raises(ConfigError, match="cannot start from"):
-        train_demo(
-            [root],
-            tmp_path / "trunk.safetensors",
-            tmp_path / "shorter",
-            replace(settings, bits=32, lengths=(16, 32)),
-            TrainingConfig(1),
-            start=report.checkpoint,
-        )
-
-
-def test_the_average_of_weights_starts_fast_and_then_lags() -> None:
-    source = nn.Linear(1, 1, bias=False)
-    nn.init.zeros_(source.weight)
-    average = WeightAverage(source, 0.9)
-    nn.init.ones_(source.weight)
-    average.update()
-    assert average.model.weight.item() == pytest.approx(1 - 2 / 11)
-    for _ in range(200):
-        average.update()
-    assert average.model.weight.item() == pytest.approx(1, abs=1e-4)
-    nn.init.zeros_(source.weight)
-    average.update()
-    assert average.model.weight.item() == pytest.approx(0.9, abs=1e-3)
-    assert WeightAverage(source, 0.0).model is source
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ class Recipe(Protocol):
     score: str
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """AdamW groups, each with "params", "lr" and "name"; one of them is named "spatial"."""
+        """AdamW groups, each with "params" and "lr"."""
 
     def learning_rate(self, progress: float, epoch: int) -> float:
         """Factor on every group's rate; progress runs from 0 to 1 over the whole training."""

@@ -1,24 +1,21 @@
-"""The demo recipe: a transferred trunk, fine-tuned behind a mask, and nested (Matryoshka) codes.
+"""The demo recipe: a transferred trunk, a mask from known covers, and a nested code.
 
-The hash layer is trained on identities, the networks by distillation, in this order:
+Training has stages in place of epochs:
 
-1. `fit_hash_layer`: nested codes of the teacher's embeddings, the best of several random restarts.
-2. `fit_spatial_network`: the mask, against the pretrained trunk.
-3. epochs of `gradients`: distil trunk and fusion layer. The student sees one masked view; the
-   target is the teacher's embedding averaged over ten unmasked views (test-time augmentation). The
-   spatial network is trained further. The last epochs leave the unmasked view out.
+1. a bank of covered training faces (`bank`), with what the untouched trunk says of the clean ones;
+2. the spatial network, the later stages of the trunk, and the spatial network again
+   (`gated_attention`);
+3. the hash layer, constructed from the trained network's embeddings (`nested_code`), the best of
+   several starts on people who were kept out of everything else.
 
-Identities supervise the first step only. Training all parts on identities lowers the training loss
-and the accuracy on unseen identities: the trunk overfits the training identities. Fitting the hash
-layer again at the end does not help either: embeddings of training faces are closer to the teacher
-than those of new faces.
+No stage learns from identities: training that does lowers its loss and spoils the codes of people
+never seen.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,319 +25,223 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from daah.config import ModelConfig
-from daah.data.augmentation import Augmentation
 from daah.data.face_set import FaceSet, to_tensor
 from daah.errors import ConfigError
 from daah.metrics.leave_one_out import leave_one_out
-from daah.models.checkpoint import Checkpoint
-from daah.models.ddah import DDAH, DemoDDAH
-from daah.models.precision import autocast
-from daah.models.trunk import DlibTrunk
-from daah.training.losses import complement_loss, distillation_loss, face_spatial_loss
-from daah.training.recipes.base import encode_images, shuffled_batches
-from daah.training.recipes.hash_layer import HashLayerFit
+from daah.models.ddah import DemoDDAH
+from daah.models.trunk import MobileFace, embed_both_views
+from daah.training.recipes.bank import Bank, make_bank
+from daah.training.recipes.covers import Cover, Sources
+from daah.training.recipes.gated_attention import (
+    AttentionSettings,
+    bank_masks,
+    fit_mask,
+    refine_mask,
+    set_means,
+    tune,
+)
+from daah.training.recipes.nested_code import (
+    BLOCKS,
+    LENGTHS,
+    NestedCodeSettings,
+    construct,
+    few_of_each,
+)
+
+#: Faces per call of the network.
+_BATCH = 64
 
 
 @dataclass(frozen=True)
-class DemoSettings:
-    """Every choice of the recipe. All of them were made on validation people.
+class DemoSettings(AttentionSettings):
+    """Every choice of the recipe, in addition to those of attention.
 
-    spatial_steps, spatial_batch, lr_spatial: of the spatial network alone, before all else;
-    lr_spatial_later: its rate in the epochs; at 0 it rests, and its hinges are not computed.
-    edge: width of the soft edge of its cuts, in parts of the mask's range.
-    margin, margin_complement: of the two hinges of the face spatial loss, in units of the
-    distillation loss; both are nearly always active.
-    mask_warmup: share of the epochs over which the mask takes over from the unmasked image; a
-    pretrained trunk must not meet a mask at once.
-    lr_trunk and lr_fuse are relative: a tensor's own rate is that times the root mean square of its
-    weights. Folded scales leave weights of 0.001 beside weights of 0.1, and one absolute rate for
-    both destroyed what the trunk knew within a hundred steps. At 1e-3, and with augment at 0.7, the
-    trunk ended further from the teacher on unmasked faces than it started.
-    unmasked_until: share of the epochs in which the unmasked face is learned beside the masked one.
-    hash_starts, hash_steps, hash_people: starts of the hash layer, of which the best on validation
-    people stays; steps of each; people a step, with two images each. Mean average precision at 64
-    bits is 0.70 to 0.75 by the start alone.
+    Attributes:
+        bank: number of covered faces; one takes 50 KB.
+        bank_photos: maximum number of different photos of one person in it.
+        cover: probability of a cover.
+        background: probability of another background.
+        hash_photos: maximum number of photos per person that the hash layer is constructed from.
+        hash_starts: constructions, of which the best on the people who were kept out stays.
+
+    Raises:
+        ConfigError: `cover` is out of range.
     """
 
-    bits: int = 128
-    lengths: tuple[int, ...] = (16, 24, 32, 48, 64, 96, 128)
-    spatial_steps: int = 300
-    spatial_batch: int = 64
-    lr_spatial: float = 1e-3
-    lr_spatial_later: float = 3e-4
-    edge: float = 0.05
-    margin: float = 1.0
-    margin_complement: float = 2.0
-    batch: int = 128
-    lr_trunk: float = 2e-4
-    lr_fuse: float = 2e-4
-    lr_channel: float = 1e-4
-    warmup: float = 0.02
-    mask_warmup: float = 0.1
-    unmasked_until: float = 0.6
-    augment: float = 0.3
-    hash_starts: int = 10
-    hash_steps: int = 600
-    hash_people: int = 512
-    lr_hash: float = 2e-3
-    correlation: float = 0.1
+    bank: int = 32_000
+    bank_photos: int = 60
+    cover: float = 0.75
+    background: float = 0.25
+    hash_photos: int = 20
+    hash_starts: int = 6
+
+    def __post_init__(self) -> None:
+        if not 0 < self.cover < 1:  # faces of both kinds are in every batch
+            raise ConfigError(f"cover: expected more than 0 and less than 1, got {self.cover}")
 
 
-class DemoRecipe:
-    """Trains on faces with the teacher's embeddings of the clean images beside them.
+class DemoTraining:
+    """One run of the recipe.
 
-    teacher: (N, 128) float32, row by row with `train`. trunk, linear: from `import_trunk`.
+    Attributes:
+        model: the network.
+        config: its architecture.
+        history: the log, one row per 50 steps or stage.
+
+    Args:
+        faces: training people's faces (N, 112, 112, 3).
+        landmarks: (N, 5, 2) in pixels of them.
+        kept_out: faces (M, 112, 112, 3) of people that the hash layer is chosen on.
+        trunk: as `import_trunk` returns it.
+        settings: all choices.
+        seed: seed of everything.
+        out: folder of the bank and the stages' states.
     """
-
-    score = "map_64"
 
     def __init__(
         self,
-        train: FaceSet,
-        validation: FaceSet,
-        teacher: np.ndarray,
-        trunk: DlibTrunk,
-        linear: Tensor,
+        faces: FaceSet,
+        landmarks: np.ndarray,
+        kept_out: FaceSet,
+        trunk: MobileFace,
         settings: DemoSettings,
-        device: torch.device,
-        seed: int = 0,
+        seed: int,
+        out: Path,
     ) -> None:
         torch.manual_seed(seed)
-        self.train, self.validation, self.settings = train, validation, settings
-        self.device = device
-        self.config = ModelConfig("demo", settings.bits, settings.lengths)
-        self.augment = Augmentation(torch.Generator().manual_seed(seed), settings.augment)
-        self.teacher = torch.from_numpy(teacher).to(device)
-        self.centre = self.teacher.mean(0)
-        self.model = DemoDDAH(settings.bits)
-        self.model.hashing.transfer(trunk, linear)
-        self.model.to(device, memory_format=torch.channels_last)
-        self.step = 0
+        self.faces, self.landmarks, self.kept_out = faces, landmarks, kept_out
+        self.trunk, self.settings, self.seed, self.out = trunk, settings, seed, out
+        bits = sum(block.bits for block in BLOCKS)
+        self.config = ModelConfig("demo", bits, LENGTHS)
+        self.model = DemoDDAH(bits).eval()
+        self.model.transfer(trunk)
+        self.history: list[dict[str, float]] = []
 
-    def start_from(self, checkpoint: Checkpoint) -> None:
-        """Take over all weights of a trained network.
+    def run(self) -> dict[str, float]:
+        """Run all stages, or what is left of them.
 
-        Raises ConfigError for one of another recipe or with other lengths.
+        Returns:
+            Mean average precision at each length on the people who were kept out, as "map_LENGTH".
+
+        Raises:
+            CheckpointError: a file of an earlier run in the folder cannot be read.
+            DataError: no person has two photos.
         """
-        if checkpoint.config != self.config:
-            raise ConfigError(
-                f"cannot start from {checkpoint.name}: it is {checkpoint.config}, not {self.config}"
-            )
-        self.model.load_state_dict(checkpoint.model.state_dict())
+        settings, model, seed = self.settings, self.model, self.seed
+        bank = self._bank()
+        centre = self._centre()
+        set_means(model, bank, settings)
+        masks = None
+        if settings.attention:
+            log = fit_mask(model.spatial, bank, settings, seed, self._state("mask"))
+            self._log(log)
+            masks = bank_masks(model.spatial, bank)
+        else:
+            model.context.fill_(1)  # a gate that is always open
+        self._log(tune(model, bank, centre, settings, masks, seed + 1, self._state("trunk")))
+        if settings.attention and settings.refine_steps:
+            log = refine_mask(model, bank, centre, settings, seed + 2, self._state("refined"))
+            self._log(log)
+        model.eval().requires_grad_(False)
+        metrics = self._fit_hash_layer()
+        self._log([{"step": 1, **metrics}])
+        return metrics
 
-    def fit_hash_layer(self) -> None:
-        """Fit the hash layer, and nothing else, to the teacher's embeddings of the training faces.
+    def _log(self, rows: list[dict[str, float]]) -> None:
+        start = self.history[-1]["step"] if self.history else 0
+        self.history += [row | {"step": start + row["step"]} for row in rows]
 
-        Of its starts, the one stays whose codes find validation people best (sum over the lengths).
-        """
-        settings, network = self.settings, self.model.hashing
-        network.embedding_mean.copy_(self.centre)
-        network.embedding_std.copy_((self.teacher - self.centre).square().mean().sqrt())
-        validation = self._validation_embeddings()
+    def _state(self, name: str) -> Path:
+        return self.out / f"{name}.state"
 
-        def score(layer: nn.Linear) -> float:
-            with torch.inference_mode():
-                return sum(self._figures(layer(validation).cpu().numpy()).values())
-
-        HashLayerFit(
-            lengths=settings.lengths,
-            starts=settings.hash_starts,
-            steps=settings.hash_steps,
-            people=settings.hash_people,
-            lr=settings.lr_hash,
-            correlation=settings.correlation,
-        ).fit(
-            network.hash,
-            network.standardise(self.teacher),
-            torch.from_numpy(self.train.labels).to(self.device),
-            score,
+    def _bank(self) -> Bank:
+        path = self.out / "bank.npz"
+        if path.exists():
+            return Bank.load(path)
+        generator = torch.Generator().manual_seed(self.seed)
+        labels = torch.from_numpy(self.faces.labels)
+        photos = few_of_each(labels, self.settings.bank_photos, generator).numpy()
+        rng = np.random.default_rng(self.seed)
+        # Every photo equally often, up to one time.
+        turns = -(-self.settings.bank // len(photos))
+        order = np.concatenate([rng.permutation(photos) for _ in range(turns)])
+        bank = make_bank(
+            self.model,
+            self.trunk,
+            Sources(self.faces.images, self.faces.labels),
+            self.landmarks,
+            order[: self.settings.bank],
+            self.seed,
+            Cover(self.settings.cover, self.settings.background),
         )
+        bank.save(path)
+        return bank
 
-    @torch.inference_mode()
-    def _validation_embeddings(self) -> Tensor:
-        """What the network says of the plain validation faces (N, 128), standardised."""
+    @torch.no_grad()
+    def _centre(self) -> Tensor:
+        """Mean (256,) of the training people's embeddings by the untouched trunk."""
+        generator = torch.Generator().manual_seed(self.seed)
+        few = few_of_each(torch.from_numpy(self.faces.labels), 1, generator).numpy()
         parts = []
-        for start in range(0, len(self.validation), self.settings.batch):
-            faces = to_tensor(self.validation.images[start : start + self.settings.batch])
-            x = self.model.normalise(faces.to(self.device))
-            with autocast(self.device):
-                features = self.model.hashing.features(x)
-            parts.append(self.model.hashing.fuse(features.float()))
-        return self.model.hashing.standardise(torch.cat(parts))
+        for start in range(0, len(few), _BATCH):
+            images = to_tensor(self.faces.images[few[start : start + _BATCH]])
+            parts.append(F.normalize(embed_both_views(self.trunk, images), dim=1))
+        return torch.cat(parts).mean(0)
 
-    def fit_spatial_network(self) -> None:
-        """Train the spatial network alone against the hash network as it stands.
+    @torch.no_grad()
+    def embeddings(self, images: np.ndarray) -> Tensor:
+        """What the hash layer reads of faces.
 
-        Trained together from the start, both networks settle on whatever mask chance began with,
-        one that hides the face included: the hash network learns to read it, and no hinge objects.
+        Args:
+            images: (N, 112, 112, 3) uint8.
+
+        Returns:
+            (N, 256) float32, of length 1.
         """
-        settings = self.settings
-        optimiser = torch.optim.Adam(self.model.spatial.parameters(), lr=settings.lr_spatial)
-        decay = torch.optim.lr_scheduler.CosineAnnealingLR(
-            optimiser, max(1, settings.spatial_steps)
-        )
-        generator = np.random.default_rng(1)
-        self.model.train()
-        self.model.hashing.requires_grad_(False)
-        for step in tqdm(range(settings.spatial_steps), desc="spatial network"):
-            indices = generator.integers(0, len(self.train), settings.spatial_batch)
-            x, index = self._faces(indices)
-            optimiser.zero_grad()
-            self._spatial_loss(x, index, complement=step % 2 == 1).backward()
-            optimiser.step()
-            decay.step()
-        self.model.hashing.requires_grad_(True)
+        choose = (lambda mask: mask) if self.settings.attention else torch.ones_like
+        parts = []
+        for start in tqdm(range(0, len(images), _BATCH), desc="embeddings"):
+            faces = to_tensor(images[start : start + _BATCH])
+            parts.append(self.model.embedding(faces, choose)[0])
+        return torch.cat(parts)
 
-    def _spatial_loss(self, x: Tensor, index: Tensor, complement: bool) -> Tensor:
-        """One of the two hinges, for the spatial network alone.
+    def _fit_hash_layer(self) -> dict[str, float]:
+        generator = torch.Generator().manual_seed(self.seed)
+        labels = torch.from_numpy(self.faces.labels)
+        few = few_of_each(labels, self.settings.hash_photos, generator)
+        embeddings = self.embeddings(self.faces.images[few.numpy()])
+        others = self.embeddings(self.kept_out.images)
+        nested = NestedCodeSettings(photos=self.settings.hash_photos)
+        best: tuple[float, nn.Linear, dict[str, float]] | None = None
+        for start in range(self.settings.hash_starts):
+            generator.manual_seed(self.seed + start)
+            layer = construct(embeddings, labels[few], nested, generator)
+            figures = self._figures(layer, others)
+            total = sum(figures.values())
+            if best is None or total > best[0]:
+                best = total, layer, figures
+        assert best is not None
+        self.model.hash.load_state_dict(best[1].state_dict())
+        return best[2]
 
-        The mask is cut: a share of the pixels, the most attended ones and a new share for each
-        face, is sharp and the rest blurred, or the reverse for the complement. What is shown must
-        be enough to know the face, and what is left must not be. A face behind the mask itself,
-        dimmed, would be known whatever the mask, so that any mask would do.
-        """
-        with autocast(self.device):
-            mask = self.model.mask(x)
-        shown = cut(mask, self._uniform(len(x), 0.05, 0.95), self.settings.edge)
-        if complement:
-            shown = 1 - shown
-        loss = self._branch(blurred(x).lerp(x, shown), index)
-        with torch.no_grad():
-            unmasked = self._branch(x, index)
-        if complement:
-            return complement_loss(unmasked, loss, self.settings.margin_complement)
-        return face_spatial_loss(loss, unmasked, self.settings.margin)
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        settings, network = self.settings, self.model.hashing
-        channel = [*network.attention3.parameters(), *network.attention4.parameters()]
-        return [
-            *(
-                {"name": "trunk", "params": [p], "lr": settings.lr_trunk * _root_mean_square(p)}
-                for p in network.trunk.parameters()
-            ),
-            {"name": "channel", "params": channel, "lr": settings.lr_channel},
-            {
-                "name": "fuse",
-                "params": list(network.fuse.parameters()),
-                "lr": settings.lr_fuse * _root_mean_square(network.fuse.weight),
-            },
-            {
-                "name": "spatial",
-                "params": list(self.model.spatial.parameters()),
-                "lr": settings.lr_spatial_later,
-            },
-        ]
-
-    def learning_rate(self, progress: float, epoch: int) -> float:
-        warm = min(1.0, (progress + 1e-3) / max(self.settings.warmup, 1e-3))
-        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-    def batches(self, generator: np.random.Generator) -> Iterator[np.ndarray]:
-        """Every face once."""
-        yield from shuffled_batches(len(self.train), self.settings.batch, generator)
-
-    def gradients(self, indices: np.ndarray, progress: float) -> dict[str, float]:
-        """The hash network minimises L_att + L_plain; the spatial network its own two hinges.
-
-        Plain branch and hinges take turns, and come on every fourth step each: a second and third
-        branch on every step would double the cost and were not worth it. After `unmasked_until` the
-        unmasked branch stays away.
-        """
-        settings = self.settings
-        keep = max(0.0, 1.0 - progress / settings.mask_warmup) if settings.mask_warmup else 0.0
-        x, index = self._faces(indices)
-        with autocast(self.device), torch.no_grad():
-            mask = self.model.mask(x)  # float32, (B, 1, 150, 150)
-        masked = self._branch(self.model.gate(x, keep + (1 - keep) * mask), index)
-        masked.backward()
-        log = {"attended": masked.item(), "mask_spread": mask.std(dim=(2, 3)).mean().item()}
-        turn = self.step % 8
-        if turn % 4 == 0 and progress < settings.unmasked_until:
-            unmasked = self._branch(x, index)
-            unmasked.backward()
-            log |= {"plain": unmasked.item()}
-        elif settings.lr_spatial_later and turn in (2, 6):
-            half = slice(0, max(2, len(x) // 2))
-            log |= self._spatial_gradient(x[half], index[half], complement=turn == 6)
-        self.step += 1
-        return log
-
-    def _spatial_gradient(self, x: Tensor, index: Tensor, complement: bool) -> dict[str, float]:
-        """Add the gradient of one hinge to the spatial network; the hash network takes none."""
-        self.model.hashing.requires_grad_(False)
-        loss = self._spatial_loss(x, index, complement)
-        loss.backward()
-        self.model.hashing.requires_grad_(True)
-        return {"hidden" if complement else "spatial": loss.item()}
-
-    def _branch(self, x: Tensor, index: Tensor) -> Tensor:
-        """Loss of one branch: how far it is from what the teacher says of the clean face."""
-        with autocast(self.device):
-            features = self.model.hashing.features(x)
-        embeddings = self.model.hashing.fuse(features.float())
-        return distillation_loss(embeddings, self.teacher[index], self.centre)
-
-    def _faces(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Augmented, normalised faces (B, 3, 150, 150) and their indices as a tensor."""
-        faces = self.augment(to_tensor(self.train.images[indices])).to(self.device)
-        x = self.model.normalise(faces).contiguous(memory_format=torch.channels_last)
-        return x, torch.from_numpy(indices).to(self.device)
-
-    def _uniform(self, count: int, low: float, high: float) -> Tensor:
-        draw = torch.rand(count, generator=self.augment.generator)
-        return (low + (high - low) * draw).to(self.device)
-
-    def validate(self, model: DDAH) -> dict[str, float]:
-        with autocast(self.device):
-            logits = encode_images(model, self.validation.images, self.device).numpy()
-        return self._figures(logits)
-
-    def _figures(self, logits: np.ndarray) -> dict[str, float]:
-        """Mean average precision of validation faces at each length, from logits (N, K)."""
-        people = self.validation.person_names
+    @torch.no_grad()
+    def _figures(self, layer: nn.Linear, embeddings: Tensor) -> dict[str, float]:
+        logits, people = layer(embeddings).numpy(), self.kept_out.person_names
         return {
             f"map_{length}": leave_one_out(logits, people, length).map
-            for length in sorted(self.settings.lengths)
+            for length in self.config.lengths
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"augmentation": self.augment.generator.get_state(), "step": self.step}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.augment.generator.set_state(state["augmentation"].cpu())
-        self.step = state["step"]
 
     def summary(self) -> dict[str, Any]:
+        """Facts about data and settings, for the checkpoint's card.
+
+        Returns:
+            JSON values.
+        """
         return {
             "settings": asdict(self.settings),
-            "people": len(self.train.people),
-            "images": len(self.train),
-            "validation": {
-                "protocol": "open-set",
-                "people": len(self.validation.people),
-                "images": len(self.validation),
-            },
+            "seed": self.seed,
+            "people": len(self.faces.people),
+            "images": len(self.faces),
+            "kept_out": {"people": len(self.kept_out.people), "images": len(self.kept_out)},
         }
-
-
-def cut(mask: Tensor, share: Tensor, edge: float) -> Tensor:
-    """Mask (B, 1, S, S) to a gate: 1 on its `share` (B,) of largest values and 0 elsewhere, nearly.
-
-    The gate falls from 1 to 0 as a sigmoid of width `edge`, so that it has a gradient.
-    """
-    flat = mask.detach().flatten(1)
-    ordered = flat.sort(1).values
-    rank = ((1 - share) * (flat.shape[1] - 1)).long()
-    level = ordered.gather(1, rank[:, None])
-    return ((mask - level[:, :, None, None]) / edge).sigmoid()
-
-
-def blurred(x: Tensor, cells: int = 5) -> Tensor:
-    """Faces (B, 3, S, S) with no feature left, but colours and light."""
-    small = F.adaptive_avg_pool2d(x, cells)
-    return F.interpolate(small, size=x.shape[2:], mode="bilinear", align_corners=False)
-
-
-def _root_mean_square(parameter: Tensor) -> float:
-    return float(parameter.detach().square().mean().sqrt()) + 1e-6

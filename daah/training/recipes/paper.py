@@ -76,8 +76,8 @@ class PaperRecipe:
         theirs = {id(p) for p in spatial}
         hashing = [p for p in self.model.parameters() if id(p) not in theirs]
         return [
-            {"name": "hash", "params": hashing, "lr": self.settings.lr},
-            {"name": "spatial", "params": spatial, "lr": self.settings.lr},
+            {"params": hashing, "lr": self.settings.lr},
+            {"params": spatial, "lr": self.settings.lr},
         ]
 
     def learning_rate(self, progress: float, epoch: int) -> float:
