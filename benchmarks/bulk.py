@@ -63,14 +63,14 @@ class Projection:
     name, fingerprint, bits = "projection", "f" * 64, BITS
 
     def __init__(self) -> None:
-        self._weight = np.random.default_rng(0).normal(size=(15 * 15, BITS)).astype(np.float32)
+        self._weight = np.random.default_rng(0).normal(size=(14 * 14, BITS)).astype(np.float32)
 
     def encode(self, aligned: np.ndarray, attention: object = "off") -> tuple[np.ndarray, ...]:
-        """Logits (N, BITS) float32 and masks (N, 150, 150) float32, as FaceEncoder.encode."""
-        cells = aligned.mean(3).reshape(len(aligned), 15, 10, 15, 10).mean((2, 4))
+        """Logits (N, BITS) float32 and masks (N, 14, 14) float32, as FaceEncoder.encode."""
+        cells = aligned.mean(3).reshape(len(aligned), 14, 16, 14, 16).mean((2, 4))
         cells = cells.reshape(len(aligned), -1).astype(np.float32)
         centred = cells - cells.mean(1, keepdims=True)
-        masks = np.ones((len(aligned), ALIGNED_SIZE, ALIGNED_SIZE), np.float32)
+        masks = np.ones((len(aligned), 14, 14), np.float32)
         return centred @ self._weight, masks
 
 

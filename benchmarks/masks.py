@@ -3,7 +3,8 @@
     python -m benchmarks.masks --out docs/results/masks.png
 
 The paper's mask is min-max normalised per image, pixel by pixel; the demo's is coarse and
-standardised. Faces are of people whom neither was trained on: ORL, and one colour photo.
+absolute: it may be open everywhere. Faces are of people whom neither was trained on: ORL, and one
+colour photo.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ PHOTOS = tuple(f"s{person}/{1 + person % 10}" for person in range(3, 40, 5))
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the arguments and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--paper", type=Path, default=CHECKPOINTS / "paper.safetensors")
-    parser.add_argument("--demo", type=Path, default=CHECKPOINTS / "demo.safetensors")
+    parser.add_argument("--paper", type=Path, default=CHECKPOINTS / "paper.onnx")
+    parser.add_argument("--demo", type=Path, default=CHECKPOINTS / "demo.onnx")
     parser.add_argument("--out", type=Path, default=Path("docs/results/masks.png"))
     chosen = parser.parse_args(arguments)
     faces = aligned_faces()
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def aligned_faces() -> np.ndarray:
-    """The faces (N, 150, 150, 3) uint8."""
+    """The faces (N, 224, 224, 3) uint8."""
     photos = {photo.name: photo.rgb for photo in sources.orl() if photo.name in PHOTOS}
     detector = FaceDetector()
     found = [

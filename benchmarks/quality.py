@@ -27,9 +27,11 @@ from daah import codes, metrics, plots
 from daah.data import sources
 from daah.data.labelled_faces import LabelledFaces, detect_faces
 from daah.evaluation.attention import AttentionReport, evaluate_attention
+from daah.evaluation.calibrate import calibration_error, fit_calibration
 from daah.evaluation.dlib_itq import PeerReport, peers
 from daah.evaluation.encoding import encode_faces
-from daah.evaluation.open_set import OpenSetIdentification, open_set_identification
+from daah.evaluation.occlusion import evaluate_occlusion
+from daah.evaluation.open_set import IdentificationReport, evaluate_identification
 from daah.evaluation.robustness import (
     CorruptionScores,
     GroupScores,
@@ -55,13 +57,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     source.add_argument("--images", type=Path, metavar="DIR", help="folder of photos by person")
     source.add_argument("--orl", action="store_true", help="the built-in collection instead")
     parser.add_argument("--name", default="photos", help="what the figures call the photos")
-    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/demo.safetensors"))
+    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/demo.onnx"))
+    parser.add_argument(
+        "--control", type=Path, metavar="FILE", help="a model trained as long without a mask"
+    )
     parser.add_argument("--teacher", type=Path, metavar="NPZ", help="cache for the peers' rows")
     parser.add_argument("--sample", type=int, default=200, help="faces for the attention curves")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     parser.add_argument("--fold", type=int, choices=range(5), help="only people of this fold")
     chosen = parser.parse_args(arguments)
     encoder = load_encoder(chosen.checkpoint)
+    control = load_encoder(chosen.control) if chosen.control else None
     rival = peers(chosen.teacher) if chosen.teacher else None
     with tempfile.TemporaryDirectory() as folder:
         if chosen.orl:
@@ -69,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             images, name, prefix = chosen.images, chosen.name, ""
         faces = detect_faces(images, progress=on_stderr, fold=chosen.fold)
-        measure(encoder, faces, name, chosen.out, prefix, chosen.sample, rival)
+        measure(encoder, faces, name, chosen.out, prefix, chosen.sample, rival, control)
         if chosen.orl:
             draw_examples(encoder, faces, chosen.out / "retrieval.png")
 
@@ -82,6 +88,7 @@ def measure(
     prefix: str = "",
     sample: int = 200,
     rival: PeerReport | None = None,
+    control: Encoder | None = None,
 ) -> None:
     """Protocols 1, 3, 4 and 5 on these faces: out/PREFIX*.json and out/PREFIX*.png."""
     out.mkdir(parents=True, exist_ok=True)
@@ -110,18 +117,21 @@ def measure(
     draw("distances", plots.distance_histogram(*pairs[BITS], BITS, threshold))
     draw("precision-recall", precision_recall_figure(logits, faces, encoder.lengths))
 
+    identification = evaluate_identification(encoder, faces, progress=on_stderr)
+    write("identification", identification.to_dict())
+    draw("identification", identification_figure(identification))
     if calibration is not None:
-        strangers = {
-            bits: open_set_identification(logits, faces.labels, bits, calibration)
-            for bits in calibration.lengths
-        }
-        write("unknown-people", {"lengths": [r.to_dict() for r in strangers.values()]})
-        draw("unknown-people", strangers_figure(strangers))
-        bins = {f"{bits} bits": strangers[bits].held_out for bits in strangers}
+        bins = held_out_reliability(logits, faces.labels, calibration.lengths)
         draw("reliability", plots.reliability_diagram(bins))
 
     attention = evaluate_attention(encoder, faces, sample, progress=on_stderr)
-    write("attention", attention.to_dict() | {"details": attention.details()})
+    covered = evaluate_occlusion(encoder, faces, control, progress=on_stderr)
+    write(
+        "attention",
+        attention.to_dict()
+        | covered.to_dict()
+        | {"details": attention.details(), "occlusion": covered.details()},
+    )
     draw("attention", attention_figure(attention))
 
     damage = corrupted_queries(encoder, faces, BITS, progress=on_stderr)
@@ -139,7 +149,12 @@ def measure(
 def accuracy_figure(report: Report, rival: PeerReport | None) -> Figure:
     """mAP by code length, ours and the peers'."""
     ours = {
-        "this project": length_series([r for r in report.results if not r.rerank]),
+        "this project": length_series(
+            [r for r in report.results if r.distance == "hamming" and not r.rerank]
+        ),
+        "asymmetric distance": length_series(
+            [r for r in report.results if r.distance == "asymmetric"]
+        ),
         "re-ranked by logits": length_series([r for r in report.results if r.rerank]),
     }
     if rival is None:
@@ -181,12 +196,39 @@ def precision_recall_figure(
     return plots.precision_recall_curves(curves)
 
 
-def strangers_figure(strangers: dict[int, OpenSetIdentification]) -> Figure:
-    """Protocol 3 with the shipped thresholds."""
-    return plots.identification_curves(
-        {f"{bits} bits": result.curve for bits, result in strangers.items()},
-        {f"{bits} bits": (result.fpir, result.fnir) for bits, result in strangers.items()},
-    )
+def identification_figure(report: IdentificationReport) -> Figure:
+    """Protocol 3 by Hamming distance and one photo a person, with the shipped limits."""
+    shown = {
+        f"{scores.bits} bits": scores
+        for scores in report.results
+        if scores.distance == "hamming" and scores.template == "one"
+    }
+    limits = {
+        name: (scores.fpir, scores.fnir)
+        for name, scores in shown.items()
+        if scores.fpir is not None and scores.fnir is not None
+    }
+    curves = {name: scores.curve for name, scores in shown.items()}
+    return plots.identification_curves(curves, limits)
+
+
+def held_out_reliability(
+    logits: np.ndarray, labels: Sequence[str], lengths: Sequence[int]
+) -> dict[str, metrics.Reliability]:
+    """Reliability of probabilities that are fitted on a half of the people and tested on the other.
+
+    It estimates the error of the method where the shipped calibration was fitted on these people.
+    """
+    labels = np.asarray(labels)
+    people = np.random.default_rng(0).permutation(np.unique(labels))
+    inside = np.isin(labels, people[: len(people) // 2])
+    bins = {}
+    for bits in lengths:
+        packed = codes.from_logits(logits, bits)
+        fitted = fit_calibration({bits: pair_distances(packed[inside], labels[inside])})
+        others = pair_distances(packed[~inside], labels[~inside])
+        bins[f"{bits} bits"] = calibration_error(fitted, bits, *others)
+    return bins
 
 
 def attention_figure(report: AttentionReport) -> Figure:
@@ -207,7 +249,7 @@ def damage_figure(scores: Sequence[CorruptionScores]) -> Figure:
     """A panel a kind of damage that has a strength."""
     labels = {
         "face_width": "width of the face in pixels",
-        "blur": "spread of the blur in pixels of 150",
+        "blur": "spread of the blur in pixels of 224",
         "rotation": "rotation in degrees",
     }
     clean = next(score for score in scores if score.kind == "clean")

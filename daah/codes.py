@@ -167,6 +167,30 @@ def asymmetric(logits: np.ndarray, packed: np.ndarray) -> np.ndarray:
     )
 
 
+def normalised_asymmetric(logits: np.ndarray, packed: np.ndarray) -> np.ndarray:
+    """Asymmetric distance whose scale does not depend on the query, so that one limit serves all.
+
+    K / 2 (1 - cos), cos being the cosine similarity of the logits and the -1/+1 code. A query whose
+    logits are all -1 or +1 has its Hamming distance.
+
+    Args:
+        logits: (N, K) of any float type.
+        packed: codes (M, B) uint8 of at least K bits.
+
+    Returns:
+        Distances (N, M) float32 in bits, 0 to K.
+
+    Raises:
+        TypeError: the codes are not uint8.
+        ValueError: the codes have fewer than K bits.
+    """
+    logits = np.asarray(logits, np.float32)
+    bits = logits.shape[1]
+    unit = logits / np.maximum(np.linalg.norm(logits, axis=1, keepdims=True), 1e-12)
+    signs = np.where(unpack(packed, bits), np.float32(1), np.float32(-1)) / np.sqrt(bits)
+    return (bits / 2 * (1 - (unit @ signs.T.astype(np.float32)))).clip(0, bits)
+
+
 def to_hex(packed: np.ndarray) -> str:
     """One code as lower-case hexadecimal digits.
 

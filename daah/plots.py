@@ -262,16 +262,19 @@ def slices(panels: Mapping[str, Mapping[str, Series]], clean: Mapping[str, float
 
 
 @mpl.rc_context(STYLE)
-def learning_curve(history: Sequence[Mapping[str, float]], score: str) -> Figure:
-    """Losses and validation scores by epoch.
+def learning_curve(
+    history: Sequence[Mapping[str, float]], score: str, axis: str = "epoch"
+) -> Figure:
+    """Losses and validation scores by epoch, or by another count.
 
     Keys that begin with "map" or "rank" are drawn with the score, keys that begin with "mask" or
     "seconds" are left out, and all others are losses. A value that is missing in an epoch is left
     out of its line.
 
     Args:
-        history: one mapping per epoch, with "epoch", `score` and any other figures.
+        history: one mapping per epoch, with `axis`, `score` and any other figures.
         score: key of the validation score.
+        axis: key and label of the horizontal axis.
 
     Returns:
         The figure.
@@ -282,16 +285,16 @@ def learning_curve(history: Sequence[Mapping[str, float]], score: str) -> Figure
     losses = [
         name
         for name in names
-        if name not in scores and not name.startswith(("epoch", "mask", "seconds"))
+        if name not in scores and not name.startswith((axis, "mask", "seconds"))
     ]
     for axes, shown in ((left, losses), (right, scores)):
         for i, name in enumerate(shown):
-            _line(axes, _column(history, name), name, i)
+            _line(axes, _column(history, name, axis), name, i)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if shown:
             axes.legend()
-    _label(left, "epoch", "loss", "Training")
-    _label(right, "epoch", "score", "Validation")
+    _label(left, axis, "loss", "Training")
+    _label(right, axis, "score", "Validation")
     return figure
 
 
@@ -374,7 +377,7 @@ def identification_curves(
         shipped: (fpir, fnir) at the shipped threshold by name, drawn as a marker.
 
     Returns:
-        The figure; FPIR is on a logarithmic scale.
+        The figure, a DET plot: both rates are on logarithmic scales.
     """
     figure, axes = _figure(6.0, 4.2)
     for i, (name, curve) in enumerate(curves.items()):
@@ -385,12 +388,12 @@ def identification_curves(
             fpir, fnir = shipped[name]
             axes.plot(fpir, fnir, color=colour, marker="o", markersize=9, markeredgecolor=_INK)
     axes.set_xscale("log")
-    axes.set_ylim(0, 1)
+    axes.set_yscale("log")
     _label(
         axes,
         "false positive identification rate",
         "false negative identification rate",
-        "Unknown people; the dot is the shipped threshold",
+        "Open-set identification; the dot is the shipped limit",
     )
     axes.legend()
     return figure
@@ -496,6 +499,6 @@ def _label(axes: Axes, x: str, y: str, title: str) -> None:
     axes.set_title(title)
 
 
-def _column(history: Sequence[Mapping[str, float]], name: str) -> Series:
-    rows = [(row["epoch"], row[name]) for row in history if row.get(name) is not None]
-    return Series([epoch for epoch, _ in rows], [value for _, value in rows])
+def _column(history: Sequence[Mapping[str, float]], name: str, axis: str) -> Series:
+    rows = [(row[axis], row[name]) for row in history if row.get(name) is not None]
+    return Series([place for place, _ in rows], [value for _, value in rows])

@@ -18,7 +18,7 @@ FRACTIONS = np.arange(1, 10) / 10
 
 
 def example(right: list[bool]) -> RetrievalExample:
-    face = np.full((150, 150, 3), 90, np.uint8)
+    face = np.full((224, 224, 3), 90, np.uint8)
     return RetrievalExample(face, [face] * len(right), right, list(range(len(right))))
 
 
@@ -91,6 +91,19 @@ def test_learning_curve_parts_losses_from_scores_and_leaves_gaps_out():
     assert set(losses) == {"loss", "plain"}
     assert list(losses["plain"].get_xdata()) == [2]
     assert [line.get_label() for line in right.lines] == ["map_64"]
+
+
+def test_learning_curve_counts_by_what_it_is_told():
+    rows = [
+        {"step": 50, "mask": 0.9, "trunk": 2.0},
+        {"step": 100, "trunk": 1.0},
+        {"step": 101, "map_64": 0.5},
+    ]
+    left, right = plots.learning_curve(rows, "map_64", "step").axes
+    (line,) = left.lines
+    assert (line.get_label(), list(line.get_xdata())) == ("trunk", [50, 100])
+    assert left.get_xlabel() == right.get_xlabel() == "step"
+    assert list(right.lines[0].get_xdata()) == [101]
 
 
 def test_histogram_shares_sum_to_one_for_each_kind():

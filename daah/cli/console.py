@@ -23,7 +23,7 @@ JsonFile = Annotated[
 ]
 CheckpointFile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Trained model. Default: checkpoints/demo.safetensors."),
+    typer.Option(metavar="FILE", help="Trained model. Default: checkpoints/demo.onnx."),
 ]
 GalleryUri = Annotated[
     str | None,

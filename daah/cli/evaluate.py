@@ -64,36 +64,84 @@ def evaluate(
     emit(report.to_dict(), json)
 
 
+def evaluate_open_set(
+    images: Images,
+    aligned: Annotated[
+        bool,
+        typer.Option("--aligned", help="The tree holds aligned crops, as prepare writes them."),
+    ] = False,
+    checkpoint: CheckpointFile = None,
+    bits: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Code lengths, such as 64,128. Default: all."),
+    ] = None,
+    fold: Fold = None,
+    json: JsonFile = None,
+) -> None:
+    """Evaluate open-set identification: who is missed, and which strangers get a name (protocol 3).
+
+    People with two photos or more are enrolled, by one photo or by all but one, fused; people with
+    one photo are strangers. Reports FNIR at FPIR 10%, 1% and 0.3%, rank-1 misses, the curve, and
+    both rates at the shipped limit of a match.
+
+    \b
+    Examples:
+      python -m daah evaluate-open-set --images PHOTOS
+      python -m daah evaluate-open-set --images LFW --fold 1 --bits 128,256 --json report.json
+    """
+    from daah.data.labelled_faces import read_faces
+    from daah.evaluation.encoding import check_lengths
+    from daah.evaluation.open_set import evaluate_identification
+
+    encoder = load_model(checkpoint)
+    lengths = check_lengths(encoder, numbers(bits))  # before minutes of detection
+    with Progress() as progress:
+        faces = read_faces(images, aligned, progress=progress, fold=fold)
+        report = evaluate_identification(encoder, faces, lengths, progress)
+    emit(report.to_dict(), json)
+
+
 def evaluate_attention(
     images: Images,
     checkpoint: CheckpointFile = None,
     sample: Annotated[
         int, typer.Option(metavar="N", min=1, help="Number of faces for deletion and insertion.")
     ] = 200,
-    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
+    control: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A model that was trained as long without a mask, to compare with."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws the sample and the occluders.")] = 0,
     fold: Fold = None,
     json: JsonFile = None,
 ) -> None:
     """Evaluate the faithfulness of the heatmaps, on photos with background.
 
     Mass inside the face, deletion and insertion against random and centred order, spread of the
-    masks, and mAP with and without the mask.
+    masks, mAP with and without the mask, and the same with sunglasses, masks, hands, scarves,
+    microphones and other faces in front of the queries.
 
     \b
-    Example:
+    Examples:
       python -m daah evaluate-attention --images PHOTOS --sample 50
+      python -m daah evaluate-attention --images PHOTOS --control runs/demo/control.onnx
     """
     from daah.data.labelled_faces import detect_faces
     from daah.evaluation.attention import MAP_BITS
     from daah.evaluation.attention import evaluate_attention as evaluate_masks
     from daah.evaluation.encoding import check_lengths
+    from daah.evaluation.occlusion import evaluate_occlusion
 
     encoder = load_model(checkpoint)
+    control_encoder = load_model(control) if control else None
     check_lengths(encoder, (MAP_BITS,))  # before minutes of detection
     with Progress() as progress:
         faces = detect_faces(images, progress=progress, fold=fold)
         report = evaluate_masks(encoder, faces, sample, seed, progress)
-    emit(report.to_dict(), json)
+        covered = evaluate_occlusion(encoder, faces, control_encoder, seed, progress)
+    emit(report.to_dict() | covered.to_dict(), json)
 
 
 def bench(

@@ -1,6 +1,7 @@
 """Protocol 4: fidelity of the attention mask as an explanation of the code.
 
-Axes: N = faces, S = 150 pixels per side, F = fractions of pixels, K = hash bits.
+Axes: N = faces, S = 224 pixels per side, G = cells per side of a mask, F = fractions of pixels,
+K = hash bits.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from daah.data.labelled_faces import LabelledFaces
 from daah.detection.alignment import align
 from daah.evaluation.corruptions import blur
 from daah.evaluation.encoding import BATCH, check_lengths, count_queries, encode_faces
-from daah.images import read_image
+from daah.images import enlarged, read_image
 from daah.metrics.leave_one_out import leave_one_out
 from daah.models.encoder import Attention, Encoder
 from daah.parallel import Progress, in_order
@@ -37,12 +38,12 @@ GROWTH = 0.5
 
 #: Standard deviation in pixels of the blur that deletes pixels. It removes every facial feature and
 #: keeps colours and light plausible, which a black patch does not.
-BLUR = 15.0
+BLUR = 22.0
 
 #: Cells per side of the random order's noise. Single random pixels would be noise that no network
 #: has seen, so that any random deletion would change the code. Patches as coarse as the mask's own
 #: cells compare regions with regions.
-_RANDOM_CELLS = 16
+_RANDOM_CELLS = 14
 
 _KINDS = ("deletion", "insertion")
 
@@ -197,17 +198,18 @@ def encode_with_masks(
 
     Args:
         encoder: the encoder.
-        aligned: (N, 150, 150, 3) uint8.
+        aligned: (N, 224, 224, 3) uint8.
         attention: as of `Encoder.encode`.
         progress: called with batches done, their number, and the step.
 
     Returns:
-        Logits (N, K) float32 and masks (N, 150, 150) float32 in [0, 1].
+        Logits (N, K) float32 and masks (N, G, G) float32 in [0, 1].
     """
-    batches = [aligned[start : start + BATCH] for start in range(0, len(aligned), BATCH)]
+    batches = [slice(start, start + BATCH) for start in range(0, len(aligned), BATCH)]
 
-    def encode(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return encoder.encode(batch, attention)
+    def encode(batch: slice) -> tuple[np.ndarray, np.ndarray]:
+        own = attention if isinstance(attention, str) else attention[batch]
+        return encoder.encode(aligned[batch], own)
 
     pairs = list(in_order(encode, batches, "Encoding", progress))
     return np.concatenate([p[0] for p in pairs]), np.concatenate([p[1] for p in pairs])
@@ -219,12 +221,15 @@ def inside_mass_ratio(masks: np.ndarray, regions: np.ndarray) -> float:
     A mask of zeros counts as uniform.
 
     Args:
-        masks: (N, S, S) in [0, 1].
-        regions: (N, S, S) bool, none of them empty.
+        masks: (N, G, G) in [0, 1].
+        regions: (N, S, S) bool, S a multiple of G, none of them empty.
 
     Returns:
         The ratio; 1 for uniform masks.
     """
+    count, grid = len(masks), masks.shape[1]
+    cell = regions.shape[1] // grid
+    regions = regions.reshape(count, grid, cell, grid, cell).mean((2, 4), dtype=np.float32)
     area = regions.mean((1, 2))
     mass = masks.mean((1, 2), dtype=np.float64)
     inside = (masks * regions).mean((1, 2), dtype=np.float64)
@@ -239,7 +244,7 @@ def face_regions(landmarks: np.ndarray) -> np.ndarray:
         landmarks: (N, 5, 2) in the aligned frame.
 
     Returns:
-        (N, 150, 150) bool.
+        (N, G, G) bool.
     """
     regions = np.empty((len(landmarks), ALIGNED_SIZE, ALIGNED_SIZE), bool)
     for region, points in zip(regions, landmarks.astype(np.float64), strict=True):
@@ -263,7 +268,7 @@ def fidelity_curves(
         encode: faces (B, S, S, 3) uint8 to logits (B, K); the mask is computed from the changed
             face.
         aligned: (N, S, S, 3) uint8.
-        masks: (N, S, S), masks of the unchanged faces.
+        masks: (N, G, G), masks of the unchanged faces.
         rng: source of the random order, and of the order of tied pixels.
         progress: called with faces done, their number, and the step.
 
@@ -277,7 +282,7 @@ def fidelity_curves(
     for done, (face, mask) in enumerate(zip(aligned, masks, strict=True), 1):
         blurred = soften(face)
         ranks = {
-            "": _ranks(mask, rng),
+            "": _ranks(enlarged(mask, ALIGNED_SIZE), rng),
             "_random": _ranks(_coarse_noise(rng), rng),
             "_gaussian": _ranks(-_from_middle(), rng),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
@@ -11,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from daah import codes, metrics
 from daah.data.labelled_faces import LabelledFaces
 from daah.evaluation.encoding import count_queries, encode_faces
+from daah.evaluation.search_limits import fit_search_limits
 from daah.metrics.leave_one_out import pair_distances
 from daah.models.calibration import PRIOR, Calibration, LengthCalibration
 from daah.models.encoder import Encoder
@@ -27,13 +29,13 @@ def calibrate(
     far: float = 1e-3,
     progress: Progress | None = None,
 ) -> Calibration:
-    """Fit probability and threshold of every code length on all pairs of faces.
+    """Fit probability, threshold and limits of searches of every code length.
 
     Args:
         encoder: the encoder.
         faces: of `data.labelled_faces.read_faces`; neither identities of the training set nor those
             that results are reported on.
-        far: false accept rate that every threshold keeps on these pairs.
+        far: false accept rate that every threshold of pairs keeps.
         progress: called with batches done, their number, and the step.
 
     Returns:
@@ -44,13 +46,21 @@ def calibrate(
     """
     count_queries(faces.labels)
     logits = encode_faces(encoder, faces.aligned, progress)
-    return fit_calibration(
+    pairs = fit_calibration(
         {
             bits: pair_distances(codes.from_logits(logits, bits), faces.labels)
             for bits in encoder.lengths
         },
         far,
     )
+    searches = {
+        distance: {
+            bits: fit_search_limits(logits, faces.labels, bits, distance)
+            for bits in encoder.lengths
+        }
+        for distance in ("hamming", "asymmetric")
+    }
+    return replace(pairs, searches=searches)
 
 
 def calibration_error(

@@ -1,4 +1,4 @@
-"""Corruptions of aligned faces; each maps (150, 150, 3) uint8 to the same."""
+"""Corruptions of aligned faces; each maps (224, 224, 3) uint8 to the same."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from scipy.ndimage import gaussian_filter
 from daah.types import ALIGNED_SIZE
 
 #: Width of MTCNN's box in pixels of the aligned frame: the median on LFW, where nine boxes in ten
-#: are between 113 and 126 pixels wide.
-BOX_WIDTH = 119
+#: are between 151 and 169 pixels wide.
+BOX_WIDTH = 159
 
 #: Weights of luma (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -81,10 +81,10 @@ def grey(face: np.ndarray) -> np.ndarray:
     """Convert to greyscale: luma in all three channels.
 
     Args:
-        face: (150, 150, 3) uint8.
+        face: (224, 224, 3) uint8.
 
     Returns:
-        (150, 150, 3) uint8.
+        (224, 224, 3) uint8.
     """
     luma = np.round(face.astype(np.float32) @ LUMA).astype(np.uint8)
     return np.repeat(luma[:, :, None], 3, axis=2)

@@ -24,7 +24,7 @@ def encode_faces(
 
     Args:
         encoder: the encoder.
-        aligned: (N, 150, 150, 3) uint8.
+        aligned: (N, 224, 224, 3) uint8.
         progress: called with batches done, their number, and the step.
 
     Returns:

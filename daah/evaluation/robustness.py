@@ -1,6 +1,6 @@
 """Protocol 5: robustness to corrupted queries, and accuracy by attributes of the photos.
 
-Axes: N = faces, Q = queries, S = 150 pixels per side.
+Axes: N = faces, Q = queries, S = 224 pixels per side.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ class CorruptionScores:
     tar: float
 
 
-#: Corruptions by kind and severity. The bands are around the template's eyes (row 47) and mouth
-#: (row 108).
+#: Corruptions by kind and severity. The bands are around the template's eyes (row 103) and mouth
+#: (row 185).
 CORRUPTIONS: dict[str, dict[float, Corruption]] = {
     "face_width": {width: resize_face(width) for width in (16, 24, 32, 48, 64, 96, 128)},
-    "blur": {spread: blur(spread) for spread in (1.0, 2.0, 3.0, 4.0, 6.0)},
+    "blur": {spread: blur(spread) for spread in (1.5, 3.0, 4.0, 5.5, 8.0)},
     "grey": {1: grey},
     "rotation": {degrees: rotate(degrees) for degrees in (-30, -20, -10, -5, 5, 10, 20, 30)},
-    "glasses_band": {1: cover(36, 59, 20, 130, level=20)},
-    "mouth_band": {1: cover(90, 135, 30, 120, level=200)},
+    "glasses_band": {1: cover(88, 119, 40, 187, level=20)},
+    "mouth_band": {1: cover(161, 221, 53, 174, level=200)},
 }
 
 

@@ -23,16 +23,20 @@ from typing import Literal
 import facenet_pytorch
 import numpy as np
 import torch
+from PIL import Image
 from skimage.data import astronaut
 
 from daah import codes
 from daah.detection.detector import FaceDetector, principal_face
 from daah.errors import ConfigError
-from daah.models.encoder import Encoder, load_encoder
-from daah.models.precision import bfloat16_is_fast
+from daah.models.encoder import Encoder
 from daah.parallel import Progress, one_thread
+from daah.types import ALIGNED_SIZE
 
-#: Batch sizes.
+#: Side in pixels of the face that dlib's descriptor reads.
+DLIB_SIZE = 150
+
+#: Faces per batch.
 BATCHES = (1, 32)
 
 #: Rows of the database that is searched: a large private collection.
@@ -128,15 +132,6 @@ def bench(
     ]
     if checkpoint is not None:
         steps += [
-            # The cost on a processor without bfloat16.
-            lambda: _encoding(
-                load_encoder(checkpoint, bfloat16=False),
-                network,
-                face.aligned,
-                1,
-                repeats,
-                "float32, ",
-            ),
             lambda: _weights(checkpoint),
             lambda: _memory(checkpoint),
         ]
@@ -160,7 +155,7 @@ def machine() -> dict[str, str | int]:
         "threads": 1,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "bfloat16": "fast" if bfloat16_is_fast() else "slow, not used",
+        "onnxruntime": version("onnxruntime"),
         "numpy": np.__version__,
         "facenet_pytorch": version("facenet-pytorch"),
         "dlib": version("dlib-bin"),
@@ -197,15 +192,15 @@ def _encoding(
     face: np.ndarray,
     batch: int,
     repeats: int,
-    how: str = "",
 ) -> Row:
     faces = np.repeat(face[None], batch, axis=0)
-    chips = list(faces)
+    chip = np.asarray(Image.fromarray(face).resize((DLIB_SIZE, DLIB_SIZE)))
+    chips = [chip] * batch
     ours, peer = alternate(
         lambda: encoder.encode(faces), lambda: network.compute_face_descriptor(chips), repeats
     )
     return Row(
-        f"encode one face, {how}batch {batch}",
+        f"encode one face, batch {batch}",
         "ms",
         1000 * ours / batch,
         1000 * peer / batch,
@@ -282,14 +277,15 @@ def _memory(checkpoint: Path) -> Row:
         "peak memory of a process that encodes one face",
         "MB",
         _peak(
-            "from daah.models.encoder import Encoder, load_encoder\n"
-            "load_encoder(Path(sys.argv[1])).encode(np.zeros((1, 150, 150, 3), np.uint8))",
+            "from daah.models.encoder import load_encoder\n"
+            f"face = np.zeros((1, {ALIGNED_SIZE}, {ALIGNED_SIZE}, 3), np.uint8)\n"
+            "load_encoder(Path(sys.argv[1])).encode(face)",
             checkpoint,
         ),
         _peak(
             "import dlib\n"
             "network = dlib.face_recognition_model_v1(sys.argv[1])\n"
-            "network.compute_face_descriptor(np.zeros((150, 150, 3), np.uint8))",
+            f"network.compute_face_descriptor(np.zeros(({DLIB_SIZE}, {DLIB_SIZE}, 3), np.uint8))",
             dlib_weights(),
         ),
         "dlib face_recognition_resnet_model_v1, without PyTorch",

@@ -8,9 +8,16 @@ from pathlib import Path
 
 from daah.data.labelled_faces import LabelledFaces
 from daah.evaluation.encoding import check_lengths, count_queries, encode_faces
-from daah.metrics.leave_one_out import LeaveOneOutScores, leave_one_out
+from daah.metrics.leave_one_out import Distance, LeaveOneOutScores, leave_one_out
 from daah.models.encoder import Encoder
 from daah.parallel import Progress
+
+#: Whether the first rows are re-ranked, and the distance, of each row of results.
+_WAYS: tuple[tuple[bool, Distance], ...] = (
+    (False, "hamming"),
+    (True, "hamming"),
+    (False, "asymmetric"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Report:
         name: name of the checkpoint.
         recipe: recipe of the checkpoint.
         sha256: fingerprint of the checkpoint's weights.
-        results: scores by code length, without and with re-ranking.
+        results: scores by code length, re-ranking and distance.
         skipped: undetected images, each with the reason.
     """
 
@@ -67,7 +74,7 @@ def evaluate(
         progress: called with batches done, their number, and the step.
 
     Returns:
-        The scores of every length, ranked by Hamming distance and re-ranked.
+        The scores of every length, by Hamming distance, re-ranked, and by asymmetric distance.
 
     Raises:
         ConfigError: the encoder has no codes of one of the lengths.
@@ -85,9 +92,9 @@ def evaluate(
         recipe=encoder.recipe,
         sha256=encoder.fingerprint,
         results=tuple(
-            leave_one_out(logits, faces.labels, length, rerank)
+            leave_one_out(logits, faces.labels, length, rerank, distance=distance)
             for length in lengths
-            for rerank in (False, True)
+            for rerank, distance in _WAYS
         ),
         skipped=faces.skipped,
     )

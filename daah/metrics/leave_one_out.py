@@ -9,7 +9,8 @@ Axes: N = images, Q = queries, K = logits, B = bytes of a code, D = dimensions o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from daah.metrics import bootstrap, ranking, verification
 
 #: Rows that are re-ranked by asymmetric distance after the Hamming search, as in a gallery search.
 RERANKED = 200
+
+#: How a query is compared with stored codes.
+Distance = Literal["hamming", "asymmetric"]
 
 #: Queries ranked at a time; bounds the memory to a few hundred megabytes for ten thousand images.
 _BLOCK = 512
@@ -39,6 +43,8 @@ class LeaveOneOutScores:
         precision_at_10: mean precision at 10 in [0, 1].
         tar_at_far_1e_2: true accept rate at a false accept rate of 0.01.
         tar_at_far_1e_3: true accept rate at a false accept rate of 0.001.
+        distance: what ranks and verifies: Hamming distance, or asymmetric distance with the query's
+            logits divided by their norm.
     """
 
     bits: int
@@ -49,11 +55,13 @@ class LeaveOneOutScores:
     precision_at_10: float
     tar_at_far_1e_2: float
     tar_at_far_1e_3: float
+    distance: Distance = "hamming"
 
     def to_dict(self) -> dict[str, object]:
         """The scores as plain JSON values, under the keys that `evaluate` prints."""
         return {
             "bits": self.bits,
+            "distance": self.distance,
             "rerank": self.rerank,
             "map": self.map,
             "map_ci95": list(self.map_ci95),
@@ -89,6 +97,7 @@ def leave_one_out(
     bits: int,
     rerank: bool = False,
     seed: int = 0,
+    distance: Distance = "hamming",
 ) -> LeaveOneOutScores:
     """Score the first `bits` bits of codes of identities that are not in the training set.
 
@@ -100,21 +109,44 @@ def leave_one_out(
         rerank: whether to re-rank the first `RERANKED` rows by asymmetric distance.
         seed: seed of the bootstrap, and of the choice among rows that tie at the cut of the
             re-ranked list.
+        distance: "asymmetric" compares the query's logits with the stored codes, in ranking and
+            verification.
 
     Returns:
         The scores.
 
     Raises:
-        ValueError: no identity has two images, there is only one identity, shapes do not fit, or
-            packed codes are to be re-ranked.
+        ValueError: no identity has two images, there is only one identity, shapes do not fit,
+            packed codes are given where logits are needed, or asymmetric distances are to be
+            re-ranked.
     """
     features, labels = np.asarray(features), np.asarray(labels)
-    if rerank and features.dtype == np.uint8:
+    if (rerank or distance == "asymmetric") and features.dtype == np.uint8:
         raise ValueError("leave_one_out: re-ranking needs logits, got packed codes")
+    if rerank and distance == "asymmetric":
+        raise ValueError("leave_one_out: asymmetric distances rank all rows, not the first alone")
     packed = _packed(features, bits)
-    scores = query_scores(packed, labels, logits=features[:, :bits] if rerank else None, seed=seed)
-    genuine, impostor = pair_distances(packed, labels)
-    return _scores(bits, rerank, scores, labels, genuine, impostor, seed)
+    probes = normalised(features[:, :bits]) if distance == "asymmetric" else packed
+    scores = query_scores(
+        packed, labels, logits=features[:, :bits] if rerank else None, probes=probes, seed=seed
+    )
+    genuine, impostor = pair_distances(packed, labels, probes)
+    return replace(
+        _scores(bits, rerank, scores, labels, genuine, impostor, seed), distance=distance
+    )
+
+
+def normalised(logits: np.ndarray) -> np.ndarray:
+    """Logits divided by their Euclidean norm, so that one threshold serves all queries.
+
+    Args:
+        logits: (N, K) of any float type.
+
+    Returns:
+        (N, K) float32 of norm 1; zeros stay zeros.
+    """
+    logits = np.asarray(logits, np.float32)
+    return logits / np.maximum(np.linalg.norm(logits, axis=1, keepdims=True), 1e-12)
 
 
 def leave_one_out_floats(
@@ -155,7 +187,8 @@ def query_scores(
             float32, ranked by cosine similarity.
         labels: (N,) identity of each image.
         logits: (N, bits) to re-rank the first `RERANKED` rows with; for codes only.
-        probes: (N, ...) as `features`, of the same images corrupted, that replace them as queries.
+        probes: (N, ...) that replace the features as queries: of the same images corrupted, or
+            logits (N, K) float32 that are compared with codes by asymmetric distance.
         seed: seed of the choice among rows that tie at the cut of the re-ranked list.
 
     Returns:
@@ -212,13 +245,15 @@ def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Distance of every pair of rows.
 
     Args:
-        a: packed codes (N, B) uint8, or unit vectors (N, D).
-        b: the same with M rows.
+        a: packed codes (N, B) uint8, unit vectors (N, D), or logits (N, K).
+        b: M rows of the same, but codes for logits.
 
     Returns:
-        (N, M) int32 Hamming distances, or 1 - cosine similarity.
+        (N, M) int32 Hamming distances, float32 asymmetric distances, or 1 - cosine similarity.
     """
-    return codes.hamming(a, b) if a.dtype == np.uint8 else 1.0 - a @ b.T
+    if b.dtype != np.uint8:
+        return 1.0 - a @ b.T
+    return codes.hamming(a, b) if a.dtype == np.uint8 else codes.asymmetric(a, b)
 
 
 def pair_distances(
@@ -232,12 +267,12 @@ def pair_distances(
         probes: as of `query_scores`; the earlier image of a pair is the probe.
 
     Returns:
-        Distances of same-person and of different-person pairs, two flat arrays; uint16 for codes
-        and float32 for embeddings.
+        Distances of same-person and of different-person pairs, two flat arrays; uint16 between
+        codes, else float32.
     """
     probes = features if probes is None else probes
     _, person = np.unique(labels, return_inverse=True)
-    small = np.uint16 if features.dtype == np.uint8 else np.float32
+    small = np.uint16 if probes.dtype == np.uint8 else np.float32
     genuine, impostor = [], []
     for start in range(0, len(features), _BLOCK):
         block = probes[start : start + _BLOCK]

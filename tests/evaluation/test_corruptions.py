@@ -10,7 +10,7 @@ from daah.evaluation.corruptions import BOX_WIDTH, blur, cover, grey, resize_fac
 from daah.evaluation.robustness import CORRUPTIONS
 
 RNG = np.random.default_rng(0)
-FACE = RNG.integers(0, 256, (150, 150, 3), dtype=np.uint8)
+FACE = RNG.integers(0, 256, (224, 224, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,7 @@ def test_every_damage_gives_a_face_of_the_same_kind(kind, value):
     assert damaged.shape == FACE.shape
     assert damaged.dtype == np.uint8
     np.testing.assert_array_equal(FACE, before)
-    if (kind, value) != ("face_width", 128):  # wider than the frame shows it: nothing to lose
-        assert (damaged != FACE).any()
+    assert (damaged != FACE).any()
 
 
 def detail(face: np.ndarray) -> float:
@@ -37,7 +36,7 @@ def test_more_damage_leaves_less_detail(kind):
 
 
 def test_a_face_of_a_width_has_no_more_detail_than_pixels():
-    stripes = np.zeros((150, 150, 3), np.uint8)
+    stripes = np.zeros((224, 224, 3), np.uint8)
     stripes[:, ::2] = 255  # far finer than 32 pixels can show
     assert stripes.std() > 120
     assert resize_face(32)(stripes).std() < 30
@@ -45,20 +44,20 @@ def test_a_face_of_a_width_has_no_more_detail_than_pixels():
 
 
 def test_turning_there_and_back_moves_the_eyes_as_far_as_the_angle_says():
-    dot = np.zeros((150, 150, 3), np.uint8)
-    dot[73:77, 123:127] = 255  # 50 pixels right of the middle
+    dot = np.zeros((224, 224, 3), np.uint8)
+    dot[110:114, 160:164] = 255  # 50 pixels right of the middle
     turned = rotate(30)(dot)
     rows, columns = np.nonzero(turned[:, :, 0] > 100)
-    assert rows.mean() == pytest.approx(74.5 - 25, abs=1)  # counter-clockwise, up
-    assert columns.mean() == pytest.approx(74.5 + 50 * np.cos(np.pi / 6), abs=1)
+    assert rows.mean() == pytest.approx(111.5 - 25, abs=1)  # counter-clockwise, up
+    assert columns.mean() == pytest.approx(111.5 + 50 * np.cos(np.pi / 6), abs=1)
 
 
 def test_turning_repeats_the_edge_instead_of_black_corners():
-    assert (rotate(30)(np.full((150, 150, 3), 200, np.uint8)) == 200).all()
+    assert (rotate(30)(np.full((224, 224, 3), 200, np.uint8)) == 200).all()
 
 
 def test_grey_has_one_luma_in_three_channels():
-    luma = grey(np.full((150, 150, 3), [255, 0, 0], np.uint8))
+    luma = grey(np.full((224, 224, 3), [255, 0, 0], np.uint8))
     assert (luma == 76).all()  # 0.299 of 255
 
 
@@ -70,4 +69,4 @@ def test_cover_hides_the_band_alone():
 
 
 def test_blur_keeps_colour_and_light():
-    np.testing.assert_allclose(blur(6)(FACE).mean((0, 1)), FACE.mean((0, 1)), atol=3)
+    np.testing.assert_allclose(blur(8)(FACE).mean((0, 1)), FACE.mean((0, 1)), atol=3)

@@ -1,4 +1,4 @@
-"""Protocol 3: strangers, the shipped threshold, and probabilities on people not fitted on."""
+"""Protocol 3: who is enrolled, what is missed, who is found wrongly, and the shipped limit."""
 
 from __future__ import annotations
 
@@ -8,73 +8,107 @@ import numpy as np
 import pytest
 
 from daah import codes
-from daah.errors import ConfigError
+from daah.errors import DataError
 from daah.evaluation.calibrate import fit_calibration
-from daah.evaluation.open_set import open_set_identification
+from daah.evaluation.open_set import enrol, identify
+from daah.evaluation.search_limits import fit_search_limits
 from daah.metrics.leave_one_out import pair_distances
 from daah.models.calibration import Calibration
 
 
 def people(count: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Logits (N, 32) of people with one to five images, and their names."""
+    """Logits (N, 32) of people with one to five photos, and their names."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(count), rng.integers(1, 6, count))
     logits = rng.normal(size=(count, 32))[labels] + 0.6 * rng.normal(size=(len(labels), 32))
-    return logits.astype(np.float32), np.array([f"p{i}" for i in labels])
+    return logits.astype(np.float32), np.array([f"p{i:03}" for i in labels])
 
 
 def calibrated(logits: np.ndarray, labels: np.ndarray) -> Calibration:
-    return fit_calibration({32: pair_distances(codes.pack(logits > 0), labels)})
+    pairs = fit_calibration({32: pair_distances(codes.from_logits(logits), labels)})
+    limits = {32: fit_search_limits(logits, labels, 32)}
+    return Calibration(pairs.target_far, pairs.by_bits, {"hamming": limits})
 
 
-def test_rates_at_the_threshold_are_those_of_searches_written_out():
+@pytest.mark.parametrize("template", ["one", "fused"])
+def test_rates_are_those_of_searches_written_out(template: str) -> None:
     logits, labels = people()
-    calibration = calibrated(*people(seed=1))
-    result = open_set_identification(logits, labels, 32, calibration, seed=5)
-    half = set(np.random.default_rng(5).permutation(np.unique(labels))[:30])
-    enrolled = np.array([label in half for label in labels])
-    bits, threshold = logits > 0, calibration.threshold(32)
-    misses, searches, alarms = 0.0, 0, 0
-    for i, own in enumerate(labels):
-        gallery = np.flatnonzero(enrolled & (np.arange(len(labels)) != i))
-        distance = (bits[gallery] != bits[i]).sum(1)
-        if not enrolled[i]:
-            alarms += distance.min() <= threshold
-        elif (labels[gallery] == own).any():
-            searches += 1
-            first = labels[gallery][distance == distance.min()] == own
-            misses += 1 - first.mean() * (distance.min() <= threshold)
-    assert (result.enrolled, result.strangers) == (30, 30)
-    assert result.enrolled_searches == searches
-    assert result.stranger_searches == (~enrolled).sum()
-    assert result.fnir == pytest.approx(misses / searches)
-    assert result.fpir == pytest.approx(alarms / (~enrolled).sum())
+    calibration = calibrated(*people(200, seed=1))
+    result = identify(
+        logits, labels, enrol(logits, labels, template), 32, "hamming", template, calibration
+    )
+    stored, mated, strangers = {}, [], []
+    for name in np.unique(labels):
+        own = logits[labels == name]
+        if len(own) == 1:
+            strangers.append(own[0])
+        elif template == "one":
+            stored[name] = own[0] > 0
+            mated += [(name, probe) for probe in own[1:]]
+        else:
+            stored[name] = own[:-1].mean(0) > 0
+            mated.append((name, own[-1]))
+    limit = calibration.search_limits(32).limit(len(stored))
+    misses = rank1 = 0.0
+    for name, probe in mated:
+        distance = {other: int((code != (probe > 0)).sum()) for other, code in stored.items()}
+        first = [other for other in stored if distance[other] == min(distance.values())]
+        hit = (name in first) / len(first)
+        rank1 += hit
+        misses += 1 - hit * (distance[first[0]] <= limit)
+    nearest = [min((code != (p > 0)).sum() for code in stored.values()) for p in strangers]
+    assert result.rank1_miss == pytest.approx(1 - rank1 / len(mated))
+    assert result.threshold == limit
+    assert result.fnir == pytest.approx(misses / len(mated))
+    assert result.fpir == pytest.approx(np.mean([d <= limit for d in nearest]))
 
 
-def test_the_shipped_threshold_lies_on_the_curve():
-    logits, labels = people()
-    result = open_set_identification(logits, labels, 32, calibrated(*people(seed=1)))
-    at = np.searchsorted(result.curve.threshold, result.threshold, side="right") - 1
-    assert result.fpir == pytest.approx(result.curve.fpir[at])
-    assert result.fnir == pytest.approx(result.curve.fnir[at])
-
-
-def test_probabilities_hold_on_people_that_they_were_not_fitted_on():
+def test_fnir_is_read_off_the_curve_where_fpir_is_kept() -> None:
     logits, labels = people(300)
-    result = open_set_identification(logits, labels, 32, calibrated(*people(300, seed=1)))
-    assert result.reliability.error < 0.05
-    assert result.held_out.error < 0.05
+    result = identify(logits, labels, enrol(logits, labels, "one"), 32, "asymmetric", "one")
+    for level, fnir in result.fnir_at_fpir.items():
+        kept = result.curve.fpir <= float(level)
+        assert fnir == pytest.approx(result.curve.fnir[kept].min())
+        low, high = result.fnir_ci95[level]
+        assert low <= fnir <= high
+    assert (result.threshold, result.fpir, result.fnir) == (None, None, None)
 
 
-def test_the_json_carries_the_curve():
+def test_smaller_galleries_are_measured_beside_the_whole_one() -> None:
+    logits, labels = people(300)
+    enrolled = enrol(logits, labels, "one")
+    result = identify(logits, labels, enrolled, 32, "hamming", "one")
+    size = len(enrolled.templates)
+    assert list(result.by_people) == [str(size // part) for part in (8, 4, 2, 1)]
+    assert result.by_people[str(size)] == result.fnir_at_fpir["0.01"]
+    assert result.by_people[str(size // 8)] < result.by_people[str(size)]
+
+
+def test_where_everybody_has_several_photos_half_of_the_people_are_strangers() -> None:
+    labels = np.repeat(["a", "b", "c", "d"], 3)
+    logits = np.random.default_rng(0).normal(size=(12, 32)).astype(np.float32)
+    found = enrol(logits, labels, "one")
+    assert (len(found.templates), len(found.mated), len(found.non_mated)) == (2, 4, 6)
+    assert not set(labels[found.mated]) & set(labels[found.non_mated])
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "c"], ["a", "a"]])
+def test_too_few_people_are_refused(labels: list[str]) -> None:
+    with pytest.raises(DataError, match="identification needs"):
+        enrol(np.ones((len(labels), 32), np.float32), np.array(labels), "one")
+
+
+def test_the_scores_are_json() -> None:
     logits, labels = people()
-    result = open_set_identification(logits, labels, 32, calibrated(logits, labels))
+    result = identify(
+        logits,
+        labels,
+        enrol(logits, labels, "one"),
+        32,
+        "hamming",
+        "one",
+        calibrated(logits, labels),
+    )
     values = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert values["calibration_error"] == pytest.approx(result.reliability.error)
-    assert len(values["curve"]["fpir"]) == len(values["curve"]["threshold"])
-
-
-def test_a_length_without_calibration_is_refused():
-    logits, labels = people()
-    with pytest.raises(ConfigError, match="16 bits are not calibrated"):
-        open_set_identification(logits, labels, 16, calibrated(logits, labels))
+    assert len(values["curve"]["fpir"]) == len(values["curve"]["threshold"]) > 2
+    assert set(values["fnir_at_fpir"]) == {"0.1", "0.01", "0.003"}

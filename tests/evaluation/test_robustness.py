@@ -24,7 +24,7 @@ def faces(tmp_path_factory):
 
 DAMAGES = {
     "blur": {20.0: blur(20.0), 1.0: blur(1.0)},
-    "covered": {1: cover(0, 150, 0, 150, level=0)},
+    "covered": {1: cover(0, 224, 0, 224, level=0)},
 }
 
 
@@ -78,19 +78,19 @@ def test_attributes_are_what_was_painted(faces):
     assert set(measured) == {"face_width", "turn", "sharpness", "brightness", "skin_luma"}
     luma = faces.aligned.astype(float) @ LUMA
     np.testing.assert_allclose(measured["brightness"], luma.mean((1, 2)), rtol=1e-4)
-    assert (measured["face_width"] == 120).all()
+    assert (measured["face_width"] == 160).all()
     assert measured["turn"] == pytest.approx(np.full(len(faces), 0.0), abs=0.01)
     # Half-way between the template's eyes and mouth corners.
-    cheeks = np.r_["1", luma[:, 71:84, 44:57], luma[:, 71:84, 92:105]].reshape(len(faces), -1)
+    cheeks = np.r_["1", luma[:, 136:153, 72:89], luma[:, 136:153, 136:153]].reshape(len(faces), -1)
     np.testing.assert_allclose(measured["skin_luma"], np.median(cheeks, axis=1), atol=6)
 
 
 def test_a_turned_face_and_a_blurred_one_are_told(faces):
     turned = faces.landmarks.copy()
-    turned[:, 2, 0] += 26.3  # half of the distance between the eyes
+    turned[:, 2, 0] += 35.2  # half of the distance between the eyes
     moved = attributes(type(faces)(**{**vars(faces), "landmarks": turned}))
     assert moved["turn"] == pytest.approx(np.full(len(faces), 0.5), abs=0.01)
-    soft = np.stack([blur(4.0)(face) for face in faces.aligned])
+    soft = np.stack([blur(5.5)(face) for face in faces.aligned])
     blurred = attributes(type(faces)(**{**vars(faces), "aligned": soft}))
     assert (blurred["sharpness"] < attributes(faces)["sharpness"]).all()
 
@@ -127,7 +127,7 @@ def test_groups_are_judged_by_one_threshold_for_all(faces):
 def test_an_attribute_that_never_varies_is_one_group(faces):
     rows = [row for row in groups(CentreEncoder(), faces, 16) if row.attribute == "face_width"]
     assert len(rows) == 1
-    assert rows[0].low == rows[0].high == 120
+    assert rows[0].low == rows[0].high == 160
 
 
 def test_aligned_crops_have_no_width_to_be_grouped_by(tmp_path):

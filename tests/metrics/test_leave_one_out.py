@@ -17,6 +17,7 @@ from daah.metrics.leave_one_out import (
 
 KEYS = {
     "bits",
+    "distance",
     "rerank",
     "map",
     "map_ci95",
@@ -92,8 +93,35 @@ def test_scores_do_not_depend_on_the_order_of_the_images():
 
 def test_packed_codes_cannot_be_re_ranked():
     packed = np.zeros((4, 1), np.uint8)
-    with pytest.raises(ValueError, match="re-ranking needs logits"):
+    with pytest.raises(ValueError, match="needs logits"):
         leave_one_out(packed, ["a", "a", "b", "b"], 8, rerank=True)
+    with pytest.raises(ValueError, match="needs logits"):
+        leave_one_out(packed, ["a", "a", "b", "b"], 8, distance="asymmetric")
+    with pytest.raises(ValueError, match="rank all rows"):
+        leave_one_out(*sample(5, 8), 8, rerank=True, distance="asymmetric")
+
+
+def test_asymmetric_distances_agree_with_a_search_written_out():
+    logits, labels = sample(people=15, bits=16)
+    signs = np.where(logits > 0, 1.0, -1.0)
+    precisions, pairs = [], {True: [], False: []}
+    for i, own in enumerate(labels):
+        query = logits[i] / np.linalg.norm(logits[i])
+        # The weight of the bits that differ is half of what the inner product falls short by.
+        distance = (np.abs(query).sum() - signs @ query) / 2
+        for j in range(i + 1, len(labels)):
+            pairs[own == labels[j]].append(distance[j])
+        rest = np.flatnonzero(np.arange(len(labels)) != i)
+        relevant = (labels[rest] == own)[np.argsort(distance[rest], kind="stable")]
+        if relevant.any():
+            places = np.flatnonzero(relevant)
+            precisions.append(np.mean(np.arange(1, len(places) + 1) / (places + 1)))
+    scores = leave_one_out(logits, labels, 16, distance="asymmetric")
+    assert scores.map == pytest.approx(np.mean(precisions), abs=1e-6)
+    assert scores.distance == "asymmetric"
+    expected = metrics.tar_at_far(np.array(pairs[True]), np.array(pairs[False]), 1e-2).tar
+    assert scores.tar_at_far_1e_2 == pytest.approx(expected, abs=0.02)
+    assert scores.map > leave_one_out(logits, labels, 16).map
 
 
 def test_logits_and_packed_codes_give_the_same_hamming_scores():
