@@ -8,14 +8,13 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
-
-import torch
 
 from daah.errors import DataError
 
@@ -53,7 +52,7 @@ def in_order(
     Yields:
         The result of each item. The first exception of `work` is raised here.
     """
-    with ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(THREADS, initializer=_one_thread) as pool:
         for done, result in enumerate(pool.map(work, items), 1):
             if progress is not None:
                 progress(done, len(items), what)
@@ -118,7 +117,7 @@ def _pool(
         do: Callable[..., Any] = _work
     else:
         state = start(*arguments)
-        pool = ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,))
+        pool = ThreadPoolExecutor(THREADS, initializer=_one_thread)
 
         def do(work: Callable[[State, Item], Result], chunk: list[Item]) -> list[Result]:
             return [work(state, item) for item in chunk]
@@ -150,7 +149,8 @@ def begin_worker() -> None:
     itself, and the queue that the worker waits on does not close, because the worker holds it open
     too.
     """
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for a PyTorch that is loaded later
+    _one_thread()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -162,9 +162,17 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+def _one_thread() -> None:
+    """Keep PyTorch to one thread, if it is loaded: what only encodes does without it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Limit PyTorch to one thread inside the block, and restore the number of threads after it."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -9,7 +9,7 @@ from daah.training.recipes.paper import PaperSettings
 
 def test_the_presets_are_the_published_and_the_nested_code() -> None:
     assert (PAPER.bits, PAPER.lengths) == (48, (48,))
-    assert (DEMO.bits, DEMO.lengths) == (128, (16, 24, 32, 48, 64, 96, 128))
+    assert (DEMO.bits, DEMO.lengths) == (256, (16, 24, 32, 48, 64, 96, 128, 256))
 
 
 def test_mapping_round_trip_makes_tuples_of_lists() -> None:

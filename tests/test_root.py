@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,31 @@ def test_every_public_name_has_a_home() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'daah' has no attribute 'nothing'"):
         _ = daah.nothing
+
+
+@pytest.mark.slow
+def test_the_engine_keeps_and_sends_no_usage_data(tmp_path: Path) -> None:
+    """It would begin with an identifier of the machine and a queue in the user's cache folder."""
+    (tmp_path / "home").mkdir()
+    script = (
+        "import numpy as np\n"
+        "from daah import load_encoder\n"
+        "from daah.paths import PATHS\n"
+        "faces = np.zeros((1, 224, 224, 3), np.uint8)\n"
+        "print(len(load_encoder(PATHS.checkpoint).encode(faces)[0]))\n"
+    )
+    hidden = ("ORT_", "XDG_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=environment | {"HOME": str(tmp_path / "home")},
+    )
+    assert done.stdout == "1\n"
+    assert not list((tmp_path / "home").rglob("*"))
 
 
 def test_importing_the_package_alone_loads_nothing_of_weight() -> None:

@@ -11,7 +11,7 @@ FACE = Face(
     box=np.array([1, 2, 31, 42], np.float32),
     landmarks=np.zeros((5, 2), np.float32),
     score=0.9,
-    aligned=np.zeros((150, 150, 3), np.uint8),
+    aligned=np.zeros((224, 224, 3), np.uint8),
     matrix=np.zeros((2, 3), np.float32),
 )
 CODE = Code(bits=np.zeros(8, np.bool_), logits=np.zeros(8, np.float32))
@@ -41,9 +41,14 @@ def test_a_code_has_a_logit_for_every_bit() -> None:
         Code(bits=np.zeros(7, np.bool_), logits=np.zeros(8, np.float32))
 
 
-def test_a_mask_covers_the_aligned_face() -> None:
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((14, 16), np.float32), np.zeros((14, 14)), np.zeros((1, 1, 1), np.float32)]
+)
+def test_a_mask_has_one_grid_of_cells(wrong: np.ndarray) -> None:
     with pytest.raises(ValueError, match="mask"):
-        EncodedFace(FACE, CODE, np.zeros((16, 16), np.float32))
+        EncodedFace(FACE, CODE, wrong)
+    for grid in (14, 32):
+        assert EncodedFace(FACE, CODE, np.zeros((grid, grid), np.float32)).mask.shape[0] == grid
 
 
 @pytest.mark.parametrize("wrong", [{"distance": 9}, {"distance": -1}, {"probability": 1.2}])

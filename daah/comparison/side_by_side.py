@@ -87,7 +87,7 @@ class SideBySide:
         """Encode a face by each method and search its nearest entries.
 
         Args:
-            aligned: (150, 150, 3) uint8 RGB.
+            aligned: (224, 224, 3) uint8 RGB.
             k: number of matches per method.
             own: a visitor's own entries, which are included.
 

@@ -85,7 +85,7 @@ class ComparisonModels:
         """Encode faces by every method.
 
         Args:
-            aligned: (N, 32, 32, 3) or (N, 150, 150, 3) uint8 RGB.
+            aligned: (N, 32, 32, 3) or (N, 224, 224, 3) uint8 RGB.
 
         Returns:
             Hash logits (N, K) float32 by method.
@@ -312,7 +312,7 @@ def make_models(
 
 
 def _small(aligned: np.ndarray) -> np.ndarray:
-    """Aligned faces of 32 or 150 pixels as (N, 32, 32, 3) uint8."""
+    """Aligned faces of 32 or 224 pixels as (N, 32, 32, 3) uint8."""
     shape = aligned.shape[1:]
     if aligned.dtype != np.uint8 or shape not in ((32, 32, 3), (ALIGNED_SIZE, ALIGNED_SIZE, 3)):
         raise ValueError(

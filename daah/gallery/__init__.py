@@ -1,7 +1,7 @@
 """Galleries of enrolled people: codes in a store, aligned faces as files, provenance."""
 
 from daah.gallery.audit import NearPair, Statistics, Verification, statistics, verify
-from daah.gallery.enrol import BuildReport, build, check_source
+from daah.gallery.enrol import BuildReport, build, check_source, delete_outdated
 from daah.gallery.gallery import Entry, Gallery
 from daah.gallery.manifest import Named, read_list
 from daah.gallery.provenance import ModelName, Provenance
@@ -23,6 +23,7 @@ __all__ = [
     "build",
     "check_source",
     "copy",
+    "delete_outdated",
     "export_jsonl",
     "export_parquet",
     "open_variant",

@@ -22,11 +22,15 @@ from daah.data import sources
 from daah.detection.alignment import aligned_face
 from daah.detection.detector import FaceDetector, principal_face
 from daah.errors import DaahError, DataError, GalleryError
+from daah.gallery import location
+from daah.gallery import provenance as provenance_file
 from daah.gallery.gallery import Gallery
 from daah.gallery.manifest import Listing, Refused, Row, listing, row_of
+from daah.gallery.thumbnails import Thumbnails
 from daah.images import read_image
 from daah.models.encoder import FaceEncoder, encode_many
 from daah.parallel import Progress, ordered_map
+from daah.types import ALIGNMENT
 
 #: Maximum number of faces per transaction.
 WRITE_BATCH = 256
@@ -312,7 +316,7 @@ def _write(
 
 
 def _aligned(detector: FaceDetector, row: Row) -> np.ndarray | str:
-    """The aligned principal face (150, 150, 3) uint8 of a photo, or why there is none."""
+    """The aligned principal face (224, 224, 3) uint8 of a photo, or why there is none."""
     try:
         rgb = read_image(row.image) if isinstance(row.image, Path) else row.image
         face = principal_face(detector.detect(rgb), rgb.shape)
@@ -380,6 +384,43 @@ def build(
         tuple((photo.photo, photo.reason) for photo in skipped),
         time.perf_counter() - started,
     )
+
+
+def delete_outdated(uri: str | Path, source: str) -> bool:
+    """Delete a gallery of a known collection whose faces an older version aligned otherwise.
+
+    Args:
+        uri: the gallery's folder.
+        source: the collection, by which it can be built again.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        GalleryError: faces were added to it, which nobody but their owner can enrol again; or it
+            is damaged, or another process writes to it. It is as it was.
+    """
+    home = location.gallery_folder(str(uri), None)
+    known = provenance_file.read(home)
+    if known is None or known.alignment == ALIGNMENT:
+        return False
+    faces = Thumbnails(home / "faces")
+    codes = location.open_codes(home, known, read_only=False)  # nobody else writes meanwhile
+    try:
+        held = {id_ for rows in codes.scan() for id_ in rows.ids.tolist()} | set(faces.ids())
+    finally:
+        codes.close()
+    added = held - {row.id for row in _collection(source).rows() if isinstance(row, Row)}
+    if added:
+        raise GalleryError(
+            f"An older version made the gallery {home.name}: its faces are aligned as "
+            f"{known.alignment}, this version needs {ALIGNMENT}. It is not built anew, because "
+            f"{len(added)} of its faces were added to those of {source}. Move or delete the "
+            "gallery's folder, start again, and add them from their photos with: "
+            "python -m daah gallery add SRC"
+        )
+    location.delete_gallery(home)
+    return True
 
 
 def check_source(source: str | Path) -> None:

@@ -149,6 +149,8 @@ class Gallery:
             store = location.open_codes(home, known, read_only=False, uri=uri)
             provenance_file.write(home, known)
             return cls(store, home, known, read_only)
+        # Before the model: what is aligned otherwise cannot be encoded again.
+        provenance_file.check_alignment(home, known)
         if encoder and (known.fingerprint, known.bits) != (encoder.fingerprint, encoder.bits):
             raise GalleryError(
                 f"The gallery {home.name} was made by model {known.model} "
@@ -156,7 +158,6 @@ class Gallery:
                 f"({encoder.fingerprint[:12]}, {encoder.bits} bits). Encode it again with: "
                 "python -m daah gallery renew --gallery FOLDER"
             )
-        provenance_file.check_alignment(home, known)
         store = location.open_codes(home, known, read_only, uri, progress)
         opened = cls(store, home, known, read_only)
         try:
@@ -319,7 +320,7 @@ class Gallery:
             id: id of the entry.
 
         Returns:
-            (150, 150, 3) uint8 RGB.
+            (224, 224, 3) uint8 RGB.
 
         Raises:
             GalleryError: the face is missing or damaged.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from fnmatch import fnmatch
 from pathlib import Path
 
 from daah.errors import GalleryError
 from daah.gallery.names import checked_name
-from daah.gallery.provenance import Model, Provenance
+from daah.gallery.provenance import FILE, Model, Provenance
 from daah.parallel import Progress
 from daah.paths import PATHS
 from daah.stores.base import CodeSpec, CodeStore
@@ -176,6 +177,27 @@ def delete_codes(home: Path, name: str) -> None:
     """
     for path in home.glob(f"{name}*"):
         path.unlink(missing_ok=True)
+
+
+def delete_gallery(home: Path) -> None:
+    """Delete a gallery's own files; what says that it is one goes last, so that none is forgotten.
+
+    Args:
+        home: the gallery's folder.
+
+    Raises:
+        GalleryError: they cannot be deleted; calling again continues.
+    """
+    try:
+        if (home / "faces").exists():
+            shutil.rmtree(home / "faces")
+        for pattern in ("codes-*.sqlite*", "map.npz", "unfinished.*.json", FILE):
+            for path in home.glob(pattern):
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise GalleryError(
+            f"The gallery {home.name} cannot be deleted ({error.strerror})."
+        ) from error
 
 
 def drop_variants(home: Path, own: str) -> None:

@@ -142,7 +142,8 @@ def check_alignment(folder: Path, known: Provenance) -> None:
     if known.alignment != ALIGNMENT:
         raise GalleryError(
             f"The faces of the gallery {folder.name} are aligned as {known.alignment}, this "
-            f"program needs {ALIGNMENT}; build it again from the photos."
+            f"version needs {ALIGNMENT}, and one cannot be made of the other. Build a new gallery "
+            "from the photos with: python -m daah gallery build SRC --gallery FOLDER"
         )
 
 

@@ -23,7 +23,7 @@ class _Row:
     id: int
     meta: Meta
     bits: np.ndarray  # (K,) bool
-    aligned: np.ndarray  # (150, 150, 3) uint8
+    aligned: np.ndarray  # (224, 224, 3) uint8
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ class SessionGallery:
             id: id of the entry.
 
         Returns:
-            (150, 150, 3) uint8 RGB.
+            (224, 224, 3) uint8 RGB.
 
         Raises:
             GalleryError: there is no such entry.

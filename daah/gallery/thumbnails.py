@@ -49,7 +49,7 @@ class Thumbnails:
 
         Args:
             id: id of the entry.
-            aligned: (150, 150, 3) uint8 RGB.
+            aligned: (224, 224, 3) uint8 RGB.
 
         Raises:
             GalleryError: the file cannot be written.
@@ -85,7 +85,7 @@ class Thumbnails:
             id: id of the entry.
 
         Returns:
-            (150, 150, 3) uint8 RGB.
+            (224, 224, 3) uint8 RGB.
 
         Raises:
             GalleryError: the face is missing or damaged.

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from daah.images import enlarged
 from daah.models.encoder import FaceEncoder
 from daah.types import ALIGNED_SIZE, EncodedFace
 
@@ -18,29 +19,30 @@ COLOUR_MAP = "viridis"
 
 #: Standard deviation in pixels of the blur that occludes a region. It removes every facial feature,
 #: and introduces no edge, as a grey patch would.
-BLUR = 12.0
+BLUR = 18.0
 
 #: Width in pixels of the fade-out at the border of a heatmap on a photo.
-_FEATHER = 8.0
+_FEATHER = 12.0
 
 
 def overlay(rgb: np.ndarray, mask: np.ndarray, strength: float = 0.5) -> np.ndarray:
     """Blend a heatmap into an image.
 
     Args:
-        rgb: (H, W, 3) uint8.
-        mask: (H, W) float in [0, 1].
+        rgb: (S, S, 3) uint8.
+        mask: (G, G) float in [0, 1]; it is enlarged smoothly.
         strength: weight of the heatmap, from 0 (image only) to 1 (heatmap only).
 
     Returns:
-        (H, W, 3) uint8.
+        (S, S, 3) uint8.
 
     Raises:
-        ValueError: the sizes differ, or `strength` is out of range.
+        ValueError: the image is not square, or `strength` is out of range.
     """
-    if rgb.shape[:2] != mask.shape:
-        raise ValueError(f"overlay: image {rgb.shape[:2]} and mask {mask.shape} differ in size")
-    return _mix(rgb, colours(mask), np.full(mask.shape, _strength(strength), np.float32))
+    if rgb.shape[0] != rgb.shape[1]:
+        raise ValueError(f"overlay: expected a square image, got {rgb.shape}")
+    heat = colours(enlarged(mask, len(rgb)))
+    return _mix(rgb, heat, np.full(rgb.shape[:2], _strength(strength), np.float32))
 
 
 def overlay_photo(
@@ -73,7 +75,7 @@ def overlay_photo(
         matrix[:, 2] += matrix[:, :2] @ [left, top]
         # Pillow takes the inverse transform: from pixels of the result to the aligned frame.
         to_photo = (size, Image.Transform.AFFINE, tuple(matrix.ravel()), Image.Resampling.BILINEAR)
-        colour = Image.fromarray(colours(encoded.mask)).transform(*to_photo)
+        colour = Image.fromarray(colours(enlarged(encoded.mask, ALIGNED_SIZE))).transform(*to_photo)
         photo.paste(colour, (left, top), feather.transform(*to_photo))
     return np.array(photo)
 
@@ -123,7 +125,7 @@ def bit_regions(encoder: FaceEncoder, encoded: EncodedFace, grid: int = 10) -> n
     """
     aligned = encoded.face.aligned.astype(np.float32)
     hidden = gaussian_filter(aligned, (BLUR, BLUR, 0), mode="nearest")
-    windows = _windows(grid)[..., None]  # (cells, 150, 150, 1)
+    windows = _windows(grid)[..., None]  # (cells, 224, 224, 1)
     occluded = np.rint(aligned * (1 - windows) + hidden * windows).astype(np.uint8)
     faces = np.concatenate([encoded.face.aligned[None], occluded])
     masks = np.repeat(encoded.mask[None], len(faces), axis=0)
@@ -131,6 +133,22 @@ def bit_regions(encoder: FaceEncoder, encoded: EncodedFace, grid: int = 10) -> n
     side = np.where(encoded.code.bits, 1.0, -1.0).astype(np.float32)  # (K,)
     moved = (logits[0] - logits[1:]) * side  # (cells, K)
     return np.ascontiguousarray(moved.T.reshape(-1, grid, grid))
+
+
+def code_regions(regions: np.ndarray, logits: np.ndarray, length: int | None = None) -> np.ndarray:
+    """Share of a code's bits that flip when each cell of a grid is occluded.
+
+    Args:
+        regions: (K, grid, grid) of `bit_regions`.
+        logits: (K,) of the face.
+        length: length of the prefix; None takes all bits.
+
+    Returns:
+        (grid, grid) float32 in [0, 1].
+    """
+    length = len(logits) if length is None else length
+    flips = regions[:length] >= np.abs(logits[:length])[:, None, None]
+    return flips.mean(0, dtype=np.float32)
 
 
 def pair_regions(
@@ -163,24 +181,22 @@ def region_mask(region: np.ndarray) -> np.ndarray:
         region: (grid, grid); values below 0 count as 0.
 
     Returns:
-        (150, 150) float32 in [0, 1], scaled to a maximum of 1 on the grid.
+        (224, 224) float32 in [0, 1], scaled to a maximum of 1 on the grid.
     """
     positive = np.maximum(region, 0).astype(np.float32)
     positive /= max(float(positive.max()), 1e-9)
-    size = (ALIGNED_SIZE, ALIGNED_SIZE)
-    smooth = Image.fromarray(positive).resize(size, Image.Resampling.BICUBIC)
-    return np.clip(np.asarray(smooth), 0, 1)
+    return enlarged(positive, ALIGNED_SIZE)
 
 
 @functools.lru_cache(maxsize=4)
 def _windows(grid: int) -> np.ndarray:
-    """Weight of each cell's occlusion at each pixel: (grid * grid, 150, 150) float32."""
+    """Weight of each cell's occlusion at each pixel: (grid * grid, 224, 224) float32."""
     if not 2 <= grid <= 30:
         raise ValueError(f"grid: expected 2 to 30 cells a side, got {grid}")
     edges = np.linspace(0, ALIGNED_SIZE, grid + 1)
     centre = np.arange(ALIGNED_SIZE) + 0.5
     soft = ALIGNED_SIZE / grid / 4
-    inside = (centre >= edges[:-1, None]) & (centre < edges[1:, None])  # (grid, 150)
+    inside = (centre >= edges[:-1, None]) & (centre < edges[1:, None])  # (grid, 224)
     line = gaussian_filter(inside.astype(np.float32), (0, soft), mode="nearest")
     line /= line.max(1, keepdims=True)
     return np.einsum("ry,cx->rcyx", line, line).reshape(-1, ALIGNED_SIZE, ALIGNED_SIZE)
@@ -196,7 +212,7 @@ def _table() -> np.ndarray:
 
 @functools.cache
 def _fade() -> np.ndarray:
-    """1 inside of the aligned frame, falling to 0 at its border: (150, 150) float32."""
+    """1 inside of the aligned frame, falling to 0 at its border: (224, 224) float32."""
     line = np.minimum(np.arange(ALIGNED_SIZE), np.arange(ALIGNED_SIZE)[::-1]) / _FEATHER
     return np.minimum(np.minimum(line[:, None], line[None]), 1).astype(np.float32)
 

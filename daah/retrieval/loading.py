@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daah.detection.detector import FaceDetector
 from daah.errors import CheckpointError, GalleryError
-from daah.gallery import Gallery, build, renew
+from daah.gallery import Gallery, build, delete_outdated, renew
 from daah.models.encoder import FaceEncoder, load_encoder
 from daah.paths import PATHS
 from daah.retrieval.retriever import FaceRetriever, Progress, silent
@@ -29,7 +29,7 @@ def load_default_encoder(checkpoint: Path | None = None) -> FaceEncoder:
     """
     if checkpoint is None and not DEFAULT_CHECKPOINT.is_file():
         raise CheckpointError(
-            f"The model {DEFAULT_CHECKPOINT} is missing. Put demo.safetensors of the repository's "
+            f"The model {DEFAULT_CHECKPOINT} is missing. Put demo.onnx of the repository's "
             "folder checkpoints there, or name a model with --checkpoint or DAAH_CHECKPOINT."
         )
     return load_encoder(Path(checkpoint or DEFAULT_CHECKPOINT))
@@ -48,8 +48,8 @@ def load_retriever(
     Args:
         checkpoint: the model; None is the shipped one (see `daah.paths`).
         gallery: as of `Gallery.open`; it must exist. None is the built-in gallery. That one is
-            built when it is missing or unfinished, and encoded again from its thumbnails when it is
-            of another model.
+            built when it is missing, unfinished or aligned by an older template, and encoded again
+            from its thumbnails when it is of another model.
         progress: called with the share of the work that is done, in [0, 1], and the step.
         folder: folder of the faces for a gallery whose codes are on a server.
         read_only: whether writing to the gallery is refused.
@@ -92,7 +92,7 @@ def _builtin_gallery(
     report: Progress,
     read_only: bool,
 ) -> Gallery:
-    opened = None
+    delete_outdated(folder, "orl")
     if Gallery.exists(folder):
         renew(
             str(folder),

@@ -272,7 +272,7 @@ class FaceRetriever:
             session: a visitor's own entries.
 
         Returns:
-            (150, 150, 3) uint8 RGB.
+            (224, 224, 3) uint8 RGB.
 
         Raises:
             GalleryError: there is no such entry.

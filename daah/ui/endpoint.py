@@ -59,11 +59,11 @@ def add_endpoints(context: AppContext) -> None:
         context: the page's shared state.
     """
 
-    def search(photo: FileData, k: int = 8, bits: int = 128) -> dict[str, Any]:
+    def search(photo: FileData, k: int = 8, bits: int = 256) -> dict[str, Any]:
         """Find the faces of a photo and their nearest gallery entries.
 
         photo: a JPEG, PNG or WebP file of at most 10 MiB. k: number of matches per face, 1 to 100.
-        bits: code length, one of 16, 24, 32, 48, 64, 96, 128.
+        bits: code length, one of 16, 24, 32, 48, 64, 96, 128, 256.
 
         Returns {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks": [[x, y], ...],
         "code": hex, "matches": [{"id", "person", "photo", "distance", "probability",
@@ -75,7 +75,7 @@ def add_endpoints(context: AppContext) -> None:
         """
         return search_photo(context.retriever, photo, k, bits)  # what comes in is the photo, read
 
-    def search_base64(photo: str, k: int = 8, bits: int = 128) -> dict[str, Any]:
+    def search_base64(photo: str, k: int = 8, bits: int = 256) -> dict[str, Any]:
         """Find the faces of a photo, given as base64 text, and their nearest gallery entries.
 
         The text may begin with "data:image/jpeg;base64,".
@@ -83,7 +83,7 @@ def add_endpoints(context: AppContext) -> None:
         Args:
             photo: JPEG, PNG or WebP file of at most 700 KB as base64 text; no address, no path.
             k: Number of matches per face, 1 to 100.
-            bits: Code length, one of 16, 24, 32, 48, 64, 96, 128.
+            bits: Code length, one of 16, 24, 32, 48, 64, 96, 128, 256.
 
         Returns:
             As of /search: {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks", "code": hex,

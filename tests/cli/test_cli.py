@@ -342,8 +342,9 @@ def test_evaluate_prints_protocol_1(tree: Path) -> None:
         "queries": 9,
     }
     assert (found["undetected"], found["checkpoint"]["name"]) == (1, "fake0")
-    rows = [(row["bits"], row["rerank"]) for row in found["results"]]
-    assert rows == [(16, False), (16, True), (128, False), (128, True)]
+    rows = [(row["bits"], row["distance"], row["rerank"]) for row in found["results"]]
+    ways = (("hamming", False), ("hamming", True), ("asymmetric", False))
+    assert rows == [(bits, *way) for bits in (16, 128) for way in ways]
     assert all(0 <= row["map"] <= 1 for row in found["results"])
 
 

@@ -79,11 +79,11 @@ def test_a_gallery_finds_a_face_itself_first(made) -> None:
     np.testing.assert_array_equal(np.take_along_axis(expected, row, 1), distance)
 
 
-def test_faces_of_150_pixels_are_made_smaller(made) -> None:
+def test_aligned_faces_are_made_smaller(made) -> None:
     models, _, _ = made
-    large = np.random.default_rng(0).integers(0, 256, (2, 150, 150, 3), np.uint8)
+    large = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
     assert models.encode(large)["DSH"].shape == (2, 16)
-    flat = np.full((1, 150, 150, 3), 70, np.uint8)
+    flat = np.full((1, 224, 224, 3), 70, np.uint8)
     small = np.full((1, 32, 32, 3), 70, np.uint8)
     np.testing.assert_allclose(models.encode(flat)["DSH"], models.encode(small)["DSH"])
     with pytest.raises(ValueError, match="32, 32, 3"):

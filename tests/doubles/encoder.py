@@ -13,11 +13,11 @@ from daah.evaluation.calibrate import fit_calibration
 from daah.models.calibration import Calibration
 from daah.types import ALIGNED_SIZE, Code, EncodedFace, Face
 
-CELLS = 15
+CELLS = 14
 
 
 class ProjectionEncoder:
-    """Random projection of 15x15 cells of the masked face; the mask is the face's own brightness.
+    """Random projection of 14x14 cells of the masked face; the mask is the face's own brightness.
 
     Two are different models when their seeds differ.
     """
@@ -39,22 +39,34 @@ class ProjectionEncoder:
         """As FaceEncoder.encode."""
         assert aligned.dtype == np.uint8
         assert aligned.shape[1:] == (ALIGNED_SIZE, ALIGNED_SIZE, 3)
-        grey = aligned.mean(3) / 255  # (N, 150, 150)
-        masks = grey if isinstance(attention, str) else attention
+        grey = cells(aligned.mean(3) / 255)  # (N, 14, 14)
+        masks = grey if isinstance(attention, str) else cells(attention)
         if isinstance(attention, str) and attention == "off":
             masks = np.ones_like(grey)
         masks = np.clip(masks, 0, 1).astype(np.float32)
-        logits = np.empty((len(aligned), self.bits), np.float32)
-        for i, (face, mask) in enumerate(zip(grey, masks, strict=True)):
-            cells = ((face - face.mean()) * mask).reshape(CELLS, 10, CELLS, 10).mean((1, 3))
-            logits[i] = 10 * cells.ravel() @ self._weight
-        return logits, masks
+        seen = (grey - grey.mean((1, 2), keepdims=True)) * masks
+        logits = 10 * seen.reshape(len(seen), CELLS**2) @ self._weight
+        return logits.astype(np.float32), masks
+
+    def seen(self, aligned: np.ndarray, attention: str | np.ndarray = "model") -> np.ndarray:
+        """The faces, black where the mask is 0."""
+        side = ALIGNED_SIZE // CELLS
+        masks = self.encode(aligned, attention)[1].repeat(side, 1).repeat(side, 2)
+        return (aligned * masks[..., None]).astype(np.uint8)
+
+
+def cells(images: np.ndarray) -> np.ndarray:
+    """Images (N, S, S), S a multiple of 14, averaged to (N, 14, 14)."""
+    side = images.shape[1] // CELLS
+    return images.reshape(-1, CELLS, side, CELLS, side).mean((2, 4))
 
 
 def face(seed: int, width: float = 100.0) -> Face:
     """An invented face: smooth coloured noise that only the seed decides."""
     coarse = np.random.default_rng(seed).uniform(0, 255, (6, 6, 3))
-    aligned = np.clip(zoom(coarse, (25, 25, 1), order=1), 0, 255).astype(np.uint8)
+    aligned = np.clip(
+        zoom(coarse, (ALIGNED_SIZE / 6, ALIGNED_SIZE / 6, 1), order=1), 0, 255
+    ).astype(np.uint8)
     scale = ALIGNED_SIZE / width
     matrix = np.array([[scale, 0, 0], [0, scale, 0]], np.float32)
     box = np.array([0, 0, width, width], np.float32)

@@ -16,11 +16,14 @@ from daah.detection.alignment import TEMPLATE
 from daah.types import ALIGNED_SIZE, Face
 
 #: Cells a side of the picture that a fake person is.
-CELLS = 10
+CELLS = 7
+
+#: Cells per side of a mask.
+GRID = 14
 
 
 def person_face(person: int, photo: int, noise: float = 25.0) -> np.ndarray:
-    """The aligned face (150, 150, 3) uint8 of a fake person in one of their photos."""
+    """The aligned face (224, 224, 3) uint8 of a fake person in one of their photos."""
     own = np.random.default_rng(person).uniform(40, 215, (CELLS, CELLS))
     moved = own + np.random.default_rng((person, photo)).normal(0, noise, own.shape)
     picture = Image.fromarray(np.clip(moved, 0, 255).astype(np.uint8))
@@ -51,7 +54,7 @@ class FramedFaceDetector:
         if aligned.shape[:2] != (ALIGNED_SIZE, ALIGNED_SIZE) or not aligned.any():
             return []
         matrix = np.array([[1, 0, -left], [0, 1, -top]], np.float32)
-        box = np.array([left + 15, top + 10, left + 135, top + 145], np.float32)
+        box = np.array([left + 32, top + 30, left + 192, top + 204], np.float32)
         return [Face(box, TEMPLATE + np.float32([left, top]), 0.99, aligned, matrix)]
 
 
@@ -68,17 +71,29 @@ class CentreEncoder:
         self.lengths, self.bits, self.mask = lengths, max(lengths), mask
         self.fingerprint = hashlib.sha256(repr((lengths, mask)).encode()).hexdigest()
         self.directions = np.random.default_rng(99).normal(size=(CELLS * CELLS, self.bits))
-        axis = np.arange(ALIGNED_SIZE) - (ALIGNED_SIZE - 1) / 2
-        self.disc = (np.hypot(axis[:, None], axis[None]) < 45).astype(np.float32)
+        axis = np.arange(GRID) - (GRID - 1) / 2
+        self.disc = (np.hypot(axis[:, None], axis[None]) < 0.3 * GRID).astype(np.float32)
 
     def encode(
-        self, aligned: np.ndarray, attention: str = "model"
+        self, aligned: np.ndarray, attention: str | np.ndarray = "model"
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 150, 150, 3) uint8 to logits (N, K) and masks (N, 150, 150)."""
+        """(N, 224, 224, 3) uint8 to logits (N, K) and masks (N, 14, 14)."""
         grey = aligned.mean(3, dtype=np.float32) - 128
-        seen = grey * self.disc if attention == "model" else grey
+        cell = ALIGNED_SIZE // GRID
+        masks = np.ones((len(aligned), GRID, GRID), np.float32)
+        if isinstance(attention, np.ndarray):
+            masks = attention
+        elif attention == "model":
+            masks = masks * self.disc
+        seen = grey * masks.repeat(cell, 1).repeat(cell, 2)
         side = ALIGNED_SIZE // CELLS
         cells = seen.reshape(-1, CELLS, side, CELLS, side).mean((2, 4)).reshape(len(aligned), -1)
-        shown = self.disc if self.mask == "middle" else np.ones_like(self.disc)
-        masks = np.repeat(shown[None], len(aligned), axis=0)
+        if self.mask == "flat":
+            masks = np.ones_like(masks)
         return (cells @ self.directions).astype(np.float32), masks
+
+    def seen(self, aligned: np.ndarray, attention: str | np.ndarray = "model") -> np.ndarray:
+        """The faces, black where the mask is 0."""
+        _, masks = self.encode(aligned, attention)
+        cell = ALIGNED_SIZE // masks.shape[1]
+        return (aligned * masks.repeat(cell, 1).repeat(cell, 2)[..., None]).astype(np.uint8)

@@ -61,7 +61,7 @@ class SquareDetector:
 
 def face(colour: tuple[int, ...], box: np.ndarray | None = None) -> Face:
     """A face of one colour."""
-    box = np.array([0, 0, 150, 150], np.float32) if box is None else box
+    box = np.array([0, 0, 224, 224], np.float32) if box is None else box
     scale = ALIGNED_SIZE / float(box[2] - box[0])
     matrix = np.array([[scale, 0, -scale * box[0]], [0, scale, -scale * box[1]]], np.float32)
     landmarks = ((TEMPLATE - matrix[:, 2]) / scale).astype(np.float32)
@@ -92,19 +92,27 @@ class SquareEncoder:
         self.calibration = _calibration()
 
     def encode(self, aligned: np.ndarray, attention: Any = "model") -> tuple:
-        """Logits (N, 128) and masks (N, 150, 150)."""
+        """Logits (N, 128) and masks (N, S, S)."""
         self.calls += len(aligned)
         masks = np.ones((len(aligned), ALIGNED_SIZE, ALIGNED_SIZE), np.float32)
         if isinstance(attention, np.ndarray):
             masks = attention.astype(np.float32)
         elif attention == "model":
-            line = np.exp(-((np.arange(ALIGNED_SIZE) - 75) ** 2) / 2000).astype(np.float32)
+            line = np.exp(-((np.arange(ALIGNED_SIZE) - ALIGNED_SIZE / 2) ** 2) / 4500).astype(
+                np.float32
+            )
             masks = masks * line[:, None] * line[None]
         area = masks.mean((1, 2))[:, None]  # (N, 1)
         seen = (aligned.astype(np.float32) / 255 * masks[..., None]).mean((1, 2))
         colour = seen / np.maximum(area, 1e-6)
         features = np.concatenate([colour - colour.mean(1, keepdims=True), area - 0.25], axis=1)
         return (features @ self._directions).astype(np.float32), masks.astype(np.float32)
+
+    def seen(self, aligned: np.ndarray, attention: Any = "model") -> np.ndarray:
+        """The faces, black where the mask is 0; this counts as no call."""
+        calls, masks = self.calls, self.encode(aligned, attention)[1]
+        self.calls = calls
+        return (aligned * masks[..., None]).astype(np.uint8)
 
 
 def encoded(colour: tuple[int, int, int]) -> EncodedFace:

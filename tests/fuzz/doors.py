@@ -36,7 +36,8 @@ from daah.gallery import map as gallery_map
 from daah.images import MAX_PIXELS, read_image
 from daah.models import checkpoint
 from daah.models.ddah import PaperDDAH
-from daah.models.encoder import load_encoder
+from daah.models.encoder import SEAL, load_encoder
+from daah.models.graph import export_graph, graph_of
 from daah.retrieval import loading
 from daah.stores.base import CodeSpec, Meta
 from daah.stores.sqlite import SQLiteStore, code_cache, schema
@@ -251,17 +252,108 @@ def _containers(folder: Path) -> Door:
     )  # fmt: skip
 
 
+def _graphs(folder: Path) -> Door:
+    """Edits of a whole graph: a changed byte anywhere is noticed."""
+    checkpoint_path, path = folder / "g.safetensors", folder / "g.onnx"
+    checkpoint_path.write_bytes(_network())
+    export_graph(checkpoint.load_checkpoint(checkpoint_path), path)
+    content = path.read_bytes()
+
+    def check(data: bytes) -> None:
+        changed = edit(content, data)
+        path.write_bytes(changed)
+        try:
+            load_encoder(path)
+        except CheckpointError as error:
+            said(error)
+            return
+        assert changed == content
+
+    return Door(check, [b"", *edits(content, 30), b"\x01", b"\xff\xff\x70"])
+
+
+def _other_graphs(folder: Path) -> Door:
+    """Files under a checksum that holds, which are no graph of ours."""
+    path = folder / "other.onnx"
+    text = json.dumps(checkpoint._metadata(PAPER, "x", {}, {}, None) | {"fingerprint": "f" * 64})
+
+    def check(data: bytes) -> None:
+        for entry in (b"", _entry(text)):
+            path.write_bytes(_sealed(data + entry))
+            try:
+                load_encoder(path)
+            except CheckpointError as error:
+                said(error)
+                continue
+            raise AssertionError("this is no graph of ours")
+
+    import onnx
+    from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
+
+    def model(operator: str, inputs: tuple[str, ...] = ("face",), domain: str = "") -> bytes:
+        sides = [make_tensor_value_info(n, onnx.TensorProto.FLOAT, ["n", 2]) for n in inputs]
+        out = make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["n", 48])
+        nodes = [make_node(operator, list(inputs), ["logits"], domain=domain)]
+        versions = [make_opsetid("", 17), make_opsetid("other", 1)]
+        made = make_model(make_graph(nodes, "g", sides, [out]), opset_imports=versions)
+        made.ir_version = 8
+        return made.SerializeToString()
+
+    whole = model("Identity")
+    return Door(
+        check,
+        [
+            b"", bytes(8), b"\xff" * 8, b"no graph", whole, whole[:-3], model("Unheard"),
+            model("Identity", domain="other"), model("Concat", ("face", "given")),
+        ],
+    )  # fmt: skip
+
+
+def _graph_alone(graph: bytes) -> bytes:
+    """A graph without what it says of itself."""
+    import onnx
+
+    model = onnx.load_from_string(graph)
+    del model.metadata_props[:]
+    return model.SerializeToString()
+
+
+def _entry(text: str) -> bytes:
+    """A piece of a graph's file that says `text` of it."""
+    import onnx
+
+    model = onnx.ModelProto()
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "daah", text
+    return model.SerializeToString()
+
+
+def _sealed(body: bytes) -> bytes:
+    return body + SEAL + hashlib.sha256(body).hexdigest().encode()
+
+
 def _descriptions(folder: Path) -> Door:
     """What a checkpoint says of itself, as JSON, under a checksum that holds."""
-    path = folder / "described.safetensors"
+    path, graph = folder / "described.safetensors", folder / "described.onnx"
     path.write_bytes(_network())
     tensors = load_file(path)
+    body = _graph_alone(graph_of(PaperDDAH(48)))
 
     def check(data: bytes) -> None:
         text = data.decode("utf-8", "replace")
         save_file(tensors, path, {"daah": text, "sha256": checkpoint._digest(tensors, text)})
         try:
-            found = load_encoder(path)
+            stored = checkpoint.load_checkpoint(path)
+        except CheckpointError as error:
+            said(error)
+        else:
+            assert isinstance(stored.name, str)
+            assert isinstance(stored.training, dict)
+            assert isinstance(stored.metrics, dict)
+            assert stored.config.bits == 48
+        graph.write_bytes(_sealed(body + _entry(text)))
+        try:
+            found = load_encoder(graph)
         except CheckpointError as error:
             said(error)
             return
@@ -270,7 +362,8 @@ def _descriptions(folder: Path) -> Door:
         assert found.bits == 48
 
     def described(**changes: Any) -> bytes:
-        said = checkpoint._metadata(PAPER, "paper", {}, {}, None) | changes
+        said = checkpoint._metadata(PAPER, "paper", {}, {}, None) | {"fingerprint": "f" * 64}
+        said |= changes
         return json.dumps({k: v for k, v in said.items() if v is not ...}).encode()
 
     def configured(**changes: Any) -> bytes:
@@ -287,7 +380,8 @@ def _descriptions(folder: Path) -> Door:
             configured(bits=48.0), configured(lengths=[]), configured(lengths=[48, "x"]),
             configured(lengths=48), configured(recipe=[]), configured(recipe="demo"),
             configured(more=1), configured(bits=-1, lengths=[-1]), configured(bits=0, lengths=[0]),
-            described(name=7), described(name=...), described(training=[]), described(metrics="x"),
+            described(fingerprint=...), described(name=7), described(name=...),
+            described(training=[]), described(metrics="x"),
             described(alignment=7), described(calibration=[1]), described(calibration={}),
             described(calibration=calibration | {"lengths": whole}),
             described(calibration=calibration | {"lengths": {"x": whole["48"]}}),
@@ -732,6 +826,8 @@ def open_doors(folder: Path) -> dict[str, Callable[[], Door]]:
         "jpeg-structure": _jpeg_structure,
         "checkpoints": lambda: _checkpoints(folder),
         "containers": lambda: _containers(folder),
+        "graphs": lambda: _graphs(folder),
+        "other-graphs": lambda: _other_graphs(folder),
         "descriptions": lambda: _descriptions(folder),
         "galleries": lambda: _galleries(folder),
         "packed-codes": lambda: _packed_codes(folder),

@@ -17,6 +17,8 @@ CHANGES = {
     "jpeg-structure": 300,
     "checkpoints": 15,
     "containers": 100,
+    "graphs": 30,
+    "other-graphs": 80,
     "descriptions": 40,
     "galleries": 60,
     "packed-codes": 100,

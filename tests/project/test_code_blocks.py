@@ -213,7 +213,7 @@ def _parse_module(module: str, arguments: list[str]) -> None:
 @pytest.mark.parametrize("block", named([b for b in blocks() if b.commands]))
 def test_commands_parse(block: Block) -> None:
     parsed = sum(parse(words) for words in block.commands)
-    assert parsed == len(re.findall(r"-m (?:daah|benchmarks)\b|&& daah ", block.text))
+    assert parsed == len(re.findall(r"-m (?:daah|benchmarks|scripts)\b|&& daah ", block.text))
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_curl_is_given_what_the_endpoint_takes(block: Block, tmp_path: Path) -> 
     assert f"{LOCAL}/gradio_api/call/search" in call
     photo, k, bits = json.loads(call[call.index("-d") + 1])["data"]
     assert (photo["path"], photo["meta"]) == ("/tmp/x/photo.jpg", {"_type": "gradio.FileData"})
-    assert (k, bits) == (8, 128)
+    assert (k, bits) == (8, 256)
     assert result[-1] == f"{LOCAL}/gradio_api/call/search/e1"
 
 
@@ -306,7 +306,8 @@ def furnished(
     pq.write_table(table, workspace / "people.parquet")
     (workspace / "withdrawn.csv").write_text("person\ns4\n")
     (workspace / "runs" / "demo").mkdir(parents=True)
-    shutil.copy(loading.DEFAULT_CHECKPOINT, workspace / "runs" / "demo")
+    trained = loading.DEFAULT_CHECKPOINT.with_suffix(".safetensors")
+    shutil.copy(trained, workspace / "runs" / "demo" / "demo.safetensors")
     builtin = workspace / "gallery" / "orl"
     shutil.copytree(retriever.gallery.folder, builtin)
     monkeypatch.setattr(loading, "DEFAULT_GALLERY", builtin)

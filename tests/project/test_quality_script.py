@@ -53,13 +53,18 @@ def measured(quality, tmp_path_factory):
 
 
 def test_every_protocol_leaves_its_figures(measured):
-    names = ("open-set", "peers", "unknown-people", "attention", "slices")
+    names = ("open-set", "peers", "identification", "attention", "slices")
     for name in names:
         values = json.loads((measured / f"try-{name}.json").read_text())
         assert values["data"] == "invented faces"
     assert {path.stem for path in measured.glob("*.json")} == {f"try-{name}" for name in names}
-    strangers = json.loads((measured / "try-unknown-people.json").read_text())
-    assert [entry["bits"] for entry in strangers["lengths"]] == [16, 64]
+    found = json.loads((measured / "try-identification.json").read_text())["results"]
+    ways = {(row["bits"], row["distance"], row["template"]) for row in found}
+    assert len(ways) == len(found) == 2 * 2 * 2
+    assert {bits for bits, _, _ in ways} == {16, 64}
+    attention = json.loads((measured / "try-attention.json").read_text())
+    assert attention["occluder_mass_ratio"] >= 0
+    assert set(attention["details"]) != set(attention["occlusion"])
 
 
 @pytest.mark.slow
@@ -75,7 +80,7 @@ def test_every_plot_is_drawn(measured):
         "roc",
         "slices-damage",
         "slices-groups",
-        "unknown-people",
+        "identification",
     }
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import statistics
 from pathlib import Path
 
 import pytest
 
 from daah.comparison.small_models import load_models
-from daah.models.ddah import DemoDDAH
+from daah.models.checkpoint import load_checkpoint
 from daah.models.encoder import load_encoder
+from scripts import render_reports
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -29,185 +31,58 @@ def table_row(document: str, name: str) -> list[str]:
     return [cell.strip() for cell in row.split("|")]
 
 
-@pytest.mark.parametrize("document", ["docs/MODEL_CARD.md", "README.md"])
-def test_tables_show_the_reports_figures(document: str) -> None:
-    results = {(row["bits"], row["rerank"]): row for row in report("open-set")["results"]}
-    lengths = [int(cell) for cell in table_row(document, "bits")]
-    for name, rerank in (
-        ("mAP, Hamming distance alone", False),
-        ("mAP, nearest 200 re-ranked by logits", True),
-    ):
-        figures = [f"{results[bits, rerank]['map']:.3f}" for bits in lengths]
-        assert table_row(document, name) == figures
-    peers = {row["bits"]: row for row in report("peers")["rows"] if not row["rerank"]}
-    expected = [f"{peers[bits]['map']:.3f}" for bits in lengths]
-    assert table_row(document, "dlib's embedding, ITQ for each length") == expected
-
-
-def test_the_card_says_what_the_attention_report_says() -> None:
-    figures = report("attention")
-    for key in (
-        "inside_mass_ratio",
-        "deletion",
-        "deletion_random",
-        "deletion_gaussian",
-        "insertion",
-        "insertion_random",
-        "insertion_gaussian",
-        "mask_spread_within",
-        "mask_spread_between",
-        "map_with_mask",
-        "map_without_mask",
-    ):
-        assert table_row("docs/MODEL_CARD.md", f"`{key}`") == [f"{figures[key]:.3f}"]
-
-
-@pytest.mark.parametrize("name", ["open-set", "orl-open-set"])
-def test_reports_are_of_the_shipped_checkpoint(name: str) -> None:
-    encoder = load_encoder(ROOT / "checkpoints" / "demo.safetensors")
-    assert report(name)["checkpoint"]["sha256"] == encoder.fingerprint
-
-
-def test_the_card_says_what_the_reproduction_gave() -> None:
-    results = {
-        row["bits"]: row for row in report("reproduction/open-set")["results"] if not row["rerank"]
-    }
-    lengths = [int(cell) for cell in table_row("docs/MODEL_CARD.md", "length")]
-    figures = table_row("docs/MODEL_CARD.md", "mAP of the command's own file")
-    assert figures == [f"{results[length]['map']:.3f}" for length in lengths]
-    shipped = {row["bits"]: row for row in report("open-set")["results"] if not row["rerank"]}
-    apart = max(abs(results[length]["map"] - shipped[length]["map"]) for length in lengths)
-    card = (ROOT / "docs" / "MODEL_CARD.md").read_text()
-    assert f"within {apart:.3f} at every length" in card
-
-
 def said(document: str) -> str:
     """A document's text on one line, as sentences are looked for in it."""
     return " ".join((ROOT / document).read_text(encoding="utf-8").split())
 
 
-def by_bits(name: str, rows: str = "results", **wanted: object) -> dict[int, dict]:
-    """Rows of a report by their code length, those with these values alone."""
-    chosen = (
-        row for row in report(name)[rows] if all(row[key] == value for key, value in wanted.items())
-    )
-    return {row["bits"]: row for row in chosen}
+@pytest.mark.parametrize("document", render_reports.DOCUMENTS)
+def test_documents_show_the_reports_figures(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert render_reports.render(text) == text, "run: python -m scripts.render_reports"
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.0f}%"
+def test_every_block_is_used_and_a_changed_figure_is_noticed(tmp_path: Path) -> None:
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in render_reports.DOCUMENTS]
+    used = {name for text in texts for name in re.findall(r"<!-- report: (\w+) -->", text)}
+    assert used == set(render_reports.BLOCKS)
+    shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
+    changed = report("open-set")
+    changed["results"][0]["map"] += 0.01
+    (tmp_path / "open-set.json").write_text(json.dumps(changed))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert render_reports.render(readme, tmp_path) != readme
 
 
-def test_the_readme_says_how_many_queries_there_were() -> None:
-    figures = report("open-set")
-    assert (
-        f"validation: {figures['images']:,} photos, {figures['people']:,} identities; "
-        f"leave-one-out, {figures['queries']:,} queries with at least one mate"
-    ) in said("README.md")
-    card = said("docs/MODEL_CARD.md")
-    assert f"on {figures['images']:,} photos of {figures['people']:,} validation identities" in card
-    assert f"The {figures['queries']:,} photos with at least one mate are the queries" in card
-    assert f"{figures['undetected']} photo without a detected face" in card
+@pytest.mark.parametrize("name", ["open-set", "orl-open-set", "identification", "bench"])
+def test_reports_are_of_the_shipped_checkpoint(name: str) -> None:
+    encoder = load_encoder(ROOT / "checkpoints" / "demo.onnx")
+    assert report(name)["checkpoint"]["sha256"] == encoder.fingerprint
 
 
-def test_the_card_has_every_row_of_its_table() -> None:
-    results = by_bits("open-set", rerank=False)
-    for name, key in (
-        ("rank-1, Hamming", "rank1"),
-        ("precision at 10, Hamming", "precision_at_10"),
-        ("TAR at FAR 1e-2, Hamming", "tar_at_far_1e-2"),
-        ("TAR at FAR 1e-3, Hamming", "tar_at_far_1e-3"),
-    ):
-        expected = [f"{row[key]:.3f}" for row in results.values()]
-        assert table_row("docs/MODEL_CARD.md", name) == expected
-    intervals = ["{:.3f} to {:.3f}".format(*row["map_ci95"]) for row in results.values()]
-    assert table_row("docs/MODEL_CARD.md", "its 95% interval") == intervals
-    floats = next(row for row in report("peers")["rows"] if row["bits"] == 0)
-    assert f"its {floats['bytes']} bytes of floats reach {floats['map']:.3f}" in said(
-        "docs/MODEL_CARD.md"
-    )
+def test_the_graph_and_the_checkpoint_are_one_network() -> None:
+    for name in ("demo", "paper"):
+        graph = load_encoder(ROOT / "checkpoints" / f"{name}.onnx")
+        checkpoint = load_checkpoint(ROOT / "checkpoints" / f"{name}.safetensors")
+        assert graph.fingerprint == checkpoint.fingerprint
+        assert graph.calibration.to_dict() == checkpoint.calibration
 
 
-def test_the_card_says_what_the_default_threshold_does() -> None:
-    """By pairs from the open-set report, by searches from that of unknown people."""
-    pairs, searches = by_bits("open-set", rerank=False), by_bits("unknown-people", "lengths")
-    encoder = load_encoder(ROOT / "checkpoints" / "demo.safetensors")
-    assert encoder.calibration.target_far == 1e-3
-    whole, half = encoder.bits, 64
-    for bits in (whole, half):
-        assert encoder.calibration.threshold(bits) == searches[bits]["threshold"]
-    missed = {bits: percent(1 - pairs[bits]["tar_at_far_1e-3"]) for bits in (whole, half)}
-    card = said("docs/MODEL_CARD.md")
-    assert (
-        f"At {whole} bits, which the app uses, the default threshold of "
-        f"{searches[whole]['threshold']} bits has a false accept rate of one in a thousand "
-        f"pairs of different people and misses {missed[whole]} of the pairs of the same "
-        f"person. In a gallery of {searches[whole]['enrolled']} people it misses "
-        f"{percent(searches[whole]['fnir'])} of the searches with a mate (FNIR) and gives a "
-        f"name to {percent(searches[whole]['fpir'])} of the searches without one (FPIR). At "
-        f"{half} bits the four figures are {searches[half]['threshold']} bits, {missed[half]}, "
-        f"{percent(searches[half]['fnir'])} and {percent(searches[half]['fpir'])}"
-    ) in card
-
-
-def test_the_card_says_what_corruptions_cost() -> None:
-    slices = report("slices")
-    rows = {(row["kind"], row["value"]): f"{row['map']:.3f}" for row in slices["damage"]}
-    tones = [f"{row['map']:.3f}" for row in slices["groups"] if row["attribute"] == "skin_luma"]
-    assert (
-        f"At {slices['bits']} bits mAP is {rows['clean', 0]}. It falls to {rows['face_width', 24]} "
-        f"with faces of 24 pixels, to {rows['blur', 3.0]} with a blur of 3 of 150 pixels, to "
-        f"{rows['grey', 1]} in grayscale, to {rows['rotation', 20]} when the aligned face is "
-        f"rotated by 20 degrees, to {rows['glasses_band', 1]} with the eyes occluded and to "
-        f"{rows['mouth_band', 1]} with the mouth occluded. By quartile of skin luminance, dark to "
-        f"light, it is {', '.join(tones[:3])} and {tones[3]}."
-    ) in said("docs/MODEL_CARD.md")
-
-
-def test_the_card_says_what_the_benchmark_measured() -> None:
-    rows = {row["what"]: row for row in report("bench")["rows"]}
-    one, many = rows["encode one face, batch 1"], rows["encode one face, batch 32"]
-    slow = rows["encode one face, float32, batch 1"]
-    card = said("docs/MODEL_CARD.md")
-    assert (
-        f"{one['ours']:.1f} ms per face against {one['peer']:.1f} ms for one face (a ratio of "
-        f"{one['ours'] / one['peer']:.3f}), {many['ours']:.1f} ms against {many['peer']:.1f} "
-        f"ms for 32 faces in one call ({many['ours'] / many['peer']:.3f})"
-    ) in card
-    assert (
-        f"one face takes {slow['ours']:.1f} ms against {slow['peer']:.1f} ms "
-        f"({slow['ours'] / slow['peer']:.3f})"
-    ) in card
-
-
-def test_the_card_and_the_datasheet_say_what_the_checkpoint_knows() -> None:
-    encoder = load_encoder(ROOT / "checkpoints" / "demo.safetensors")
-    training = encoder.card["training"]
-    card = said("docs/MODEL_CARD.md")
-    assert f"On {training['images']:,} faces of {training['people']:,} identities" in card
-    parameters = sum(p.numel() for p in encoder.model.parameters())
-    assert f"{parameters / 1e6:.1f} million parameters" in card
-    assert f"{100 * DemoDDAH.MASK_FLOOR:.0f}% of the contrast still passes" in card
-    validated = training["validation"]
-    assert f"({validated['people']:,} people, {validated['images']:,} photos)" in said(
-        "docs/DATASHEET.md"
-    )
-    mask = report("attention")
-    assert (
-        f"With the mask, mAP at 64 bits is {mask['map_with_mask']:.3f}, without it "
-        f"{mask['map_without_mask']:.3f}"
-    ) in card
-    again = report("reproduction/attention")
-    assert (
-        f"{again['inside_mass_ratio']:.3f} inside, deletion {again['deletion']:.3f}, insertion "
-        f"{again['insertion']:.3f}), but at 64 bits retrieval is as good without it: "
-        f"{again['map_with_mask']:.3f} with, {again['map_without_mask']:.3f} without"
-    ) in card
-    log = (RESULTS / "reproduction" / "log.csv").read_text().splitlines()
-    column = log[0].split(",").index("map_64")
-    best = max(log[1:], key=lambda line: float(line.split(",")[column]))
-    assert best.startswith("9,")
-    assert "the ninth epoch was its best" in card
+def test_what_the_card_claims_of_the_figures_is_so() -> None:
+    """Claims in words, each held to its report."""
+    results = report("open-set")["results"]
+    hamming = {r["bits"]: r for r in results if r["distance"] == "hamming" and not r["rerank"]}
+    peers = {r["bits"]: r["map"] for r in report("peers")["rows"] if not r["rerank"]}
+    assert max(hamming, key=lambda bits: hamming[bits]["map"]) == 256  # the app's default
+    below = [bits for bits in hamming if bits in peers and hamming[bits]["map"] <= peers[bits]]
+    assert below == [16]
+    attention = report("attention")
+    random, middle = attention["deletion_random"], attention["deletion_gaussian"]
+    assert random < attention["deletion"] < middle
+    random, middle = attention["insertion_random"], attention["insertion_gaussian"]
+    assert middle < attention["insertion"] < random
+    ratios = attention["occlusion"]["mass_ratio_by_kind"]
+    assert max(ratios, key=ratios.get) == "aviator glasses"
 
 
 def test_the_paper_models_card_says_what_its_report_and_its_file_say() -> None:
@@ -294,7 +169,7 @@ def test_the_comparison_says_what_its_report_says() -> None:
     ) in text
     small = load_models().card["map"]
     named = ", ".join(f"{name} {small[name]:.3f}" for name in ("LSH", "ITQ", "SDH", "DSH", "DDQH"))
-    assert f"({named}): level with the table, but for SDH ({lbp:.3f} there)" in text
+    assert f"({named}). The table has SDH at {lbp:.3f}; here it is limited" in text
     methods = len({row["method"] for row in report("compare")["rows"]})
     assert methods - 1 == 15
     assert "fifteen hashing methods and DDAH" in said("README.md")

@@ -63,9 +63,11 @@ def test_the_wheel_holds_every_module_and_model(wheel: Path) -> None:
     pages = (path for path in (ROOT / "daah/ui").glob("*/static/**/*") if path.is_file())
     static = {str(path.relative_to(ROOT)) for path in pages}
     models = {
-        f"daah/{path.relative_to(ROOT)}" for path in (ROOT / "checkpoints").rglob("*.safetensors")
+        f"daah/{path.relative_to(ROOT)}"
+        for path in (ROOT / "checkpoints").rglob("*")
+        if path.suffix in (".safetensors", ".onnx") or "LICENSE" in path.name
     }
-    assert len(models) >= 3
+    assert len(models) >= 9
     assert modules | static | models <= held
 
 

@@ -41,8 +41,21 @@ def test_strength_mixes_photo_and_colour() -> None:
     for wrong in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match="strength"):
             explain.overlay(rgb, mask, wrong)
-    with pytest.raises(ValueError, match="size"):
-        explain.overlay(rgb, np.ones((4, 4)), 0.5)
+    with pytest.raises(ValueError, match="square"):
+        explain.overlay(rgb[:2], mask, 0.5)
+
+
+def test_a_coarse_mask_is_drawn_smoothly_over_all_of_the_image() -> None:
+    black = np.zeros((224, 224, 3), np.uint8)
+    mask = np.zeros((14, 14), np.float32)
+    mask[:, 7:] = 1
+    drawn = explain.overlay(black, mask, 1.0)
+    cold, hot = explain.colours(np.array([0.0, 1.0]))
+    assert np.array_equal(drawn[5, 20], cold)
+    assert np.array_equal(drawn[200, 200], hot)
+    across = drawn[100].astype(int).mean(1)
+    steps = np.abs(np.diff(across))
+    assert steps.max() < np.abs(hot.astype(int).mean() - cold.astype(int).mean()) / 4
 
 
 def test_a_mask_is_drawn_back_where_the_face_is(
@@ -50,8 +63,8 @@ def test_a_mask_is_drawn_back_where_the_face_is(
 ) -> None:
     face = encode(fake_encoder, detector.detect(astronaut))[0]
     left_eye, right_eye = face.face.landmarks[:2]
-    spot = np.zeros((150, 150), np.float32)
-    spot[37:57, 38:58] = 1  # around the template's left eye
+    spot = np.zeros((224, 224), np.float32)
+    spot[90:117, 63:90] = 1  # around the template's left eye
     drawn = explain.overlay_photo(astronaut, [dataclasses.replace(face, mask=spot)], 1.0)
     hot, cold = explain.colours(np.array([1.0, 0.0]))
 
@@ -76,12 +89,12 @@ def test_faces_at_and_beyond_the_border_are_drawn(fake_encoder: ProjectionEncode
 
 
 def test_the_smaller_of_two_faces_is_on_top(fake_encoder: ProjectionEncoder) -> None:
-    rgb = np.zeros((150, 150, 3), np.uint8)
-    low, high = np.zeros((150, 150), np.float32), np.ones((150, 150), np.float32)
+    rgb = np.zeros((224, 224, 3), np.uint8)
+    low, high = np.zeros((224, 224), np.float32), np.ones((224, 224), np.float32)
     face = encoded(fake_encoder, 1)
     eye = np.eye(2, 3, dtype=np.float32)
     large = EncodedFace(
-        dataclasses.replace(face.face, matrix=eye, box=np.array([0, 0, 150, 150], np.float32)),
+        dataclasses.replace(face.face, matrix=eye, box=np.array([0, 0, 224, 224], np.float32)),
         face.code,
         low,
     )
@@ -101,16 +114,16 @@ class _Quadrants:
 
     def encode(self, aligned: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         shown = aligned.mean(3) / 255 * masks
-        parts = shown.reshape(len(shown), 2, 75, 2, 75).mean((2, 4)).reshape(-1, 4)
+        parts = shown.reshape(len(shown), 2, 112, 2, 112).mean((2, 4)).reshape(-1, 4)
         return (parts - 0.5).astype(np.float32), masks
 
 
 def _quadrant_face() -> EncodedFace:
     """Black, with a white patch in quadrant 0: blurring the patch changes that quadrant alone."""
     base = encoded(ProjectionEncoder(), 1)
-    aligned = np.zeros((150, 150, 3), np.uint8)
-    aligned[15:45, 15:45] = 255
-    ones = np.ones((150, 150), np.float32)
+    aligned = np.zeros((224, 224, 3), np.uint8)
+    aligned[22:67, 22:67] = 255
+    ones = np.ones((224, 224), np.float32)
     logits, _ = _Quadrants().encode(aligned[None], ones[None])
     return EncodedFace(
         dataclasses.replace(base.face, aligned=aligned), Code(logits[0] > 0, logits[0]), ones
@@ -162,9 +175,16 @@ def test_a_region_becomes_a_smooth_mask() -> None:
     region = np.full((10, 10), -1.0, np.float32)
     region[2, 7] = 0.3
     mask = explain.region_mask(region)
-    assert mask.shape == (150, 150)
+    assert mask.shape == (224, 224)
     assert mask.dtype == np.float32
     assert (mask.min(), mask.max()) == (0, pytest.approx(1, abs=0.1))
     row, column = np.unravel_index(mask.argmax(), mask.shape)
-    assert (row // 15, column // 15) == (2, 7)
+    assert (row * 10 // 224, column * 10 // 224) == (2, 7)
     assert not explain.region_mask(np.zeros((10, 10), np.float32)).any()
+
+
+def test_the_share_of_flipped_bits_counts_those_that_a_region_can_flip() -> None:
+    regions = np.array([[[0.5, -1.0]], [[0.2, 3.0]], [[0.0, 2.0]]], np.float32)  # (K, 1, 2)
+    logits = np.array([-0.5, 0.3, 2.5], np.float32)
+    np.testing.assert_allclose(explain.code_regions(regions, logits), [[1 / 3, 1 / 3]])
+    np.testing.assert_allclose(explain.code_regions(regions, logits, 2), [[0.5, 0.5]])

@@ -8,9 +8,10 @@ import pytest
 
 from daah.detection.detector import FaceDetector
 from daah.errors import CheckpointError, GalleryError
-from daah.gallery import BuildReport, Gallery, verify
+from daah.gallery import BuildReport, Gallery, build, renew, verify
 from daah.models.encoder import FaceEncoder
 from daah.retrieval import loading
+from daah.types import ALIGNMENT
 from tests.doubles.encoder import ProjectionEncoder, encoded
 
 
@@ -51,6 +52,72 @@ def test_the_default_gallery_is_built_finished_and_renewed(
     renewed.gallery.close()
 
 
+OLD = "mtcnn5-150-v1"
+
+
+def aligned_otherwise(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, detector: FaceDetector, source: str
+) -> Gallery:
+    """A gallery as a version made it that aligned faces in another way, by another model."""
+    with monkeypatch.context() as older:
+        older.setattr("daah.gallery.location.ALIGNMENT", OLD)
+        gallery = Gallery.open(folder, ProjectionEncoder(1), source=source)
+    build(gallery, source, detector, ProjectionEncoder(1))
+    assert gallery.provenance.alignment == OLD
+    return gallery
+
+
+def test_a_built_in_gallery_that_is_aligned_otherwise_is_built_anew(
+    tmp_path: Path, detector: FaceDetector, orl_photos: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [photo for photo in orl_photos if photo.person == "s1"]
+    monkeypatch.setattr("daah.data.sources.orl", lambda: iter(few))
+    monkeypatch.setattr(loading, "DEFAULT_GALLERY", tmp_path / "orl")
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: ProjectionEncoder(0))
+    aligned_otherwise(monkeypatch, tmp_path / "orl", detector, "orl").close()
+    steps: list[str] = []
+    for read_only in (True, False):
+        built = loading.load_retriever(
+            progress=lambda share, text: steps.append(text), read_only=read_only
+        )
+        assert built.gallery.provenance.alignment == ALIGNMENT
+        assert built.gallery.people() == {"s1": 8}
+        assert verify(built.gallery, built.encoder).ok
+        built.gallery.close()
+        assert any(text.startswith("Building the gallery") for text in steps) == read_only
+        steps.clear()
+
+
+def test_faces_that_were_added_are_not_deleted_with_an_outdated_gallery(
+    tmp_path: Path, detector: FaceDetector, orl_photos: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [photo for photo in orl_photos if photo.person == "s1"]
+    monkeypatch.setattr("daah.data.sources.orl", lambda: iter(few))
+    monkeypatch.setattr(loading, "DEFAULT_GALLERY", tmp_path / "orl")
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: ProjectionEncoder(0))
+    with aligned_otherwise(monkeypatch, tmp_path / "orl", detector, "orl") as old:
+        id_ = old.add("Eve", "eve", encoded(ProjectionEncoder(1), 5))
+    with pytest.raises(GalleryError, match=rf"{OLD}.*1 of its faces were added.*gallery add SRC"):
+        loading.load_retriever()
+    assert (tmp_path / "orl" / "faces" / f"{id_ % 256:02x}" / f"{id_}.png").is_file()
+
+
+def test_another_gallery_that_is_aligned_otherwise_says_what_to_do(
+    tmp_path: Path, detector: FaceDetector, orl_photos: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [photo for photo in orl_photos if photo.person == "s1"]
+    monkeypatch.setattr("daah.data.sources.orl", lambda: iter(few))
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: ProjectionEncoder(0))
+    aligned_otherwise(monkeypatch, tmp_path / "mine", detector, "orl").close()
+    before = sorted((tmp_path / "mine").rglob("*.png"))
+    with pytest.raises(GalleryError, match=rf"mine are aligned as {OLD}.*gallery build SRC"):
+        loading.load_retriever(gallery=str(tmp_path / "mine"))
+    with pytest.raises(GalleryError, match=rf"mine are aligned as {OLD}.*gallery build SRC"):
+        renew(tmp_path / "mine", ProjectionEncoder(0))
+    assert sorted((tmp_path / "mine").rglob("*.png")) == before
+    assert len(before) == 8
+
+
 def test_a_named_gallery_must_be_there_and_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,11 +132,11 @@ def test_a_named_gallery_must_be_there_and_complete(
 
 
 def test_a_missing_model_is_a_named_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "DEFAULT_CHECKPOINT", tmp_path / "demo.safetensors")
+    monkeypatch.setattr(loading, "DEFAULT_CHECKPOINT", tmp_path / "demo.onnx")
     with pytest.raises(CheckpointError, match="missing"):
         loading.load_retriever()
     with pytest.raises(CheckpointError):
-        loading.load_retriever(tmp_path / "other.safetensors")
+        loading.load_retriever(tmp_path / "other.onnx")
 
 
 # --- with the shipped model -----------------------------------------------------------------------

@@ -85,12 +85,12 @@ def quiet(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
 
 
 def test_a_missing_or_damaged_model(tmp_path: Path, encoder: FaceEncoder) -> None:
-    path = tmp_path / "model.safetensors"
+    path = tmp_path / "model.onnx"
     Gallery.open(tmp_path / "g", encoder).close()
     start = lambda: load_retriever(path, str(tmp_path / "g"), read_only=True)  # noqa: E731
     whole = DEFAULT_CHECKPOINT.read_bytes()
     with served(start, Settings(retry_seconds=1)) as url:
-        assert says(url, "model.safetensors is missing")
+        assert says(url, "model.onnx is missing")
         path.write_bytes(whole[:-1])
         assert says(url, "damaged")
         assert str(tmp_path) not in told(url)

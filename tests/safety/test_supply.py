@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from daah.detection import detector
-from daah.errors import CheckpointError
 from daah.gallery import BuildReport, Gallery
 from daah.ui.page.examples import FOLDER
 from tests.doubles.waiting import PATIENCE
@@ -74,25 +72,6 @@ def test_the_program_calls_no_address() -> None:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 assert node.module.split(".")[0] not in clients, path
                 assert node.module != "urllib.request", path
-
-
-@pytest.mark.parametrize("name", ["pnet.pt", "rnet.pt", "onet.pt"])
-def test_the_detectors_weights_are_the_known_ones(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = detector.resources.files("facenet_pytorch") / "data"
-    (tmp_path / "data").mkdir()
-    for weights in real.iterdir():
-        if weights.suffix == ".pt" and weights.name in ("pnet.pt", "rnet.pt", "onet.pt"):
-            (tmp_path / "data" / weights.name).write_bytes(weights.read_bytes())
-    monkeypatch.setattr(detector.resources, "files", lambda package: tmp_path)
-    detector.FaceDetector()
-    path = tmp_path / "data" / name
-    changed = bytearray(path.read_bytes())
-    changed[len(changed) // 2] ^= 1
-    path.write_bytes(changed)
-    with pytest.raises(CheckpointError, match=name):
-        detector.FaceDetector()
 
 
 def test_a_whole_visit_reaches_nobody_but_this_computer(

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from daah.config import PAPER
-from daah.models.checkpoint import save_checkpoint
+from daah.models.checkpoint import load_checkpoint, save_checkpoint
 from daah.models.ddah import build_model
+from daah.models.graph import export_graph
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.app import App, build_app
 from daah.ui.settings import Settings
@@ -32,9 +33,10 @@ def fake(tmp_path: Path) -> Iterator[FaceRetriever]:
 def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The paper's network with weights of chance, in place of a trained one."""
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("checkpoint") / "paper.safetensors"
-    save_checkpoint(path, build_model(PAPER), PAPER, name="paper", training={}, metrics={})
-    return path
+    checkpoint = tmp_path_factory.mktemp("checkpoint") / "paper.safetensors"
+    save_checkpoint(checkpoint, build_model(PAPER), PAPER, name="paper", training={}, metrics={})
+    export_graph(load_checkpoint(checkpoint), checkpoint.with_suffix(".onnx"))
+    return checkpoint.with_suffix(".onnx")
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from daah.errors import CheckpointError
+from daah.models.encoder import FaceEncoder
 from daah.ui.app import App, build_app
 from daah.ui.notice import build_notice
 from daah.ui.page.events import AT_ONCE
@@ -60,6 +61,12 @@ SMALL_TARGETS = """() => [
 }).map((one) => one.outerHTML.slice(0, 120))"""
 
 
+@pytest.fixture
+def length(encoder: FaceEncoder) -> int:
+    """Bits of the shipped model's code, by which the page starts."""
+    return encoder.bits
+
+
 def upload(page: Page, picture: Path | bytes, name: str = "photo.png") -> None:
     """Give a photo to the Search tab."""
     given = (
@@ -100,13 +107,13 @@ def set_slider(page: Page, elem_id: str, value: int | float) -> None:
     box.press("Enter")
 
 
-def test_landing_shows_a_finished_result(app: str, visit: Visit, keep: Keep) -> None:
+def test_landing_shows_a_finished_result(app: str, length: int, visit: Visit, keep: Keep) -> None:
     page = visit(app)
     expect(page.get_by_role("heading", name="Face hash search")).to_be_visible()
     expect(page.get_by_text("deleted within 10 minutes")).to_be_visible()
     expect(sentence(page)).to_contain_text("1 face found.")
     expect(page.locator("#matches .card")).to_have_count(8)
-    expect(page.locator("#code .cell")).to_have_count(128)
+    expect(page.locator("#code .cell")).to_have_count(length)
     expect(page.locator("#heatmap img").first).to_be_visible()
     expect(page.get_by_text("This is a finished example.")).to_be_visible()
     for tab in TABS:
@@ -136,20 +143,20 @@ def test_three_faces_are_numbered_and_chosen_by_chip_and_by_tap(
 
 
 def test_a_match_shows_both_faces_and_the_bits_that_differ(
-    app: str, visit: Visit, keep: Keep
+    app: str, length: int, visit: Visit, keep: Keep
 ) -> None:
     page = visit(app)
     card = page.locator("#matches .card").first
-    distance = int(re.search(r"(\d+) of 128 bits", card.inner_text())[1])
+    distance = int(re.search(rf"(\d+) of {length} bits", card.inner_text())[1])
     name = card.locator("b").inner_text()
     card.click()
     expect(page.locator("#match .compare")).to_have_count(2)
-    expect(page.locator("#match")).to_contain_text(f"{distance} of 128 bits differ")
+    expect(page.locator("#match")).to_contain_text(f"{distance} of {length} bits differ")
     expect(page.locator("#code .cell.differs")).to_have_count(distance)
     expect(page.locator("#matches .card").first).to_have_attribute("aria-pressed", "true")
     keep(page)
     page.get_by_role("button", name="Search with this face").click()
-    expect(sentence(page)).to_contain_text("best match 0 of 128 bits differ")
+    expect(sentence(page)).to_contain_text(f"best match 0 of {length} bits differ")
     expect(page.locator("#matches .card b").first).to_have_text(name)
     expect(page.locator("#match .compare")).to_have_count(0)
 
@@ -283,13 +290,13 @@ def test_two_visitors_never_meet(app: str, visit: Visit) -> None:
     expect(two.locator("#match .compare")).to_have_count(0)
 
 
-def test_the_result_is_saved_as_json(app: str, visit: Visit) -> None:
+def test_the_result_is_saved_as_json(app: str, length: int, visit: Visit) -> None:
     page = visit(app)
     with page.expect_download() as download:
         page.locator("#download a").click()
     made = json.loads(Path(download.value.path()).read_text())
     assert len(made["faces"][0]["matches"]) == 8
-    assert made["bits"] == 128
+    assert made["bits"] == length
 
 
 def test_everything_is_reached_by_keyboard(app: str, visit: Visit) -> None:
@@ -318,13 +325,13 @@ def test_everything_is_reached_by_keyboard(app: str, visit: Visit) -> None:
     expect(page.locator("#verdict")).to_be_visible()
 
 
-def test_compare(app: str, visit: Visit, keep: Keep) -> None:
+def test_compare(app: str, length: int, visit: Visit, keep: Keep) -> None:
     page = visit(app)
     page.get_by_role("tab", name="Compare").click()
     expect(page.locator("#verdict")).to_contain_text("Add two photos")
     page.locator("#photo-first input[type=file]").set_input_files(FOLDER / "glasses.jpg")
     page.locator("#photo-second input[type=file]").set_input_files(FOLDER / "three-faces.jpg")
-    expect(page.locator("#verdict")).to_contain_text("of 128 bits differ")
+    expect(page.locator("#verdict")).to_contain_text(f"of {length} bits differ")
     expect(page.locator("#numbers")).to_contain_text("The second photo has 3 faces")
     page.locator("#pairs button").first.click()
     expect(page.locator("#numbers")).not_to_contain_text("3 faces")
@@ -385,7 +392,7 @@ def test_live(app: str, visit: Visit, keep: Keep) -> None:
     expect(page.get_by_role("button", name="Start the camera")).to_be_visible()
 
 
-def test_gallery(app: str, visit: Visit, keep: Keep) -> None:
+def test_gallery(app: str, length: int, visit: Visit, keep: Keep) -> None:
     page = visit(app)
     expect(page.locator("#code .cell").first).to_be_visible()
     page.get_by_role("tab", name="Gallery").click()
@@ -405,12 +412,12 @@ def test_gallery(app: str, visit: Visit, keep: Keep) -> None:
     keep(page)
     name = page.locator("#entry h2").inner_text()
     page.get_by_role("button", name="Search with this face").click()
-    expect(sentence(page)).to_contain_text("best match 0 of 128 bits differ")
+    expect(sentence(page)).to_contain_text(f"best match 0 of {length} bits differ")
     expect(page.locator("#matches .card b").first).to_have_text(name)
 
 
 def test_somebody_added_for_a_visit_is_found_by_this_visitor_only(
-    app: str, visit: Visit, keep: Keep
+    app: str, length: int, visit: Visit, keep: Keep
 ) -> None:
     page, other = visit(app), visit(app)
     page.get_by_role("tab", name="Gallery").click()
@@ -423,7 +430,7 @@ def test_somebody_added_for_a_visit_is_found_by_this_visitor_only(
     expect(page.locator("#people")).to_contain_text("yours")
     page.get_by_role("tab", name="Search").click()
     example(page, "Not in the gallery")
-    expect(sentence(page)).to_contain_text("best match 0 of 128 bits differ")
+    expect(sentence(page)).to_contain_text(f"best match 0 of {length} bits differ")
     expect(page.locator("#matches .card b").first).to_have_text("Eileen <b> · yours")
     page.locator("#matches .card").first.click()
     expect(page.locator("#match .compare")).to_have_count(2)
@@ -506,8 +513,8 @@ def test_another_model_is_chosen_and_let_go_again(
 def test_a_model_that_cannot_be_read_is_told_and_not_chosen(
     launch: Callable[..., str], tmp_path: Path, visit: Visit, keep: Keep
 ) -> None:
-    (tmp_path / "bad.safetensors").write_bytes(b"x" * 100)
-    page = visit(launch({"bad": tmp_path / "bad.safetensors"}))
+    (tmp_path / "bad.onnx").write_bytes(b"x" * 100)
+    page = visit(launch({"bad": tmp_path / "bad.onnx"}))
     upload(page, png(photo((PEOPLE["red"], 300))))
     expect(sentence(page)).to_contain_text("1 face found.")
     open_options(page)
@@ -643,9 +650,9 @@ def test_a_full_queue_is_told(tmp_path: Path, host: Host, visit: Visit, keep: Ke
 
 
 def test_without_a_model_the_page_is_a_notice(host: Host, visit: Visit, keep: Keep) -> None:
-    notice = build_notice(CheckpointError("The model checkpoints/demo.safetensors is missing."))
+    notice = build_notice(CheckpointError("The model checkpoints/demo.onnx is missing."))
     page = visit(host(notice))
-    expect(page.get_by_role("alert")).to_contain_text("checkpoints/demo.safetensors is missing")
+    expect(page.get_by_role("alert")).to_contain_text("checkpoints/demo.onnx is missing")
     expect(page.locator("#photo")).to_have_count(0)
     keep(page)
 

@@ -65,7 +65,7 @@ def test_one_face_has_one_code(
 
     visitor = Visitor(app)
     photo = visitor.photo("photo.jpg", path.read_bytes())
-    text = visitor.search(photo).text.partition("event: complete\ndata: ")[2]
+    text = visitor.search(photo, bits=bits).text.partition("event: complete\ndata: ")[2]
     (answer,) = json.loads(text.splitlines()[0])
     (asked,) = answer["faces"]
     assert (asked["code"], asked["box"]) == (code, described["box"])

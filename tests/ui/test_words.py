@@ -75,7 +75,7 @@ def test_attention_off_and_painted(fake: FaceRetriever) -> None:
     assert "Until then its own mask stays" in search_html.heatmap(waiting)
     assert "<canvas" in search_html.paint(waiting)
     assert "data-mask" not in search_html.paint(waiting)
-    session = search_actions.paint(fake, session, np.ones((150, 150), np.float32))
+    session = search_actions.paint(fake, session, np.ones((224, 224), np.float32))
     view = search_actions.look(fake, session, painted)
     assert search_html.sentence(view).endswith("The model looks only where you painted.")
     assert "data-mask" in search_html.paint(view)

@@ -19,7 +19,6 @@ from daah.data.augmentation import Augmentation
 from daah.data.face_set import to_tensor
 from daah.models.hash_network import PaperStages
 from daah.models.layers import PixelStatistics, xavier_
-from daah.models.precision import bfloat16_is_fast
 
 #: Width of the layer that the convolution stages are fused into.
 FEATURES = 1024
@@ -245,7 +244,7 @@ class DeepHasher(StoredMethod):
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """Context of bfloat16 autocast, if the budget has it and the processor is fast at it."""
-        if self.budget.bfloat16 and bfloat16_is_fast():
+        if self.budget.bfloat16 and _bfloat16_is_fast():
             return torch.autocast("cpu", torch.bfloat16)
         return contextlib.nullcontext()
 
@@ -401,3 +400,12 @@ def check_images(x: np.ndarray) -> None:
     """
     if x.dtype != np.uint8 or x.shape[1:] != (32, 32, 3):
         raise ValueError(f"expected images uint8 (N, 32, 32, 3), got {x.dtype} {x.shape}")
+
+
+def _bfloat16_is_fast() -> bool:
+    """Whether the processor multiplies bfloat16 matrices natively, so that autocast pays.
+
+    oneDNN is asked first, so an instruction set held down by ONEDNN_MAX_CPU_ISA counts.
+    """
+    possible = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return possible and bool(torch.cpu.get_capabilities().get("avx512_bf16"))

@@ -75,7 +75,7 @@ def faces(pair: Pair, strength: float) -> str:
     )
     return (
         f"{heading('What the model looks at', 'h-pair-look')}"
-        f'<div class="pair">{figures}</div>{colour_key()}'
+        f'<div class="pair">{figures}</div>{colour_key("hidden", "seen")}'
     )
 
 

@@ -13,10 +13,10 @@ from PIL import Image
 
 from daah.errors import DaahError
 from daah.gallery import SessionGallery
-from daah.images import shrink
+from daah.images import enlarged, shrink
 from daah.reading import SMALL_READER
 from daah.retrieval import explain
-from daah.types import EncodedFace
+from daah.types import ALIGNED_SIZE, EncodedFace
 from daah.ui.page.photos import data_uri_bytes
 from daah.ui.state.context import AppContext
 
@@ -94,12 +94,11 @@ class Live:
 def _to_frame(encoded: EncodedFace) -> list[float]:
     """a, b, c, d, e, f of a canvas transform: unit square of the aligned face to the frame."""
     matrix = np.vstack([encoded.face.matrix.astype(np.float64), [0, 0, 1]])
-    back = np.linalg.inv(matrix) @ np.diag([*encoded.mask.shape[::-1], 1.0])
+    back = np.linalg.inv(matrix) @ np.diag([ALIGNED_SIZE, ALIGNED_SIZE, 1.0])
     return [round(float(v), 3) for v in back[:2].T.ravel()]
 
 
 def _heat(mask: np.ndarray) -> str:
-    small = Image.fromarray(mask).resize((HEAT_SIDE, HEAT_SIDE), Image.Resampling.BOX)
     buffer = io.BytesIO()
-    Image.fromarray(explain.colours(np.asarray(small))).save(buffer, "JPEG", quality=80)
+    Image.fromarray(explain.colours(enlarged(mask, HEAT_SIDE))).save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

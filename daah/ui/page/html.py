@@ -114,12 +114,12 @@ def slider(aligned: np.ndarray, mask: np.ndarray, strength: float, name: str) ->
     )
 
 
-def colour_key() -> str:
-    """The scale of the heatmap."""
+def colour_key(low: str, high: str) -> str:
+    """The scale of a heatmap, with words for both ends."""
     strip = data_uri(explain.colour_key(256, 8), 95)
     return (
-        f'<div class="key"><span>dimmed</span><img alt="" src="{strip}">'
-        "<span>counts fully</span></div>"
+        f'<div class="key"><span>{escape(low)}</span><img alt="" src="{strip}">'
+        f"<span>{escape(high)}</span></div>"
     )
 
 

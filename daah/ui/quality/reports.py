@@ -62,8 +62,8 @@ _QUESTIONS = (
     (
         "People who are not in the gallery",
         "How often does a stranger get a name?",
-        ("unknown-people",),
-        ("unknown-people",),
+        ("identification",),
+        ("identification",),
         "python -m benchmarks.quality",
     ),
     (
@@ -100,7 +100,7 @@ _QUESTIONS = (
 _RUN = "open-set"
 
 #: Reports that name no checkpoint because their run's own does.
-_OF_A_RUN = ("unknown-people", "attention", "slices")
+_OF_A_RUN = ("identification", "attention", "slices")
 
 #: Code length of figures that show one length only, as `benchmarks.quality` draws them.
 FIGURE_BITS = 64
@@ -115,7 +115,7 @@ _ALT = {
         f"Distances at {FIGURE_BITS} bits of pairs of one person and of two people, with the limit"
     ),
     "reliability": "Reliability diagram: predicted probability against observed frequency",
-    "unknown-people": "Strangers given a name (FPIR) against known people missed (FNIR)",
+    "identification": "Strangers given a name (FPIR) against enrolled people missed (FNIR)",
     "masks": "Masks of the paper's network and of the demo's, side by side on the same faces",
     "attention-masks": "Masks of the paper's network and of the demo's, side by side",
     "attention": "Change of the code as the most attended pixels are removed or restored",

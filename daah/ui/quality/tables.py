@@ -60,7 +60,7 @@ def _open_set(name: str, report: Report) -> list[Table]:
     rows = [
         (
             str(r.get("bits", "")),
-            "yes" if r.get("rerank") else "no",
+            "re-ranked" if r.get("rerank") else _text(r.get("distance", "hamming")),
             _interval(r, "map"),
             _share(r.get("rank1")),
             _share(r.get("tar_at_far_1e-2")),
@@ -71,11 +71,12 @@ def _open_set(name: str, report: Report) -> list[Table]:
     note = (
         f"{_data(report)}{_count(report, 'queries')} leave-one-out searches among "
         f"{_count(report, 'images')} photos of {_count(report, 'people')} people who are not in "
-        f"the training set. Re-ranked: the nearest {RERANKED} are re-ordered by the query's "
-        "logits. TAR at FAR: share of same-person pairs accepted when that share of "
+        "the training set. Asymmetric: the query's logits, divided by their norm, against stored "
+        f"bits. Re-ranked: the nearest {RERANKED} by Hamming distance are re-ordered by the "
+        "query's logits. TAR at FAR: share of same-person pairs accepted when that share of "
         "different-person pairs is."
     )
-    columns = ("Bits", "Re-ranked", "mAP (95%)", "Rank 1", "TAR at FAR 1e-2", "TAR at FAR 1e-3")
+    columns = ("Bits", "Distance", "mAP (95%)", "Rank 1", "TAR at FAR 1e-2", "TAR at FAR 1e-3")
     return [Table(columns, tuple(rows), note, name)] if rows else []
 
 
@@ -102,28 +103,34 @@ def _peers(name: str, report: Report) -> list[Table]:
     return [Table(columns, tuple(rows), note, name)] if rows else []
 
 
-def _unknown(name: str, report: Report) -> list[Table]:
-    found = _rows(report, "lengths") or ([report] if "fpir" in report else [])
+def _identification(name: str, report: Report) -> list[Table]:
     rows = [
         (
             str(r.get("bits", "")),
-            str(r.get("threshold", "")),
+            *(_share(_rates(r).get(level)) for level in ("0.1", "0.01", "0.003")),
+            _share(r.get("rank1_miss")),
+            _number(r.get("threshold")),
             _share(r.get("fpir")),
             _share(r.get("fnir")),
-            _share(r.get("calibration_error_held_out", r.get("calibration_error"))),
         )
-        for r in found
+        for r in _rows(report, "results")
+        if r.get("distance") == "hamming" and r.get("template") == "one"
     ]
     if not rows:
         return []
     note = (
-        f"{_data(report)}{_count(found[0], 'enrolled')} people enrolled, "
-        f"{_count(found[0], 'strangers')} strangers, at the shipped limit of each code length. "
-        "Known people missed: searches with a photo of an enrolled person that do not name them; "
-        "the share of pairs of one person that the limit misses is another figure (TAR, above)."
+        f"{_data(report)}{_count(report, 'enrolled')} people enrolled by one photo, "
+        f"{_count(report, 'mated')} searches for them and {_count(report, 'non_mated')} for "
+        "strangers, by Hamming distance. FNIR: the share of searches for enrolled people that do "
+        "not name them; FPIR: the share of searches for strangers that name somebody."
     )
-    columns = ("Bits", "Limit", "Strangers given a name", "Known people missed")
-    return [Table((*columns, "Error of the stated probability"), tuple(rows), note, name)]
+    columns = ("Bits", "FNIR at FPIR 10%", "at 1%", "at 0.3%", "Another person nearest")
+    return [Table((*columns, "Limit of a match", "Its FPIR", "Its FNIR"), tuple(rows), note, name)]
+
+
+def _rates(row: Report) -> Report:
+    rates = row.get("fnir_at_fpir")
+    return rates if isinstance(rates, dict) else {}
 
 
 def _attention(name: str, report: Report) -> list[Table]:
@@ -296,7 +303,7 @@ def markdown_tables(name: str, text: str) -> list[Table]:
 READERS: dict[str, Callable[[str, Report], list[Table]]] = {
     "open-set": _open_set,
     "peers": _peers,
-    "unknown-people": _unknown,
+    "identification": _identification,
     "attention": _attention,
     "slices": _slices,
     "closed-set": _closed_set,

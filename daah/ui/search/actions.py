@@ -18,6 +18,7 @@ from daah.retrieval import explain
 from daah.retrieval.retriever import FaceRetriever, Progress, silent
 from daah.types import ALIGNED_SIZE, EncodedFace, Face, Match
 from daah.ui.page.photos import data_uri_bytes
+from daah.ui.search import cover
 from daah.ui.search.view import Detail, View
 from daah.ui.state.session import ATTENTION_OFF, ATTENTION_ON, ATTENTION_PAINTED, Options, Session
 
@@ -85,27 +86,39 @@ def with_model(retriever: FaceRetriever, session: Session, model: str, attention
     """
     faces = [encoded.face for encoded in session.encoded[ATTENTION_ON]]
     encoded = tuple(retriever.encode(faces)) if faces else ()
-    painted = {i: retriever.encode([p.face], p.mask)[0] for i, p in session.painted.items()}
+    painted = {i: _painted(retriever, p.face, p.mask) for i, p in session.painted.items()}
     session = replace(
-        session, encoded={ATTENTION_ON: encoded}, painted=painted, regions={}, bit=None, model=model
+        session,
+        encoded={ATTENTION_ON: encoded},
+        painted=painted,
+        regions={},
+        covered={},
+        bit=None,
+        model=model,
     )
     return with_attention(retriever, session, attention)
 
 
 def paint(retriever: FaceRetriever, session: Session, mask: np.ndarray | None) -> Session:
-    """Encode the chosen face under a mask (150, 150) float32 in [0, 1]; None takes it back."""
+    """Encode the chosen face under a mask (224, 224) float32 in [0, 1]; None takes it back."""
     painted = {i: face for i, face in session.painted.items() if i != session.face}
     regions = {
         key: r for key, r in session.regions.items() if key != (ATTENTION_PAINTED, session.face)
     }
     if mask is not None:
         face = session.encoded[ATTENTION_ON][session.face].face
-        painted[session.face] = retriever.encode([face], mask)[0]
+        painted[session.face] = _painted(retriever, face, mask)
     return replace(session, painted=painted, regions=regions, bit=None)
 
 
+def _painted(retriever: FaceRetriever, face: Face, mask: np.ndarray) -> EncodedFace:
+    """A face under a painting, which is shown as it was drawn and not as the network takes it."""
+    (encoded,) = retriever.encode([face], mask)
+    return replace(encoded, mask=mask)
+
+
 def painted_mask(picture: str) -> np.ndarray | None:
-    """A painting, white on black in a data URI, as a mask (150, 150) float32; None when empty.
+    """A painting, white on black in a data URI, as a mask (224, 224) float32; None when empty.
 
     Raises ImageError for anything else.
     """
@@ -158,13 +171,18 @@ def choose_bit(retriever: FaceRetriever, session: Session, options: Options, bit
     """Show what decides this bit. The per-bit view of a face is computed on its first bit."""
     if session.bit == bit or not 0 <= bit < retriever.bits or not session.encoded[ATTENTION_ON]:
         return replace(session, bit=None)
+    return replace(regions_of(retriever, session, options), bit=bit)
+
+
+def regions_of(retriever: FaceRetriever, session: Session, options: Options) -> Session:
+    """The session with the per-bit view of the chosen face computed, once."""
     attention = session.attention(options.attention)
     key = (attention, session.face)
-    regions = session.regions
-    if key not in regions:
-        encoded = session.faces(attention)[session.face]
-        regions = {**regions, key: explain.bit_regions(retriever.encoder, encoded, grid=GRID)}
-    return replace(session, bit=bit, regions=regions)
+    if key in session.regions or not session.encoded[ATTENTION_ON]:
+        return session
+    encoded = session.faces(attention)[session.face]
+    found = explain.bit_regions(retriever.encoder, encoded, grid=GRID)
+    return replace(session, regions={**session.regions, key: found})
 
 
 def snap(lengths: tuple[int, ...], before: int, wanted: int) -> int:
@@ -206,7 +224,14 @@ def look(
         thumbnails={m.id: retriever.thumbnail(m.id, additions) for m in shown},
         gallery=_searched(retriever, additions),
         detail=Detail(chosen, retriever.recall(chosen.id, additions)) if chosen else None,
+        seen=_seen(retriever, faces[session.face]) if faces else None,
+        cover=cover.look(retriever, session, options, additions),
     )
+
+
+def _seen(retriever: FaceRetriever, encoded: EncodedFace) -> np.ndarray:
+    """The face (S, S, 3) as the network is given it behind its mask."""
+    return retriever.encoder.seen(encoded.face.aligned[None], encoded.mask[None])[0]
 
 
 def _searched(retriever: FaceRetriever, additions: SessionGallery | None) -> int:

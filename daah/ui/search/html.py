@@ -13,6 +13,7 @@ from html import escape
 import numpy as np
 
 from daah import codes
+from daah.images import enlarged
 from daah.retrieval import explain
 from daah.types import ALIGNED_SIZE, Match
 from daah.ui.page.html import (
@@ -27,11 +28,14 @@ from daah.ui.page.html import (
     undecided,
     verdict_words,
 )
-from daah.ui.search import actions, result_json
+from daah.ui.search import actions, cover, result_json
 from daah.ui.search.view import View
 from daah.ui.state.session import ATTENTION_OFF, ATTENTION_ON, ATTENTION_PAINTED
 
 NO_FACE = "No face found. Try a larger, front-facing face."
+
+#: Share of flipped bits at the bright end of the map of what the code depends on.
+FLIPS_SHOWN = 0.25
 
 WAITING = "Add a photo, or choose an example."
 
@@ -141,7 +145,7 @@ def chips(view: View) -> str:
 
 
 def heatmap(view: View) -> str:
-    """Where the model looks: on the photo, and on the aligned face with a slider."""
+    """Where the model looks, what it is given behind the mask, and what the code depends on."""
     encoded, options = view.chosen, view.options
     photo, faces = actions.shown_photo(view.session, view.faces)
     shown = explain.overlay_photo(photo, faces, options.strength)
@@ -154,10 +158,44 @@ def heatmap(view: View) -> str:
         f'<img alt="Heatmap of attention drawn on the photo" src="{data_uri(shown)}"></div>'
         "<figcaption>On the photo</figcaption></figure><figure>"
         f"{slider(encoded.face.aligned, encoded.mask, options.strength, f'face {number}')}"
-        f"<figcaption>Face {number} as the model receives it. Drag between face and heatmap."
+        f"<figcaption>Face {number}, aligned. Drag between face and heatmap."
         "</figcaption></figure></div>"
-        f"{colour_key()}"
+        f"{colour_key('hidden', 'seen')}"
         f'<p class="hint">{_attention_words(view)}</p>'
+        f'<div class="look even"><figure>{_seen(view)}</figure>'
+        f"<figure>{_depends(view)}</figure></div>"
+    )
+
+
+def _seen(view: View) -> str:
+    return (
+        f'<img alt="Face {view.session.face + 1} as the network is given it" '
+        f'src="{data_uri(view.seen, 92)}"><figcaption>What the network is given: where the mask '
+        "is closed on the face, an average face takes its place.</figcaption>"
+    )
+
+
+def _depends(view: View) -> str:
+    """The map of what the code depends on, or the button that asks for it."""
+    session, encoded, bits = view.session, view.chosen, view.options.bits
+    regions = session.regions.get((view.options.attention, session.face))
+    if regions is None:
+        return (
+            '<button type="button" class="small" data-do="depends">Show what the code depends on'
+            "</button><figcaption>Another question than where the model looks: how many bits flip "
+            "when a region is blurred. Takes a second.</figcaption>"
+        )
+    flips = explain.code_regions(regions, encoded.code.logits, bits)
+    drawn = explain.overlay(
+        encoded.face.aligned, np.minimum(flips / FLIPS_SHOWN, 1), view.options.strength
+    )
+    most = round(float(flips.max()) * bits)
+    return (
+        f'<img alt="Regions that the code depends on, face {session.face + 1}" '
+        f'src="{data_uri(drawn, 92)}">'
+        f"{colour_key('no bit flips', f'{percent(FLIPS_SHOWN)} of the bits or more')}"
+        f"<figcaption>What the code depends on: bits that flip when a region is blurred, up to "
+        f"{most} of {bits} here.</figcaption>"
     )
 
 
@@ -170,17 +208,17 @@ def _attention_words(view: View) -> str:
     if view.options.attention == ATTENTION_PAINTED:
         if view.session.face in view.session.painted:
             return (
-                "This is your own mask: the model sees what you painted in full and the rest "
-                "dimmed. Undo all strokes to return to the model's mask."
+                "This is your own mask: the model sees what you painted and the rest is "
+                "hidden. Undo all strokes to return to the model's mask."
             )
         return (
             "Paint on the face below to choose where the model may look. Until then its own mask "
             "stays."
         )
     return (
-        "The network computes this mask and dims the picture by it before it makes the code: "
-        "bright regions count fully, dark ones less. It is evidence of where the model "
-        "looked, not proof of why it decided."
+        "The network computes this mask: how much of each part of the picture is the face, on a "
+        "scale that is the same for every photo. What is bright is read as it is; what is dark and "
+        "in front of the face is replaced. It shows where the model looks, not why it decides."
     )
 
 
@@ -193,7 +231,8 @@ def paint(view: View) -> str:
     painted = view.session.painted.get(index)
     start = ""
     if painted is not None:
-        white = np.repeat(np.rint(255 * painted.mask).astype(np.uint8)[..., None], 3, axis=2)
+        level = np.rint(255 * enlarged(painted.mask, ALIGNED_SIZE)).astype(np.uint8)
+        white = np.repeat(level[..., None], 3, axis=2)
         start = f' data-mask="{data_uri(white, 95)}"'
     return (
         f"{heading('Paint where the model may look', 'h-paint')}"
@@ -204,12 +243,17 @@ def paint(view: View) -> str:
         f'<img alt="Aligned face {index + 1}" src="{data_uri(face.aligned, 92)}" draggable="false">'
         f'<canvas width="{ALIGNED_SIZE}" height="{ALIGNED_SIZE}" tabindex="0" role="application" '
         f'aria-label="Canvas over face {index + 1}"></canvas></div>'
-        '<div class="tools"><label>Brush size<input type="range" min="6" max="60" value="24" '
+        '<div class="tools"><label>Brush size<input type="range" min="8" max="90" value="36" '
         'data-size></label><button type="button" class="small" data-tool="erase" '
         'aria-pressed="false">Eraser</button>'
         '<button type="button" class="small" data-tool="undo">Undo</button>'
         '<button type="button" class="small" data-tool="clear">Clear</button></div></div>'
     )
+
+
+def covered(view: View) -> str:
+    """The choice of covers, and the answers behind one."""
+    return cover.panel(view.cover, view.options.bits, view.options.strength)
 
 
 def code(view: View) -> str:

@@ -47,7 +47,7 @@ def save_start_example(retriever: FaceRetriever, path: Path = FILE) -> None:
         aligned=np.stack([f.face.aligned for f in faces]),
         matrix=np.stack([f.face.matrix for f in faces]),
         logits=np.stack([f.code.logits for f in faces]),
-        mask=np.stack([np.rint(255 * f.mask) for f in faces]).astype(np.uint8),
+        mask=np.stack([f.mask for f in faces]),
         regions=session.regions[(ATTENTION_ON, 0)].astype(np.float16),
         steps=np.array(list(session.seconds)),
         seconds=np.array(list(session.seconds.values())),
@@ -64,7 +64,7 @@ def _read(path: Path, fingerprint: str) -> Session | None:
             EncodedFace(
                 Face(box, landmarks, float(score), aligned, matrix),
                 Code(logits > 0, logits),
-                mask.astype(np.float32) / 255,
+                mask,
             )
             for box, landmarks, score, aligned, matrix, logits, mask in zip(
                 *(

@@ -16,7 +16,7 @@ from daah.ui.page import html as page_html
 from daah.ui.page.components import html_panel, upload
 from daah.ui.page.events import REDRAWS, RUNS_NETWORK, reported
 from daah.ui.page.examples import EXAMPLES
-from daah.ui.search import actions
+from daah.ui.search import actions, cover
 from daah.ui.search import html as search_html
 from daah.ui.search.view import View
 from daah.ui.server.inputs import share, whole
@@ -36,6 +36,7 @@ class Panels:
     chips: gr.HTML
     heatmap: gr.HTML
     paint: gr.HTML
+    cover: gr.HTML
     code: gr.HTML
     matches: gr.HTML
     match: gr.HTML
@@ -52,6 +53,7 @@ _DRAWN: dict[str, Callable[[View], str]] = {
     "chips": search_html.chips,
     "heatmap": search_html.heatmap,
     "paint": search_html.paint,
+    "cover": search_html.covered,
     "code": search_html.code,
     "matches": search_html.matches,
     "match": search_html.detail,
@@ -190,7 +192,7 @@ class SearchTab:
         for name in ("boxes", "chips", "heatmap"):
             pieces[name] = html_panel(name, start[name])
         pieces["paint"] = html_panel("paint", start["paint"], script="search/paint.js")
-        for name in ("code", "matches", "match", "download"):
+        for name in ("cover", "code", "matches", "match", "download"):
             pieces[name] = html_panel(name, start[name])
         self.parts = Panels(**pieces)
 
@@ -219,6 +221,15 @@ class SearchTab:
             show_progress="minimal",
             show_progress_on=parts.code,
         )
+        for part, answer in ((parts.heatmap, self._depends), (parts.cover, self._cover)):
+            part.select(
+                self._on_result(answer, part.elem_id),
+                known,
+                result,
+                **RUNS_NETWORK,
+                show_progress="minimal",
+                show_progress_on=part,
+            )
         parts.paint.select(
             self._on_result(self._paint, *_AROUND_CANVAS), known, result, **RUNS_NETWORK, **loud
         )
@@ -247,10 +258,10 @@ class SearchTab:
                 **loud,
             )
             picked.failure(lambda model: model, self.model, self.choice, **REDRAWS)
-        ranked = ("sentence", "chips", "code", "matches", "match", "download")
+        ranked = ("sentence", "chips", "heatmap", "cover", "code", "matches", "match", "download")
         for control in (self.count, self.threshold):
             control.input(self._on_result(self._same, *ranked), known, result, **newest)
-        blended = self._on_result(self._same, "heatmap", "code", "match")
+        blended = self._on_result(self._same, "heatmap", "cover", "code", "match")
         self.strength.input(blended, known, result, **newest)
 
     # One method per event: values in, a dictionary of component and new value out. Gradio puts its
@@ -408,6 +419,13 @@ class SearchTab:
     def _bit(self, event: gr.EventData, session: Session, options: Options) -> Session:
         retriever = self.context.retriever_for(session.model)
         return actions.choose_bit(retriever, session, options, whole(event, "index"))
+
+    def _depends(self, _event: gr.EventData, session: Session, options: Options) -> Session:
+        return actions.regions_of(self.context.retriever_for(session.model), session, options)
+
+    def _cover(self, event: gr.EventData, session: Session, options: Options) -> Session:
+        retriever = self.context.retriever_for(session.model)
+        return cover.cover(retriever, session, options, str(event._data.get("kind", "")))
 
     def _same(self, _event: gr.EventData, session: Session, _options: Options) -> Session:
         return session

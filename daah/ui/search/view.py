@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from daah.types import EncodedFace, Match
+from daah.ui.search.cover import CoverView
 from daah.ui.state.session import Options, Session
 
 
@@ -21,7 +22,19 @@ class Detail:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Everything the Search tab draws. matches: per face; thumbnails: of the chosen face's."""
+    """Everything the Search tab draws.
+
+    Attributes:
+        session: the photo's faces.
+        options: the controls.
+        faces: the faces under the chosen attention.
+        matches: of each face.
+        thumbnails: of the chosen face's matches.
+        gallery: number of codes searched.
+        detail: the chosen match; None when none is.
+        seen: (S, S, 3) uint8, the chosen face as the network is given it; None without a face.
+        cover: the chosen face with something in front of it; None when nothing is.
+    """
 
     session: Session
     options: Options
@@ -30,6 +43,8 @@ class View:
     thumbnails: Mapping[int, np.ndarray]
     gallery: int
     detail: Detail | None
+    seen: np.ndarray | None = None
+    cover: CoverView | None = None
 
     @property
     def chosen(self) -> EncodedFace:

@@ -205,7 +205,7 @@ def shipped_others(retriever: FaceRetriever) -> dict[str, Path]:
     folder = loading.DEFAULT_CHECKPOINT.parent
     return {
         path.stem: path
-        for path in sorted(folder.glob("*.safetensors"))
+        for path in sorted(folder.glob("*.onnx"))
         if path.stem != retriever.encoder.name
     }
 

@@ -47,6 +47,23 @@ class Expires:
 
 
 @dataclass(frozen=True, eq=False)
+class Covered:
+    """A face of the photo with something in front of it.
+
+    Attributes:
+        kind: what covers it, of `daah.data.occlusion.KINDS`.
+        masked: the covered face behind the model's mask.
+        unmasked: the covered face with attention off.
+        plain: the face without the cover, with attention off.
+    """
+
+    kind: str
+    masked: EncodedFace
+    unmasked: EncodedFace
+    plain: EncodedFace
+
+
+@dataclass(frozen=True, eq=False)
 class Session(Expires):
     """One photo and everything derived from it.
 
@@ -54,6 +71,7 @@ class Session(Expires):
     encoded: the faces, largest first, by attention ("on", and "off" once asked for).
     painted: the chosen faces under a painted mask, by index.
     regions: `explain.bit_regions` by (attention, index), computed once per face.
+    covered: the chosen faces with something in front of them, by index.
     face, match, bit: what is chosen; a match by its gallery id. born: time.monotonic() at upload.
     example: that the page started with it, and nobody asked for it. model: which one encoded it.
     size: height and width of the photo that was searched, in whose pixels faces are; the photo
@@ -66,6 +84,7 @@ class Session(Expires):
     seconds: Mapping[str, float]
     painted: Mapping[int, EncodedFace] = field(default_factory=dict)
     regions: Mapping[tuple[str, int], np.ndarray] = field(default_factory=dict)
+    covered: Mapping[int, Covered] = field(default_factory=dict)
     face: int = 0
     match: int | None = None
     bit: int | None = None

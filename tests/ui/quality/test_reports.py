@@ -55,8 +55,24 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
         })
     )  # fmt: skip
     (tmp_path / "attention.json").write_text(json.dumps({"deletion": 0.3, "insertion": 0.1}))
-    (tmp_path / "unknown-people.json").write_text(
-        json.dumps({"lengths": [{"bits": 64, "fpir": 0.0123, "fnir": 0.1}]})
+    (tmp_path / "identification.json").write_text(
+        json.dumps(
+            {
+                "enrolled": 5,
+                "mated": 7,
+                "non_mated": 9,
+                "results": [
+                    {
+                        "bits": 64,
+                        "distance": "hamming",
+                        "template": "one",
+                        "threshold": 9.5,
+                        "fnir_at_fpir": {"0.1": 0.2, "0.01": 0.3456, "0.003": 0.4},
+                        "fpir": 0.0123,
+                    }
+                ],
+            }
+        )
     )
     table = "## mAP\n\n| method | 48 bits |\n|---|---|\n| ITQ | 0.512 |\n\n## Other\n"
     (tmp_path / "compare.md").write_text(table)
@@ -77,6 +93,7 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
         "0.333 (0.300 to 0.400)",
         "face width, 10 to 40",
         "0.012",
+        "0.346",
         "ITQ",
     ):
         assert shown in html, shown  # fmt: skip

@@ -106,7 +106,7 @@ def test_attention_off_is_encoded_once_and_changes_the_mask(
 def test_a_painted_mask_replaces_the_models_and_undo_brings_it_back(
     fake: FaceRetriever, session: Session
 ) -> None:
-    white = np.zeros((150, 150, 3), np.uint8)
+    white = np.zeros((224, 224, 3), np.uint8)
     white[40:60, 40:60] = 255
     mask = search_actions.painted_mask(data_uri(white, 100))
     assert mask is not None

@@ -1,6 +1,6 @@
 // A canvas over the aligned face. What is painted stays clear, the rest is darkened; each finished
 // stroke sends the whole painting, white on black at the size of the aligned face.
-const SIDE = 150;
+const SIDE = 224;
 const DARK = "rgba(8, 12, 20, 0.72)";
 let strokes = []; // { erase, size, points } or { image }
 let current = null;
@@ -120,7 +120,7 @@ element.addEventListener("click", (event) => {
 
 element.addEventListener("keydown", (event) => {
   if (event.target !== find("canvas")) return;
-  const step = { ArrowLeft: [-6, 0], ArrowRight: [6, 0], ArrowUp: [0, -6], ArrowDown: [0, 6] }[event.key];
+  const step = { ArrowLeft: [-9, 0], ArrowRight: [9, 0], ArrowUp: [0, -9], ArrowDown: [0, 9] }[event.key];
   if (step) {
     event.preventDefault();
     cursor = cursor.map((value, i) => Math.max(0, Math.min(SIDE, value + step[i])));
