@@ -1,0 +1,279 @@
+"""Write figures of committed reports into the documents: everything between two marks.
+
+    python -m scripts.render_reports
+
+A document holds `<!-- report: NAME -->` ... `<!-- end of report -->`; NAME is a function below. The
+tests fail where a document says anything else than the reports do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "docs" / "results"
+DOCUMENTS = ("README.md", "docs/MODEL_CARD.md", "docs/DATASHEET.md", "checkpoints/demo.md")
+
+_BLOCK = re.compile(r"(<!-- report: (\w+) -->\n)(.*?)(<!-- end of report -->)", re.DOTALL)
+
+Report = Mapping[str, Any]
+
+
+def render(text: str, results: Path = RESULTS) -> str:
+    """A document with every block written anew.
+
+    Args:
+        text: the document.
+        results: folder of reports.
+
+    Returns:
+        The document.
+
+    Raises:
+        KeyError: a block names nothing that is known.
+    """
+    return _BLOCK.sub(lambda m: m[1] + BLOCKS[m[2]](_Reports(results)) + "\n" + m[4], text)
+
+
+class _Reports:
+    """The reports of a folder by name, each read when it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __getitem__(self, name: str) -> Report:
+        return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head), *map(list, rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}%"
+
+
+def _chosen(report: Report, **wanted: object) -> list[Report]:
+    return [
+        row for row in report["results"] if all(row[key] == value for key, value in wanted.items())
+    ]
+
+
+def _accuracy(reports: _Reports, prefix: str = "") -> str:
+    open_set = reports[f"{prefix}open-set"]
+    plain = _chosen(open_set, distance="hamming", rerank=False)
+    rows = [
+        ("mAP, Hamming distance", [_share(r["map"]) for r in plain]),
+        ("its 95% interval", ["{:.3f} to {:.3f}".format(*r["map_ci95"]) for r in plain]),
+        (
+            "mAP, asymmetric distance",
+            [_share(r["map"]) for r in _chosen(open_set, distance="asymmetric")],
+        ),
+        ("rank-1, Hamming distance", [_share(r["rank1"]) for r in plain]),
+        ("TAR at FAR 1e-3, Hamming distance", [_share(r["tar_at_far_1e-3"]) for r in plain]),
+    ]
+    if not prefix:
+        rows.append(("dlib's embedding, ITQ for each length", _peers(reports, plain)))
+    head = ["bits", *(str(r["bits"]) for r in plain)]
+    return _table(head, ([name, *cells] for name, cells in rows))
+
+
+def _peers(reports: _Reports, rows: list[Report]) -> list[str]:
+    peers = {r["bits"]: r for r in reports["peers"]["rows"] if not r["rerank"]}
+    return [_share(peers[r["bits"]]["map"]) if r["bits"] in peers else "–" for r in rows]
+
+
+def accuracy(reports: _Reports) -> str:
+    """Protocol 1 on validation people."""
+    return _accuracy(reports)
+
+
+def accuracy_orl(reports: _Reports) -> str:
+    """Protocol 1 on ORL."""
+    return _accuracy(reports, "orl-")
+
+
+def accuracy_short(reports: _Reports) -> str:
+    """Protocol 1 on validation people, for the README."""
+    open_set = reports["open-set"]
+    plain = _chosen(open_set, distance="hamming", rerank=False)
+    return _table(
+        ["bits", *(str(r["bits"]) for r in plain)],
+        [
+            ["mAP, Hamming distance", *(_share(r["map"]) for r in plain)],
+            [
+                "mAP, asymmetric distance",
+                *(_share(r["map"]) for r in _chosen(open_set, distance="asymmetric")),
+            ],
+            ["dlib's embedding, ITQ for each length", *_peers(reports, plain)],
+        ],
+    )
+
+
+def searches(reports: _Reports) -> str:
+    """What protocol 1 was measured on."""
+    r, floats = reports["open-set"], next(p for p in reports["peers"]["rows"] if p["bits"] == 0)
+    return (
+        f"{r['images']:,} photos of {r['people']:,} people whom training never saw, "
+        f"{r['undetected']} of them without a detected face. The {r['queries']:,} photos with at "
+        "least one mate are the queries; the database is every other photo. dlib's "
+        f"{floats['bytes']} bytes of floats reach {_share(floats['map'])}."
+    )
+
+
+def identification(reports: _Reports) -> str:
+    """Protocol 3 on validation people."""
+    report = reports["identification"]
+    rows = []
+    for distance in ("hamming", "asymmetric"):
+        for template in ("one", "fused"):
+            for r in _chosen(report, distance=distance, template=template):
+                if r["bits"] >= 64:
+                    rates = [
+                        _percent(r["fnir_at_fpir"][level]) for level in ("0.1", "0.01", "0.003")
+                    ]
+                    shipped = [f"{r['threshold']:.1f}", _percent(r["fpir"]), _percent(r["fnir"])]
+                    rows.append([str(r["bits"]), distance, template, *rates,
+                                 _percent(r["rank1_miss"]), *shipped])  # fmt: skip
+    head = ["bits", "distance", "photos enrolled", "FNIR at FPIR 10%", "at 1%", "at 0.3%",
+            "another person nearest", "limit in bits", "its FPIR", "its FNIR"]  # fmt: skip
+    return _table(head, rows)
+
+
+def identification_data(reports: _Reports) -> str:
+    """What protocol 3 was measured on."""
+    r = reports["identification"]
+    return (
+        f"{r['enrolled']:,} people enrolled, {r['mated']:,} mated and {r['non_mated']:,} non-mated "
+        "searches."
+    )
+
+
+def attention(reports: _Reports) -> str:
+    """Protocol 4, the mask itself."""
+    keys = ("inside_mass_ratio", "deletion", "deletion_random", "deletion_gaussian", "insertion",
+            "insertion_random", "insertion_gaussian", "mask_spread_within", "mask_spread_between",
+            "map_with_mask", "map_without_mask", "map_occluded_with_mask",
+            "map_occluded_without_mask", "map_occluded_control", "map_clean_control",
+            "occluder_mass_ratio")  # fmt: skip
+    report = reports["attention"]
+    return _table(
+        ["`evaluate-attention`", f"{report['images']:,} photos"],
+        [[f"`{key}`", _share(report[key])] for key in keys if report[key] is not None],
+    )
+
+
+def occlusion(reports: _Reports) -> str:
+    """Protocol 4, covered queries."""
+    details = reports["attention"]["occlusion"]
+    (scores,) = (s for s in details["scores"] if s["bits"] == 128)
+    ways = [
+        way for way in ("mask", "off", "other", "gaussian", "control") if way in scores["occluded"]
+    ]
+    names = {"mask": "with the mask", "off": "mask off", "other": "another photo's mask",
+             "gaussian": "a centred Gaussian", "control": "control"}  # fmt: skip
+    rows = [
+        [kind, *(_share(scores["by_kind"][kind][way]) for way in ways),
+         _share(details["mass_ratio_by_kind"][kind])]
+        for kind in details["mass_ratio_by_kind"]
+    ]  # fmt: skip
+    rows.append(["all", *(_share(scores["occluded"][way]) for way in ways),
+                 _share(details["mass_ratio"])])  # fmt: skip
+    rows.append(["no cover", *(_share(scores["clean"].get(way, float("nan"))).replace("nan", "–")
+                               for way in ways), "–"])  # fmt: skip
+    return _table(["covered by", *(names[way] for way in ways), "mass ratio"], rows)
+
+
+def occlusion_gains(reports: _Reports) -> str:
+    """What the mask gains at 128 bits, with intervals."""
+    details = reports["attention"]["occlusion"]
+    (scores,) = (s for s in details["scores"] if s["bits"] == 128)
+
+    def said(name: str) -> str:
+        mean, low, high = scores[name]
+        return f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
+
+    words = f"At 128 bits the mask gains {said('gain_over_off')} on covered queries over itself off"
+    if scores["gain_over_control"] is not None:
+        words += (
+            f" and {said('gain_over_control')} over the control; on clean queries it loses "
+            f"{said('clean_loss')} to the control"
+        )
+    return words + "."
+
+
+def slices(reports: _Reports) -> str:
+    """Protocol 5: corruptions and groups."""
+    report = reports["slices"]
+    rows = [
+        [
+            row["kind"].replace("_", " ").replace("grey", "grayscale"),
+            f"{row['value']:g}" if row["kind"] not in ("clean", "grey") else "–",
+            _share(row["map"]),
+        ]
+        for row in report["damage"]
+    ]
+    for row in report["groups"]:
+        if row["attribute"] == "skin_luma":
+            rows.append(["skin luminance", f"quartile {row['group'] + 1}", _share(row["map"])])
+    return _table(["query", "value", f"mAP at {report['bits']} bits"], rows)
+
+
+def speed(reports: _Reports) -> str:
+    """Time beside dlib's descriptor."""
+    report = reports["bench"]
+    rows = [
+        [r["what"], f"{r['ours']:.4g} {r['unit']}", f"{r['peer']:.4g} {r['unit']}", r["peer_name"],
+         f"{r['ours'] / r['peer']:.3f}"]
+        for r in report["rows"]
+    ]  # fmt: skip
+    machine = report["machine"]
+    return f"{machine['processor']}, {machine['threads']} thread.\n\n" + _table(
+        ["what", "this project", "peer", "", "ratio"], rows
+    )
+
+
+def training(_reports: _Reports) -> str:
+    """What the shipped checkpoint was trained on."""
+    from daah.models.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(ROOT / "checkpoints" / "demo.safetensors")
+    said = checkpoint.training
+    parameters = sum(p.numel() for p in checkpoint.model.parameters())
+    return (
+        f"{said['images']:,} faces of {said['people']:,} people; the hash layer was chosen on "
+        f"{said['kept_out']['images']:,} faces of {said['kept_out']['people']:,} further people. "
+        f"{parameters / 1e6:.1f} million parameters."
+    )
+
+
+BLOCKS: dict[str, Callable[[_Reports], str]] = {
+    block.__name__: block
+    for block in (
+        accuracy, accuracy_orl, accuracy_short, searches, identification, identification_data,
+        attention, occlusion, occlusion_gains, slices, speed, training,
+    )
+}  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write every document."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args(arguments)
+    for name in DOCUMENTS:
+        path = ROOT / name
+        path.write_text(render(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
