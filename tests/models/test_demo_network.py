@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from daah.models.ddah import DemoDDAH
+from daah.models.ddah import FULL, DemoDDAH
 from daah.models.layers import area_average
 from daah.models.spatial_network import GRID
 from daah.models.trunk import MobileFace, embed_both_views
@@ -72,15 +72,20 @@ def test_the_context_keeps_gates_open_whatever_the_mask_says(trunk, faces) -> No
         for mean in network.means:
             mean.normal_()
     network.context[..., : GRID // 2] = 0.75
-    mask, opened = (torch.full((1, 1, GRID, GRID), value) for value in (0.2, 0.2 + 0.8 * 0.75))
-    gate = network.gate(mask)
-    torch.testing.assert_close(gate[..., : GRID // 2], opened[..., : GRID // 2])
-    torch.testing.assert_close(gate[..., GRID // 2 :], mask[..., GRID // 2 :])
+    gate = network.gate(torch.full((1, 1, GRID, GRID), 0.2 * FULL))
+    for half, value in ((gate[..., : GRID // 2], 0.2 + 0.8 * 0.75), (gate[..., GRID // 2 :], 0.2)):
+        torch.testing.assert_close(half, torch.full_like(half, value))
     network.context.fill_(1)
     closed, open_ = torch.zeros(3, 1, GRID, GRID), torch.ones(3, 1, GRID, GRID)
     with torch.inference_mode():
         torch.testing.assert_close(network(faces, closed).logits, network(faces, open_).logits)
     torch.testing.assert_close(network.seen(faces, closed), faces)
+
+
+def test_a_cell_that_is_mostly_face_opens_its_gate(network) -> None:
+    for share, gate in ((0.0, 0.0), (FULL / 2, 0.5), (FULL, 1.0), (1.0, 1.0)):
+        got = network.gate(torch.full((1, 1, GRID, GRID), share))
+        torch.testing.assert_close(got, torch.full_like(got, gate))
 
 
 def test_without_a_mask_nothing_is_gated(network, faces) -> None:
