@@ -101,18 +101,21 @@ class EncodedFace:
     Attributes:
         face: the face.
         code: its code.
-        mask: (224, 224) float32 in [0, 1], the mask that the face was encoded with.
+        mask: (G, G) float32 in [0, 1], the mask that the face was encoded with.
+        seen: (S, S, 3) uint8, the face as the network was given it behind the mask.
 
     Raises:
-        ValueError: the mask has another shape or dtype.
+        ValueError: an array has another shape or dtype.
     """
 
     face: Face
     code: Code
     mask: np.ndarray
+    seen: np.ndarray
 
     def __post_init__(self) -> None:
         _expect("mask", self.mask, (len(self.mask), len(self.mask)), np.float32)
+        _expect("seen", self.seen, (len(self.seen), len(self.seen), 3), np.uint8)
 
 
 @dataclass(frozen=True)

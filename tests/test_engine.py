@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import numpy as np
 
 from daah import engine
 from daah.paths import PATHS
+from tests.doubles.imports import imported
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,15 +42,10 @@ def test_it_leaves_no_identifier_and_no_reports(tmp_path: Path) -> None:
 
 def test_nothing_else_imports_onnx_runtime() -> None:
     """Whoever imports it first decides for the whole process."""
-    importing = set()
-    for folder in ("daah", "scripts", "benchmarks", "tests"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                names = []
-                if isinstance(node, ast.Import):
-                    names = [alias.name for alias in node.names]
-                elif isinstance(node, ast.ImportFrom):
-                    names = [node.module or ""]
-                if any(name.split(".")[0] == "onnxruntime" for name in names):
-                    importing.add(path.relative_to(ROOT).as_posix())
+    importing = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("daah", "scripts", "benchmarks", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        if "onnxruntime" in imported(path)
+    }
     assert importing == {"daah/engine.py"}

@@ -15,6 +15,7 @@ FACE = Face(
     matrix=np.zeros((2, 3), np.float32),
 )
 CODE = Code(bits=np.zeros(8, np.bool_), logits=np.zeros(8, np.float32))
+SEEN = np.zeros((112, 112, 3), np.uint8)
 
 
 def test_a_face_knows_its_width() -> None:
@@ -46,9 +47,16 @@ def test_a_code_has_a_logit_for_every_bit() -> None:
 )
 def test_a_mask_has_one_grid_of_cells(wrong: np.ndarray) -> None:
     with pytest.raises(ValueError, match="mask"):
-        EncodedFace(FACE, CODE, wrong)
+        EncodedFace(FACE, CODE, wrong, SEEN)
     for grid in (14, 32):
-        assert EncodedFace(FACE, CODE, np.zeros((grid, grid), np.float32)).mask.shape[0] == grid
+        mask = np.zeros((grid, grid), np.float32)
+        assert EncodedFace(FACE, CODE, mask, SEEN).mask.shape[0] == grid
+
+
+@pytest.mark.parametrize("wrong", [SEEN[:-1], SEEN[..., 0], SEEN.astype(np.float32)])
+def test_what_the_network_is_given_is_a_square_picture(wrong: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="seen"):
+        EncodedFace(FACE, CODE, np.zeros((14, 14), np.float32), wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"distance": 9}, {"distance": -1}, {"probability": 1.2}])

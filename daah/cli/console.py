@@ -45,6 +45,9 @@ FacesFolder = Annotated[
 ]
 
 
+Aligned = Annotated[
+    bool, typer.Option("--aligned", help="The tree holds aligned crops, as prepare writes them.")
+]
 Fold = Annotated[
     int | None,
     typer.Option(

@@ -9,6 +9,7 @@ import typer
 
 from daah.cli.compare import Data, Maximum, Minimum
 from daah.cli.console import (
+    Aligned,
     CheckpointFile,
     Fold,
     JsonFile,
@@ -22,19 +23,17 @@ from daah.cli.console import (
 Images = Annotated[
     Path, typer.Option(metavar="DIR", help="A folder with one folder of photos per person.")
 ]
+Bits = Annotated[
+    str | None,
+    typer.Option(metavar="LIST", help="Code lengths, such as 16,24,32. Default: all."),
+]
 
 
 def evaluate(
     images: Images,
-    aligned: Annotated[
-        bool,
-        typer.Option("--aligned", help="The tree holds aligned crops, as prepare writes them."),
-    ] = False,
+    aligned: Aligned = False,
     checkpoint: CheckpointFile = None,
-    bits: Annotated[
-        str | None,
-        typer.Option(metavar="LIST", help="Code lengths, such as 16,24,32. Default: all."),
-    ] = None,
+    bits: Bits = None,
     fold: Fold = None,
     json: JsonFile = None,
 ) -> None:
@@ -66,15 +65,9 @@ def evaluate(
 
 def evaluate_open_set(
     images: Images,
-    aligned: Annotated[
-        bool,
-        typer.Option("--aligned", help="The tree holds aligned crops, as prepare writes them."),
-    ] = False,
+    aligned: Aligned = False,
     checkpoint: CheckpointFile = None,
-    bits: Annotated[
-        str | None,
-        typer.Option(metavar="LIST", help="Code lengths, such as 64,128. Default: all."),
-    ] = None,
+    bits: Bits = None,
     fold: Fold = None,
     json: JsonFile = None,
 ) -> None:
@@ -171,10 +164,7 @@ def bench(
 def evaluate_closed(
     data: Data,
     checkpoint: CheckpointFile = None,
-    bits: Annotated[
-        str | None,
-        typer.Option(metavar="LIST", help="Code lengths, such as 16,24. Default: all."),
-    ] = None,
+    bits: Bits = None,
     minimum: Minimum = 20,
     maximum: Maximum = 100,
     seed: Annotated[int, typer.Option(help="Seed of the split, the same as in training.")] = 0,

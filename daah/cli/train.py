@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from daah.cli.console import Fold, JsonFile, Progress, about, emit, load_model
+from daah.cli.console import Aligned, Fold, JsonFile, Progress, about, emit, load_model
 from daah.errors import ConfigError
 
 
@@ -216,10 +216,7 @@ def calibrate(
             help="The checkpoint, which gets the calibration, as does NAME.onnx.",
         ),
     ],
-    aligned: Annotated[
-        bool,
-        typer.Option("--aligned", help="The tree holds aligned crops, as prepare writes them."),
-    ] = False,
+    aligned: Aligned = False,
     far: Annotated[
         float,
         typer.Option(metavar="RATE", help="False accept rate of the threshold."),

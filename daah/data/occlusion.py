@@ -1,7 +1,7 @@
 """Things that cover a part of a face: for tests of attention, and for trying it out.
 
-Each kind is drawn where it would be on the face at hand, by its landmarks. None of them is used in
-training; see `daah.training.recipes.covers` for what is.
+Each kind is placed on the face by its landmarks. None of them is used in training; see
+`daah.training.recipes.covers` for what is.
 
 Axes: S = side of an aligned face in pixels.
 """

@@ -56,7 +56,7 @@ def load(name: str, folder: Path) -> Graph:
     Raises:
         CheckpointError: as of `graph`.
     """
-    return Graph(_read(folder, f"{name}.onnx"))
+    return Graph(_read(folder, f"{name}.onnx"), keep_memory=True)
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -414,7 +414,7 @@ def delete_outdated(uri: str | Path, source: str) -> bool:
     if added:
         raise GalleryError(
             f"An older version made the gallery {home.name}: its faces are aligned as "
-            f"{known.alignment}, this version needs {ALIGNMENT}. It is not built anew, because "
+            f"{known.alignment}, this version needs {ALIGNMENT}. It is not built again, because "
             f"{len(added)} of its faces were added to those of {source}. Move or delete the "
             "gallery's folder, start again, and add them from their photos with: "
             "python -m daah gallery add SRC"

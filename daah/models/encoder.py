@@ -68,15 +68,17 @@ class Encoder(Protocol):
             Logits (N, K) float32, and the masks (N, G, G) float32 that gated the network.
         """
 
-    def seen(self, aligned: np.ndarray, attention: Attention = "model") -> np.ndarray:
-        """Pictures of faces as the network is given them behind the mask.
+    def encode_with_pictures(
+        self, aligned: np.ndarray, attention: Attention = "model"
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Encode faces, and draw them as the network is given them behind the mask.
 
         Args:
-            aligned: (N, 224, 224, 3) uint8 RGB.
+            aligned: as of `encode`.
             attention: as of `encode`.
 
         Returns:
-            (N, S, S, 3) uint8.
+            Logits and masks as of `encode`, and pictures (N, S, S, 3) uint8.
         """
 
 
@@ -142,17 +144,23 @@ class FaceEncoder:
         """
         return self._run(("logits", "mask"), aligned, attention)
 
-    def seen(self, aligned: np.ndarray, attention: Attention = "model") -> np.ndarray:
-        """Pictures of faces as the network is given them behind the mask.
+    def encode_with_pictures(
+        self, aligned: np.ndarray, attention: Attention = "model"
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Encode faces, and draw them as the network is given them behind the mask.
 
         Args:
             aligned: as of `encode`.
             attention: as of `encode`.
 
         Returns:
-            (N, S, S, 3) uint8, S being the network's own input size.
+            Logits and masks as of `encode`, and pictures (N, S, S, 3) uint8, S being the network's
+            own input size.
+
+        Raises:
+            ValueError: as of `encode`.
         """
-        return self._run(("seen",), aligned, attention)[0]
+        return self._run(("logits", "mask", "seen"), aligned, attention)
 
     def _run(
         self, outputs: tuple[str, ...], aligned: np.ndarray, attention: Attention
@@ -283,8 +291,8 @@ def encode(
     encoded: list[EncodedFace] = []
     for i, face in enumerate(faces):
         look = given if isinstance(given, str) else given[i : i + 1]
-        (logits,), (mask,) = encoder.encode(face.aligned[None], look)
-        encoded.append(EncodedFace(face, Code(codes.sign(logits), logits), mask))
+        (logits,), (mask,), (seen,) = encoder.encode_with_pictures(face.aligned[None], look)
+        encoded.append(EncodedFace(face, Code(codes.sign(logits), logits), mask, seen))
     return encoded
 
 

@@ -58,8 +58,9 @@ def add_endpoints(context: AppContext) -> None:
     Args:
         context: the page's shared state.
     """
+    whole = max(context.retriever.encoder.lengths)
 
-    def search(photo: FileData, k: int = 8, bits: int = 256) -> dict[str, Any]:
+    def search(photo: FileData, k: int = 8, bits: int = whole) -> dict[str, Any]:
         """Find the faces of a photo and their nearest gallery entries.
 
         photo: a JPEG, PNG or WebP file of at most 10 MiB. k: number of matches per face, 1 to 100.
@@ -75,7 +76,7 @@ def add_endpoints(context: AppContext) -> None:
         """
         return search_photo(context.retriever, photo, k, bits)  # what comes in is the photo, read
 
-    def search_base64(photo: str, k: int = 8, bits: int = 256) -> dict[str, Any]:
+    def search_base64(photo: str, k: int = 8, bits: int = whole) -> dict[str, Any]:
         """Find the faces of a photo, given as base64 text, and their nearest gallery entries.
 
         The text may begin with "data:image/jpeg;base64,".

@@ -48,11 +48,14 @@ class ProjectionEncoder:
         logits = 10 * seen.reshape(len(seen), CELLS**2) @ self._weight
         return logits.astype(np.float32), masks
 
-    def seen(self, aligned: np.ndarray, attention: str | np.ndarray = "model") -> np.ndarray:
-        """The faces, black where the mask is 0."""
+    def encode_with_pictures(
+        self, aligned: np.ndarray, attention: str | np.ndarray = "model"
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same, and the faces, black where the mask is 0."""
+        logits, masks = self.encode(aligned, attention)
         side = ALIGNED_SIZE // CELLS
-        masks = self.encode(aligned, attention)[1].repeat(side, 1).repeat(side, 2)
-        return (aligned * masks[..., None]).astype(np.uint8)
+        shown = aligned * masks.repeat(side, 1).repeat(side, 2)[..., None]
+        return logits, masks, shown.astype(np.uint8)
 
 
 def cells(images: np.ndarray) -> np.ndarray:
@@ -76,8 +79,8 @@ def face(seed: int, width: float = 100.0) -> Face:
 def encoded(encoder: ProjectionEncoder, seed: int) -> EncodedFace:
     """An invented face with the fake encoder's code."""
     invented = face(seed)
-    logits, masks = encoder.encode(invented.aligned[None])
-    return EncodedFace(invented, Code(sign(logits[0]), logits[0]), masks[0])
+    (logits,), (mask,), (seen,) = encoder.encode_with_pictures(invented.aligned[None])
+    return EncodedFace(invented, Code(sign(logits), logits), mask, seen)
 
 
 def _calibration(lengths: tuple[int, ...]) -> Calibration:

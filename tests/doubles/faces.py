@@ -92,8 +92,11 @@ class CentreEncoder:
             masks = np.ones_like(masks)
         return (cells @ self.directions).astype(np.float32), masks
 
-    def seen(self, aligned: np.ndarray, attention: str | np.ndarray = "model") -> np.ndarray:
-        """The faces, black where the mask is 0."""
-        _, masks = self.encode(aligned, attention)
+    def encode_with_pictures(
+        self, aligned: np.ndarray, attention: str | np.ndarray = "model"
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same, and the faces, black where the mask is 0."""
+        logits, masks = self.encode(aligned, attention)
         cell = ALIGNED_SIZE // masks.shape[1]
-        return (aligned * masks.repeat(cell, 1).repeat(cell, 2)[..., None]).astype(np.uint8)
+        shown = aligned * masks.repeat(cell, 1).repeat(cell, 2)[..., None]
+        return logits, masks, shown.astype(np.uint8)

@@ -108,17 +108,18 @@ class SquareEncoder:
         features = np.concatenate([colour - colour.mean(1, keepdims=True), area - 0.25], axis=1)
         return (features @ self._directions).astype(np.float32), masks.astype(np.float32)
 
-    def seen(self, aligned: np.ndarray, attention: Any = "model") -> np.ndarray:
-        """The faces, black where the mask is 0; this counts as no call."""
-        calls, masks = self.calls, self.encode(aligned, attention)[1]
-        self.calls = calls
-        return (aligned * masks[..., None]).astype(np.uint8)
+    def encode_with_pictures(
+        self, aligned: np.ndarray, attention: Any = "model"
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same, and the faces, black where the mask is 0."""
+        logits, masks = self.encode(aligned, attention)
+        return logits, masks, (aligned * masks[..., None]).astype(np.uint8)
 
 
 def encoded(colour: tuple[int, int, int]) -> EncodedFace:
     """A face of one colour, encoded."""
-    logits, masks = SquareEncoder().encode(face(colour).aligned[None])
-    return EncodedFace(face(colour), Code(logits[0] > 0, logits[0]), masks[0])
+    (logits,), (mask,), (seen,) = SquareEncoder().encode_with_pictures(face(colour).aligned[None])
+    return EncodedFace(face(colour), Code(logits > 0, logits), mask, seen)
 
 
 def retriever(folder: Path, people: dict[str, tuple[int, int, int]] = PEOPLE) -> FaceRetriever:

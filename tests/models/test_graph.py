@@ -66,8 +66,10 @@ def test_the_graph_agrees_with_the_network(exported, encoder: FaceEncoder, given
     model = exported[0].model
     shape = (3, model.grid, model.grid)
     masks = np.random.default_rng(1).random(shape, np.float32) if given else None
-    logits, shown = encoder.encode(faces(), masks if given else "model")
-    seen = encoder.seen(faces(), masks if given else "model")
+    attention = masks if given else "model"
+    logits, shown, seen = encoder.encode_with_pictures(faces(), attention)
+    for array, same in zip(encoder.encode(faces(), attention), (logits, shown), strict=True):
+        np.testing.assert_array_equal(array, same)
     reduce = area_average(ALIGNED_SIZE, model.input_size)
     x = reduce @ torch.from_numpy(faces()).permute(0, 3, 1, 2).float() @ reduce.T
     with torch.inference_mode():
@@ -104,7 +106,7 @@ def test_no_faces_are_no_codes(encoder: FaceEncoder) -> None:
     logits, masks = encoder.encode(faces(0))
     assert logits.shape == (0, encoder.bits)
     assert masks.shape == (0, encoder.grid, encoder.grid)
-    assert encoder.seen(faces(0)).dtype == np.uint8
+    assert encoder.encode_with_pictures(faces(0))[2].dtype == np.uint8
 
 
 def test_any_changed_or_missing_byte_is_noticed(exported, tmp_path: Path) -> None:

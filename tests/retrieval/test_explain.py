@@ -83,7 +83,7 @@ def test_faces_at_and_beyond_the_border_are_drawn(fake_encoder: ProjectionEncode
     face = encoded(fake_encoder, 1)
     for shift, changed in ((-60.0, True), (500.0, False)):
         matrix = np.array([[1, 0, -shift], [0, 1, -shift]], np.float32)
-        moved = EncodedFace(dataclasses.replace(face.face, matrix=matrix), face.code, face.mask)
+        moved = dataclasses.replace(face, face=dataclasses.replace(face.face, matrix=matrix))
         drawn = explain.overlay_photo(rgb, [moved], 0.8)
         assert drawn.any() == changed
 
@@ -93,15 +93,13 @@ def test_the_smaller_of_two_faces_is_on_top(fake_encoder: ProjectionEncoder) -> 
     low, high = np.zeros((224, 224), np.float32), np.ones((224, 224), np.float32)
     face = encoded(fake_encoder, 1)
     eye = np.eye(2, 3, dtype=np.float32)
-    large = EncodedFace(
-        dataclasses.replace(face.face, matrix=eye, box=np.array([0, 0, 224, 224], np.float32)),
-        face.code,
-        low,
+    box = np.array([0, 0, 224, 224], np.float32)
+    large = dataclasses.replace(
+        face, face=dataclasses.replace(face.face, matrix=eye, box=box), mask=low
     )
-    small = EncodedFace(
-        dataclasses.replace(face.face, matrix=eye * 3, box=np.array([0, 0, 50, 50], np.float32)),
-        face.code,
-        high,
+    box = np.array([0, 0, 50, 50], np.float32)
+    small = dataclasses.replace(
+        face, face=dataclasses.replace(face.face, matrix=eye * 3, box=box), mask=high
     )
     for order in ([large, small], [small, large]):
         drawn = explain.overlay_photo(rgb, order, 1.0)
@@ -126,7 +124,10 @@ def _quadrant_face() -> EncodedFace:
     ones = np.ones((224, 224), np.float32)
     logits, _ = _Quadrants().encode(aligned[None], ones[None])
     return EncodedFace(
-        dataclasses.replace(base.face, aligned=aligned), Code(logits[0] > 0, logits[0]), ones
+        dataclasses.replace(base.face, aligned=aligned),
+        Code(logits[0] > 0, logits[0]),
+        ones,
+        aligned,
     )
 
 
@@ -151,7 +152,7 @@ def test_the_sign_of_a_region_is_towards_flipping() -> None:
     high = dataclasses.replace(
         face.code, bits=np.ones(4, np.bool_), logits=np.abs(face.code.logits)
     )
-    turned = EncodedFace(face.face, high, face.mask)
+    turned = dataclasses.replace(face, code=high)
     assert np.array_equal(explain.bit_regions(_Quadrants(), turned, grid=10)[0, 1:3, 1:3], -patch)
 
 

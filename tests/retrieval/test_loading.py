@@ -55,6 +55,15 @@ def test_the_default_gallery_is_built_finished_and_renewed(
 OLD = "mtcnn5-150-v1"
 
 
+@pytest.fixture
+def one_person(tmp_path: Path, orl_photos: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A built-in collection of one person, its gallery in a folder of its own, and a new model."""
+    few = [photo for photo in orl_photos if photo.person == "s1"]
+    monkeypatch.setattr("daah.data.sources.orl", lambda: iter(few))
+    monkeypatch.setattr(loading, "DEFAULT_GALLERY", tmp_path / "orl")
+    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: ProjectionEncoder(0))
+
+
 def aligned_otherwise(
     monkeypatch: pytest.MonkeyPatch, folder: Path, detector: FaceDetector, source: str
 ) -> Gallery:
@@ -67,13 +76,10 @@ def aligned_otherwise(
     return gallery
 
 
-def test_a_built_in_gallery_that_is_aligned_otherwise_is_built_anew(
-    tmp_path: Path, detector: FaceDetector, orl_photos: list, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("one_person")
+def test_a_built_in_gallery_that_is_aligned_otherwise_is_built_again(
+    tmp_path: Path, detector: FaceDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = [photo for photo in orl_photos if photo.person == "s1"]
-    monkeypatch.setattr("daah.data.sources.orl", lambda: iter(few))
-    monkeypatch.setattr(loading, "DEFAULT_GALLERY", tmp_path / "orl")
-    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: ProjectionEncoder(0))
     aligned_otherwise(monkeypatch, tmp_path / "orl", detector, "orl").close()
     steps: list[str] = []
     for read_only in (True, False):
@@ -88,13 +94,10 @@ def test_a_built_in_gallery_that_is_aligned_otherwise_is_built_anew(
         steps.clear()
 
 
+@pytest.mark.usefixtures("one_person")
 def test_faces_that_were_added_are_not_deleted_with_an_outdated_gallery(
-    tmp_path: Path, detector: FaceDetector, orl_photos: list, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, detector: FaceDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = [photo for photo in orl_photos if photo.person == "s1"]
-    monkeypatch.setattr("daah.data.sources.orl", lambda: iter(few))
-    monkeypatch.setattr(loading, "DEFAULT_GALLERY", tmp_path / "orl")
-    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: ProjectionEncoder(0))
     with aligned_otherwise(monkeypatch, tmp_path / "orl", detector, "orl") as old:
         id_ = old.add("Eve", "eve", encoded(ProjectionEncoder(1), 5))
     with pytest.raises(GalleryError, match=rf"{OLD}.*1 of its faces were added.*gallery add SRC"):
@@ -102,12 +105,10 @@ def test_faces_that_were_added_are_not_deleted_with_an_outdated_gallery(
     assert (tmp_path / "orl" / "faces" / f"{id_ % 256:02x}" / f"{id_}.png").is_file()
 
 
+@pytest.mark.usefixtures("one_person")
 def test_another_gallery_that_is_aligned_otherwise_says_what_to_do(
-    tmp_path: Path, detector: FaceDetector, orl_photos: list, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, detector: FaceDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = [photo for photo in orl_photos if photo.person == "s1"]
-    monkeypatch.setattr("daah.data.sources.orl", lambda: iter(few))
-    monkeypatch.setattr(loading, "load_default_encoder", lambda checkpoint: ProjectionEncoder(0))
     aligned_otherwise(monkeypatch, tmp_path / "mine", detector, "orl").close()
     before = sorted((tmp_path / "mine").rglob("*.png"))
     with pytest.raises(GalleryError, match=rf"mine are aligned as {OLD}.*gallery build SRC"):

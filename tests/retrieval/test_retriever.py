@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +33,8 @@ def small(
 
 
 def _coded(bits: np.ndarray, logits: np.ndarray) -> EncodedFace:
-    base = encoded(ProjectionEncoder(), 0)
-    return EncodedFace(base.face, Code(bits, logits.astype(np.float32)), base.mask)
+    code = Code(bits, logits.astype(np.float32))
+    return dataclasses.replace(encoded(ProjectionEncoder(), 0), code=code)
 
 
 @pytest.mark.parametrize("bits", ProjectionEncoder.lengths)

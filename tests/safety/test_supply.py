@@ -14,6 +14,7 @@ import pytest
 
 from daah.gallery import BuildReport, Gallery
 from daah.ui.page.examples import FOLDER
+from tests.doubles.imports import imported
 from tests.doubles.waiting import PATIENCE
 from tests.safety.process import Process
 
@@ -41,13 +42,7 @@ def calls() -> Iterator[tuple[Path, str, ast.Call]]:
 def test_nothing_is_unpickled_or_run_as_code() -> None:
     modules = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
-            assert not modules & {name.split(".")[0] for name in names}, path
+        assert not modules & imported(path), path
     seen = set()
     for path, name, call in calls():
         seen.add(name)

@@ -224,14 +224,8 @@ def look(
         thumbnails={m.id: retriever.thumbnail(m.id, additions) for m in shown},
         gallery=_searched(retriever, additions),
         detail=Detail(chosen, retriever.recall(chosen.id, additions)) if chosen else None,
-        seen=_seen(retriever, faces[session.face]) if faces else None,
         cover=cover.look(retriever, session, options, additions),
     )
-
-
-def _seen(retriever: FaceRetriever, encoded: EncodedFace) -> np.ndarray:
-    """The face (S, S, 3) as the network is given it behind its mask."""
-    return retriever.encoder.seen(encoded.face.aligned[None], encoded.mask[None])[0]
 
 
 def _searched(retriever: FaceRetriever, additions: SessionGallery | None) -> int:

@@ -170,8 +170,8 @@ def heatmap(view: View) -> str:
 def _seen(view: View) -> str:
     return (
         f'<img alt="Face {view.session.face + 1} as the network is given it" '
-        f'src="{data_uri(view.seen, 92)}"><figcaption>What the network is given: where the mask '
-        "is closed on the face, an average face takes its place.</figcaption>"
+        f'src="{data_uri(view.chosen.seen, 92)}"><figcaption>What the network is given: '
+        "where the mask is closed on the face, an average face takes its place.</figcaption>"
     )
 
 

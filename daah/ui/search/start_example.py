@@ -1,7 +1,7 @@
 """The finished result that a page starts with: the first example, encoded beforehand.
 
 Its file is made by `scripts.make_examples` and holds what the network said, not what it looks
-like: matches are searched in the gallery at hand, and everything on it can be tapped.
+like: matches are searched in the gallery that is served, and everything on it can be tapped.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from daah.ui.search import actions
 from daah.ui.state.session import ATTENTION_ON, Options, Session
 
 FILE = Path(__file__).parent / "static" / "start_example.npz"
+
+#: What the file holds of each face.
+_FACE = ("box", "landmarks", "score", "aligned", "matrix", "logits", "mask", "seen")
 
 #: The example that is shown.
 EXAMPLE = EXAMPLES[0]
@@ -48,6 +51,7 @@ def save_start_example(retriever: FaceRetriever, path: Path = FILE) -> None:
         matrix=np.stack([f.face.matrix for f in faces]),
         logits=np.stack([f.code.logits for f in faces]),
         mask=np.stack([f.mask for f in faces]),
+        seen=np.stack([f.seen for f in faces]),
         regions=session.regions[(ATTENTION_ON, 0)].astype(np.float16),
         steps=np.array(list(session.seconds)),
         seconds=np.array(list(session.seconds.values())),
@@ -65,13 +69,10 @@ def _read(path: Path, fingerprint: str) -> Session | None:
                 Face(box, landmarks, float(score), aligned, matrix),
                 Code(logits > 0, logits),
                 mask,
+                seen,
             )
-            for box, landmarks, score, aligned, matrix, logits, mask in zip(
-                *(
-                    held[k]
-                    for k in ("box", "landmarks", "score", "aligned", "matrix", "logits", "mask")
-                ),
-                strict=True,
+            for box, landmarks, score, aligned, matrix, logits, mask, seen in zip(
+                *(held[k] for k in _FACE), strict=True
             )
         )
         seconds = dict(zip(held["steps"].tolist(), held["seconds"].tolist(), strict=True))

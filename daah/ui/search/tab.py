@@ -105,7 +105,7 @@ class SearchTab:
 
     @property
     def retriever(self) -> FaceRetriever:
-        """The retriever at hand."""
+        """The retriever of the gallery that is served."""
         return self.context.retriever
 
     @property

@@ -32,7 +32,6 @@ class View:
         thumbnails: of the chosen face's matches.
         gallery: number of codes searched.
         detail: the chosen match; None when none is.
-        seen: (S, S, 3) uint8, the chosen face as the network is given it; None without a face.
         cover: the chosen face with something in front of it; None when nothing is.
     """
 
@@ -43,7 +42,6 @@ class View:
     thumbnails: Mapping[int, np.ndarray]
     gallery: int
     detail: Detail | None
-    seen: np.ndarray | None = None
     cover: CoverView | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""What all visitors of one server share: the retrievers at hand and the settings.
+"""What all visitors of one server share: the retrievers and the settings.
 
 A visitor chooses by which model they search. The shipped one is named "" and always ready; another
 one is made ready when the first visitor asks for it, and then searches the same people.
@@ -201,7 +201,7 @@ class AppContext:
 
 
 def shipped_others(retriever: FaceRetriever) -> dict[str, Path]:
-    """Shipped checkpoints other than the one at hand, by name."""
+    """Shipped checkpoints other than the one that is served, by name."""
     folder = loading.DEFAULT_CHECKPOINT.parent
     return {
         path.stem: path
