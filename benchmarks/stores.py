@@ -241,7 +241,7 @@ def measure(path: Path, bits: int, seconds: float) -> dict[str, object]:
     }
     first = once(lambda: store.search(queries[:1], K, where=ONE_PERSON), time.thread_time)
     memory["with_filters_mb"] = round(megabytes())
-    codes = store._rows.base.codes
+    codes = store._held.faces.base.codes
     bare = faiss.IndexBinaryFlat(bits)
     bare.add(codes)
     blocks = alternating(

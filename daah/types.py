@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
+
+#: What a search says of a person: found, perhaps, or not this one.
+Verdict = Literal["match", "unclear", "no match"]
 
 #: Side of an aligned face in pixels: twice that of ArcFace's frame, which networks read. It is the
 #: size that is stored and shown.
@@ -124,7 +128,7 @@ class Match:
 
     Attributes:
         id: id of the entry; negative for one that a visitor added.
-        person: name of the person.
+        person: identifier of the person.
         photo: name of the photo.
         distance: Hamming distance, 0 to `bits`.
         bits: number of bits that were compared.
@@ -132,6 +136,7 @@ class Match:
             calibration of this length.
         same_person: whether the distance is within the calibrated threshold; None without a
             calibration of this length.
+        name: name of the person to show; "" takes the identifier.
 
     Raises:
         ValueError: the distance or the probability is out of range.
@@ -144,12 +149,64 @@ class Match:
     bits: int
     probability: float | None = None
     same_person: bool | None = None
+    name: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.person)
         if not 0 <= self.distance <= self.bits:
             raise ValueError(f"distance: expected 0 to {self.bits}, got {self.distance}")
         if self.probability is not None and not 0.0 <= self.probability <= 1.0:
             raise ValueError(f"probability: expected [0, 1], got {self.probability}")
+
+
+@dataclass(frozen=True)
+class PersonMatch:
+    """One person near a query, by the template of all of their photos.
+
+    Attributes:
+        person: identifier of the person.
+        name: name to show.
+        distance: Hamming distance to the template, 0 to `bits`.
+        bits: number of bits that were compared.
+        verdict: what the distance says in a search of this size: "match", "unclear" or "no match".
+        id: entry of the person's photo that is nearest to the query; negative for one that a
+            visitor added.
+        photo: name of that photo.
+        photos: number of photos of the person.
+
+    Raises:
+        ValueError: the distance is out of range.
+    """
+
+    person: str
+    name: str
+    distance: int
+    bits: int
+    verdict: Verdict
+    id: int
+    photo: str
+    photos: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.distance <= self.bits:
+            raise ValueError(f"distance: expected 0 to {self.bits}, got {self.distance}")
+
+    @property
+    def agree(self) -> int:
+        """Number of bits in which query and template agree."""
+        return self.bits - self.distance
+
+    def describe(self) -> dict[str, str | int]:
+        """The person as plain JSON values, as the command line and the endpoint give it."""
+        return {
+            "person": self.person,
+            "name": self.name,
+            "agree": self.agree,
+            "bits": self.bits,
+            "verdict": self.verdict,
+            "photo": self.photo,
+            "photos": self.photos,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,11 +215,13 @@ class FaceMatches:
 
     Attributes:
         encoded: the face.
-        matches: its matches, nearest first.
+        matches: photos, nearest first.
+        people: people, nearest first.
     """
 
     encoded: EncodedFace
     matches: tuple[Match, ...]
+    people: tuple[PersonMatch, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

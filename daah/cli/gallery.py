@@ -91,7 +91,7 @@ def add(
         typer.Argument(
             metavar="SRC",
             help="A folder with one folder per person; a .csv or .parquet manifest with the columns"
-            " person, photo and optionally id; or with --person one photo or a folder of photos.",
+            " person, photo and optionally id and name; or with --person a photo or a folder.",
         ),
     ],
     gallery: GalleryToWrite,
@@ -262,7 +262,11 @@ def list_(
         if ids:
             found = {"entries": [_entry(opened.entry(id_)) for id_ in ids]}
         elif person is None:
-            found = {"people": opened.find_people(find)}
+            people = opened.find_people(find)
+            found = {
+                "people": {person.person: person.photos for person in people},
+                "names": {person.person: person.name for person in people if person.name},
+            }
         else:
             found = {"entries": [_entry(e) for e in opened.entries(person)]}
             if not found["entries"]:

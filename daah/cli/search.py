@@ -69,7 +69,9 @@ def encode(
 
 def search(
     image: Photo,
-    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Matches per face.")] = 8,
+    k: Annotated[
+        int, typer.Option("-k", metavar="N", min=1, help="People, and matches, per face.")
+    ] = 8,
     bits: Annotated[
         int | None,
         typer.Option(metavar="B", help="Compare the first B bits only. Default: the whole code."),
@@ -81,9 +83,10 @@ def search(
 ) -> None:
     """Find the people of a photo in a gallery.
 
-    Each face gets its K nearest entries by Hamming distance. "probability" is that of the same
-    person at this distance, for equal priors. "id" is a string, because it has more digits than
-    a JavaScript number holds.
+    Each face gets the K nearest "people", each compared by one code of all of their photos, with
+    the number of bits that agree and a verdict: match, unclear or no match. "matches" are the K
+    nearest photos by Hamming distance. "probability" is that of the same person at this distance,
+    for equal priors. "id" is a string, because it has more digits than a JavaScript number holds.
 
     \b
     Examples:
@@ -111,6 +114,7 @@ def search(
             "seconds": {step: round(value, 4) for step, value in result.seconds.items()},
             "faces": [
                 _face(found.encoded)
+                | {"people": [person.describe() for person in found.people]}
                 | {"matches": [vars(match) | {"id": str(match.id)} for match in found.matches]}
                 for found in result.faces
             ],

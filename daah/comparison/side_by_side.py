@@ -115,7 +115,9 @@ class SideBySide:
         )
 
     def _match(self, entry: Entry, distance: int) -> Match:
-        return Match(entry.id, entry.person, entry.photo, distance, self.models.bits, None, None)
+        return Match(
+            entry.id, entry.person, entry.photo, distance, self.models.bits, name=entry.name
+        )
 
     def _encode_all(self, progress: Progress) -> dict[str, np.ndarray]:
         width = codes.nbytes(self.models.bits)

@@ -217,9 +217,9 @@ def statistics(gallery: Gallery, pairs: int = 20, progress: Progress | None = No
         ones += codes.unpack(rows.codes, bits).sum(0)
         hits = gallery.store.search(rows.codes, _NEIGHBOURS)
         for row, (id_, meta) in enumerate(zip(rows.ids.tolist(), rows.meta, strict=True)):
-            mine = Entry(id_, meta.person, meta.photo, meta.added_at)
+            mine = Entry.of(id_, meta)
             others = [
-                (Entry(other, m.person, m.photo, m.added_at), int(distance))
+                (Entry.of(other, m), int(distance))
                 for other, distance, m in zip(
                     hits.ids[row].tolist(), hits.distances[row], hits.meta[row], strict=False
                 )
@@ -239,7 +239,7 @@ def statistics(gallery: Gallery, pairs: int = 20, progress: Progress | None = No
             progress(done, total, rows.meta[-1].person)
     return Statistics(
         entries=total,
-        people=len(gallery.people()),
+        people=gallery.store.count_people(),
         bits=bits,
         ones=tuple((ones / max(total, 1)).tolist()),
         collisions=equal,

@@ -310,6 +310,7 @@ def _write(
             for (row, _), face in zip(waiting.values(), encoded, strict=True)
         ],
         list(waiting),
+        {row.person: row.name for row, _ in waiting.values() if row.name},
     )
     tally.added(len(waiting))
     waiting.clear()

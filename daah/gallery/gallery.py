@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ from daah.gallery.names import checked_name, entry_id, plain
 from daah.gallery.provenance import Model, ModelName, Provenance
 from daah.gallery.thumbnails import Thumbnails
 from daah.parallel import Progress
-from daah.stores.base import CodeStore, Filter, Meta
+from daah.stores.base import CodeStore, Filter, Meta, Person
 from daah.types import EncodedFace
 
 MAP = "map.npz"
@@ -48,15 +48,30 @@ class Entry:
 
     Attributes:
         id: id of the entry.
-        person: name of the person.
+        person: identifier of the person.
         photo: name of the photo.
         added_at: time of the enrolment in seconds since 1970.
+        name: name of the person to show, which is the identifier unless another one was given.
     """
 
     id: int
     person: str
     photo: str
     added_at: float
+    name: str
+
+    @classmethod
+    def of(cls, id: int, meta: Meta) -> Entry:
+        """The entry of a stored row.
+
+        Args:
+            id: id of the row.
+            meta: its metadata.
+
+        Returns:
+            The entry.
+        """
+        return cls(int(id), meta.person, meta.photo, meta.added_at, meta.shown)
 
 
 class Gallery:
@@ -167,13 +182,15 @@ class Gallery:
             raise
         return opened
 
-    def add(self, person: str, photo: str, encoded: EncodedFace) -> int:
+    def add(self, person: str, photo: str, encoded: EncodedFace, name: str = "") -> int:
         """Enrol a face; the same person and photo again replace the entry.
 
         Args:
-            person: name of the person.
+            person: identifier of the person.
             photo: name of the photo.
             encoded: the face with its code.
+            name: display name of the person; "" keeps the one that the gallery has, or shows the
+                identifier.
 
         Returns:
             Id of the entry, a hash of person and photo.
@@ -182,7 +199,7 @@ class Gallery:
             ConfigError: a name is invalid.
             GalleryError: the gallery is read-only, or cannot be written.
         """
-        (id_,) = self.add_many([(person, photo, encoded)])
+        (id_,) = self.add_many([(person, photo, encoded)], names={person: name} if name else None)
         drawn = self.map()
         if drawn and len(drawn.ids) < gallery_map.LARGEST:
             joined = drawn.joined(np.array([id_], np.int64), packed_codes([encoded]))
@@ -190,13 +207,17 @@ class Gallery:
         return id_
 
     def add_many(
-        self, rows: Sequence[tuple[str, str, EncodedFace]], ids: Sequence[int] | None = None
+        self,
+        rows: Sequence[tuple[str, str, EncodedFace]],
+        ids: Sequence[int] | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> list[int]:
         """Enrol several faces, all or none.
 
         Args:
             rows: (person, photo, face) of each entry.
             ids: ids of the entries, 0 or more; None takes hashes of person and photo.
+            names: display names by identifier; people without keep the one they have.
 
         Returns:
             Ids of the entries.
@@ -209,28 +230,25 @@ class Gallery:
         self.require_writable()
         if not rows:
             return []
-        now = time.time()
-        meta = [
-            Meta(checked_name("person", person), checked_name("photo", photo), now)
-            for person, photo, _ in rows
-        ]
+        meta = metas(rows, names or {})
         if ids is None:
             ids = [entry_id(m.person, m.photo) for m in meta]
         ids = [int(id_) for id_ in ids]
         if len(set(ids)) != len(ids):
             raise ValueError("add_many: an id is given twice")
-        packed = packed_codes([encoded for _, _, encoded in rows])
+        faces = [encoded for _, _, encoded in rows]
+        packed = packed_codes(faces)
         with self.noted("adding", ids):
             for id_, (_, _, encoded) in zip(ids, rows, strict=True):
                 self._thumbnails.write(id_, encoded.face.aligned)
-            self.store.upsert(np.array(ids, np.int64), packed, meta)
+            self.store.upsert(np.array(ids, np.int64), packed, meta, all_logits(faces))
         return ids
 
     def remove(self, person: str) -> int:
         """Delete a person permanently: faces, codes and rows.
 
         Args:
-            person: name of the person.
+            person: identifier of the person.
 
         Returns:
             Number of entries that were deleted.
@@ -257,7 +275,7 @@ class Gallery:
         Resumable: calling again continues where the last call stopped.
 
         Args:
-            people: names of people.
+            people: identifiers of people.
             ids: ids of entries.
             progress: called with entries done, their number, and the step.
 
@@ -297,13 +315,13 @@ class Gallery:
             meta = self.store.get(np.array([id], np.int64)).meta[0]
         except (KeyError, OverflowError):
             raise GalleryError(f"There is no entry {id} in the gallery {self.name}.") from None
-        return Entry(int(id), meta.person, meta.photo, meta.added_at)
+        return Entry.of(id, meta)
 
     def entries(self, person: str | None = None) -> Iterator[Entry]:
         """All entries, or those of one person.
 
         Args:
-            person: name of the person; None for all.
+            person: identifier of the person; None for all.
 
         Yields:
             Entries by ascending id.
@@ -311,7 +329,7 @@ class Gallery:
         where = None if person is None else Filter(people=frozenset([person]))
         for rows in self.store.scan(where):
             for id_, meta in zip(rows.ids.tolist(), rows.meta, strict=True):
-                yield Entry(id_, meta.person, meta.photo, meta.added_at)
+                yield Entry.of(id_, meta)
 
     def thumbnail(self, id: int) -> np.ndarray:
         """The aligned face of an entry.
@@ -328,20 +346,24 @@ class Gallery:
         return self._thumbnails.read(int(id))
 
     def people(self) -> dict[str, int]:
-        """Entries of each person, sorted by name."""
-        return self.store.people()
+        """Number of entries by identifier of the person, sorted."""
+        return {person.person: person.photos for person in self.store.people()}
 
-    def find_people(self, text: str) -> dict[str, int]:
-        """Find people by a part of their name; case and accents are ignored.
+    def find_people(self, text: str = "") -> tuple[Person, ...]:
+        """Find people by a part of their name or identifier; case and accents are ignored.
 
         Args:
             text: the part.
 
         Returns:
-            Number of entries by person, sorted by name.
+            The people, sorted by identifier.
         """
         wanted = plain(text)
-        return {name: count for name, count in self.people().items() if wanted in plain(name)}
+        return tuple(
+            person
+            for person in self.store.people()
+            if wanted in plain(person.person) or wanted in plain(person.name)
+        )
 
     def count(self) -> int:
         """Number of entries."""
@@ -472,6 +494,31 @@ class Gallery:
             raise GalleryError(f"The gallery {self.name} is read-only here.")
 
 
+def metas(rows: Sequence[tuple[str, str, EncodedFace]], names: Mapping[str, str]) -> list[Meta]:
+    """Metadata of faces that are enrolled now.
+
+    Args:
+        rows: (person, photo, face) of each.
+        names: display names by identifier.
+
+    Returns:
+        As many Metas, with validated names.
+
+    Raises:
+        ConfigError: a name is invalid.
+    """
+    now = time.time()
+    return [
+        Meta(
+            checked_name("person", person),
+            checked_name("photo", photo),
+            now,
+            checked_name("person", names[person]) if names.get(person) else "",
+        )
+        for person, photo, _ in rows
+    ]
+
+
 def packed_codes(encoded: Sequence[EncodedFace]) -> np.ndarray:
     """Codes of faces as a store keeps them.
 
@@ -482,3 +529,15 @@ def packed_codes(encoded: Sequence[EncodedFace]) -> np.ndarray:
         (N, B) uint8, packed.
     """
     return codes.pack(np.stack([face.code.bits for face in encoded]))
+
+
+def all_logits(encoded: Sequence[EncodedFace]) -> np.ndarray:
+    """Logits of faces as a store keeps them.
+
+    Args:
+        encoded: N faces, at least one.
+
+    Returns:
+        (N, K) float32.
+    """
+    return np.stack([face.code.logits for face in encoded])

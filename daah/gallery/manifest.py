@@ -98,16 +98,18 @@ class Row:
     """A photo to enrol.
 
     Attributes:
-        person: name of the person.
+        person: identifier of the person.
         photo: name of the photo that the gallery keeps.
         image: a file, or a decoded photo (H, W, 3) uint8 RGB.
         id: id of the entry, 0 or more.
+        name: display name of the person; "" where there is none.
     """
 
     person: str
     photo: str
     image: Path | np.ndarray
     id: int
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,8 @@ def listing(source: Path, person: str | None = None) -> Listing:
     """List the photos of a folder-per-person tree, or of a .csv or .parquet manifest.
 
     A manifest has the columns person and photo (a path, relative to the manifest). It may have the
-    column id (an integer, 0 or more); otherwise the id is a hash of person and photo.
+    columns id (an integer, 0 or more; otherwise the id is a hash of person and photo) and name (a
+    display name of the person, of whom the column person is then an identifier).
 
     Args:
         source: the tree or manifest; with `person`, a photo or a folder of photos.
@@ -235,7 +238,9 @@ def _of_parquet(manifest: Path) -> Listing:
             _require_columns(manifest, file.schema_arrow.names)
             total = file.metadata.num_rows
             columns = [
-                name for name in ("person", "photo", "id") if name in file.schema_arrow.names
+                name
+                for name in ("person", "photo", "id", "name")
+                if name in file.schema_arrow.names
             ]
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(manifest, "Parquet", error) from error
@@ -261,7 +266,7 @@ def _require_columns(manifest: Path, names: Iterable[str]) -> None:
     missing = [name for name in ("person", "photo") if name not in names]
     if missing:
         raise DataError(
-            f"{manifest}: expected the columns person, photo and perhaps id; {missing} missing, "
+            f"{manifest}: expected the columns person, photo, perhaps id, name; {missing} missing, "
             f"there are {str(list(names))[:200]}"
         )
 
@@ -275,7 +280,7 @@ def _manifest_row(manifest: Path, record: dict) -> Row | Refused:
     # Visitors see the name that the gallery keeps, so it must not be a path of the host.
     named = [part for part in path.parts if part not in ("..", path.anchor)]
     shown = path.as_posix() if inside else "/".join(named[-2:])
-    named_row = row_of(person, shown, manifest.parent / path, photo)
+    named_row = row_of(person, shown, manifest.parent / path, photo, str(record.get("name") or ""))
     given = record.get("id")
     if given in (None, "") or isinstance(named_row, Refused):
         return named_row
@@ -291,7 +296,11 @@ def _manifest_row(manifest: Path, record: dict) -> Row | Refused:
 
 
 def row_of(
-    person: str, photo: str, image: Path | np.ndarray, identity: str | None = None
+    person: str,
+    photo: str,
+    image: Path | np.ndarray,
+    identity: str | None = None,
+    name: str = "",
 ) -> Row | Refused:
     """Make a row whose id is a hash of person and identity.
 
@@ -300,6 +309,7 @@ def row_of(
         photo: name of the photo.
         image: a file, or a decoded photo (H, W, 3) uint8 RGB.
         identity: what the id is a hash of in place of `photo`; None takes `photo`.
+        name: display name of the person; "" for none.
 
     Returns:
         The row; Refused for an invalid name.
@@ -307,6 +317,7 @@ def row_of(
     try:
         person, photo = checked_name("person", person), checked_name("photo", photo)
         identity = photo if identity is None else identity
-        return Row(person, photo, image, entry_id(person, identity))
+        name = checked_name("person", name) if name.strip() else ""
+        return Row(person, photo, image, entry_id(person, identity), name)
     except (DaahError, UnicodeEncodeError) as error:
         return Refused(repr(photo), str(error))

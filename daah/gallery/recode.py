@@ -11,7 +11,7 @@ from daah.detection.alignment import aligned_face
 from daah.errors import GalleryError
 from daah.gallery import location
 from daah.gallery import provenance as provenance_file
-from daah.gallery.gallery import MAP, Gallery, packed_codes
+from daah.gallery.gallery import MAP, Gallery, all_logits, packed_codes
 from daah.gallery.location import codes_file
 from daah.gallery.thumbnails import Thumbnails
 from daah.models.encoder import FaceEncoder, encode_many
@@ -67,7 +67,8 @@ def renew(uri: str | Path, encoder: FaceEncoder, progress: Progress | None = Non
         total, done = before.count(), 0
         for rows in before.scan(batch=_BATCH):
             images = [aligned_face(faces.read(int(id_))) for id_ in rows.ids]
-            after.upsert(rows.ids, packed_codes(encode_many(encoder, images)), rows.meta)
+            encoded = encode_many(encoder, images)
+            after.upsert(rows.ids, packed_codes(encoded), rows.meta, all_logits(encoded))
             done += len(rows.ids)
             if progress:
                 progress(done, total, rows.meta[-1].person)
@@ -136,14 +137,15 @@ def _bring_up_to_date(
         part = missing[start : start + _VARIANT_BATCH]
         progress(start, len(missing), wanted[part[0]].person)
         faces = encode_many(encoder, [aligned_face(gallery.thumbnail(id_)) for id_ in part])
-        store.upsert(np.array(part, np.int64), packed_codes(faces), [wanted[id_] for id_ in part])
+        metas = [wanted[id_] for id_ in part]
+        store.upsert(np.array(part, np.int64), packed_codes(faces), metas, all_logits(faces))
     progress(len(missing), len(missing), "")
 
 
 def _metas(store: CodeStore) -> dict[int, Meta]:
-    """Meta of each row by id. A replaced face has another `added_at`."""
+    """Meta of each row by id, with the name that is shown. A replaced face has another time."""
     return {
-        id_: meta
+        id_: dataclasses.replace(meta, name=meta.shown)
         for rows in store.scan()
         for id_, meta in zip(rows.ids.tolist(), rows.meta, strict=True)
     }

@@ -12,6 +12,7 @@ from daah.errors import ConfigError, GalleryError
 from daah.gallery.gallery import Entry
 from daah.gallery.names import checked_name, entry_id
 from daah.stores.base import Meta
+from daah.stores.people import template
 from daah.types import Code, EncodedFace
 
 #: Default maximum number of faces per visitor, about 70 KB each.
@@ -22,7 +23,7 @@ MOST_ENTRIES = 50
 class _Row:
     id: int
     meta: Meta
-    bits: np.ndarray  # (K,) bool
+    code: Code
     aligned: np.ndarray  # (224, 224, 3) uint8
 
 
@@ -63,7 +64,7 @@ class SessionGallery:
         if len(kept) >= most:
             faces = f"{most} face{'s' if most != 1 else ''}"
             raise ConfigError(f"At most {faces} can be added in one visit. Remove one first.")
-        return SessionGallery((*kept, _Row(id_, meta, encoded.code.bits, encoded.face.aligned)))
+        return SessionGallery((*kept, _Row(id_, meta, encoded.code, encoded.face.aligned)))
 
     def remove(self, person: str) -> SessionGallery:
         """Remove a person.
@@ -99,9 +100,7 @@ class SessionGallery:
             Entries by ascending id.
         """
         found = [
-            Entry(row.id, row.meta.person, row.meta.photo, row.meta.added_at)
-            for row in self.rows
-            if person in (None, row.meta.person)
+            Entry.of(row.id, row.meta) for row in self.rows if person in (None, row.meta.person)
         ]
         return sorted(found, key=lambda entry: entry.id)
 
@@ -134,13 +133,44 @@ class SessionGallery:
         """
         if not self.rows:
             return []
-        stored = codes.pack(np.stack([row.bits[:bits] for row in self.rows]))
+        stored = codes.pack(np.stack([row.code.bits[:bits] for row in self.rows]))
         hamming = codes.hamming(codes.pack(code.bits[None, :bits]), stored)[0]
         asymmetric = codes.asymmetric(code.logits[None, :bits], stored)[0]
         return [
             (int(h), float(a), row.id, row.meta)
             for h, a, row in zip(hamming, asymmetric, self.rows, strict=True)
         ]
+
+    def people_distances(self, code: Code, bits: int) -> list[tuple[int, float, int, int, Meta]]:
+        """Distances of a code to the template of every person.
+
+        Args:
+            code: the query.
+            bits: length of the prefix that is compared.
+
+        Returns:
+            (Hamming distance, asymmetric distance, id of the nearest photo, number of photos, Meta
+            of that photo) of each person, not sorted.
+        """
+        near: dict[str, list[tuple[int, int, Meta]]] = {}
+        for hamming, _, id_, meta in self.distances(code, bits):
+            near.setdefault(meta.person, []).append((hamming, id_, meta))
+        found = []
+        query, logits = codes.pack(code.bits[None, :bits]), code.logits[None, :bits]
+        for person, photos in near.items():
+            own = [row.code.logits[:bits] for row in self.rows if row.meta.person == person]
+            packed = template(np.stack(own))[None]
+            _, id_, meta = min(photos, key=lambda photo: photo[:2])
+            found.append(
+                (
+                    int(codes.hamming(query, packed)[0, 0]),
+                    float(codes.asymmetric(logits, packed)[0, 0]),
+                    id_,
+                    len(photos),
+                    meta,
+                )
+            )
+        return found
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -53,12 +53,12 @@ def copy(source: Gallery, target: Gallery, progress: Progress | None = None) -> 
     target.describe(complete=False)
     faces, theirs = Thumbnails(target.folder / "faces"), Thumbnails(source.folder / "faces")
     total, done = source.count(), 0
-    for rows in source.store.scan(batch=_BATCH):
+    for rows in source.store.scan(batch=_BATCH, logits=True):
         ids = rows.ids.tolist()
         with target.noted("adding", ids):
             for id_ in ids:
                 faces.copy(id_, theirs)
-            target.store.upsert(rows.ids, rows.codes, rows.meta)
+            target.store.upsert(rows.ids, rows.codes, rows.meta, rows.logits)
         done += len(rows.ids)
         if progress:
             progress(done, total, rows.meta[-1].person)
@@ -79,7 +79,7 @@ def records(gallery: Gallery) -> Iterator[dict[str, Any]]:
         gallery: the gallery.
 
     Yields:
-        Dicts with id, person, photo, added_at, bits and code (hexadecimal).
+        Dicts with id, person, name, photo, added_at, bits and code (hexadecimal).
     """
     bits = gallery.store.spec.bits
     for rows in gallery.store.scan(batch=_BATCH):
@@ -87,6 +87,7 @@ def records(gallery: Gallery) -> Iterator[dict[str, Any]]:
             yield {
                 "id": id_,
                 "person": meta.person,
+                "name": meta.shown,
                 "photo": meta.photo,
                 "added_at": meta.added_at,
                 "bits": bits,
@@ -139,6 +140,7 @@ def export_parquet(gallery: Gallery, path: Path) -> int:
         [
             ("id", pa.int64()),
             ("person", pa.string()),
+            ("name", pa.string()),
             ("photo", pa.string()),
             ("added_at", pa.float64()),
             ("bits", pa.int32()),

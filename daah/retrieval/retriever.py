@@ -19,7 +19,9 @@ from daah.errors import ConfigError, GalleryError
 from daah.gallery import Gallery, SessionGallery
 from daah.models import encoder as models_encoder
 from daah.models.encoder import Attention, FaceEncoder
-from daah.types import EncodedFace, Face, FaceMatches, Match, SearchResult
+from daah.retrieval.verdict import PairLimit
+from daah.stores.base import Meta
+from daah.types import EncodedFace, Face, FaceMatches, Match, PersonMatch, SearchResult, Verdict
 
 #: Called with the share of the work that is done, in [0, 1], and the name of the step.
 Progress = Callable[[float, str], None]
@@ -83,6 +85,7 @@ class FaceRetriever:
         self.gallery = gallery
         self.bits = encoder.bits
         self.lengths = tuple(encoder.lengths)
+        self._judge = PairLimit(encoder.calibration)
         # The cache belongs to this retriever: another gallery has other faces.
         self._recalled = lru_cache(maxsize=RECALLED)(self._recall)
 
@@ -161,10 +164,92 @@ class FaceRetriever:
         if session is not None:
             found += session.distances(encoded.code, bits)
         found.sort(key=lambda row: row[:3])
-        return tuple(
-            self._match(id_, meta.person, meta.photo, distance, bits)
-            for distance, _, id_, meta in found[:k]
+        return tuple(self._match(id_, meta, distance, bits) for distance, _, id_, meta in found[:k])
+
+    def match_people(
+        self,
+        encoded: EncodedFace,
+        k: int = 8,
+        bits: int | None = None,
+        session: SessionGallery | None = None,
+    ) -> tuple[PersonMatch, ...]:
+        """The nearest people of an encoded face, by the templates of their photos.
+
+        Sorted by Hamming distance, ties by asymmetric distance, then by identifier.
+
+        Args:
+            encoded: the face.
+            k: number of people, at least 1.
+            bits: code length, one of `lengths`; None is the longest.
+            session: a visitor's own entries, which are included as people of their own.
+
+        Returns:
+            At most k people, nearest first.
+
+        Raises:
+            ConfigError: `k` or `bits` is invalid.
+        """
+        bits = self._length(bits)
+        _check_count(k)
+        hits = self.gallery.store.search_people(
+            codes.pack(encoded.code.bits)[None],
+            max(k, CANDIDATES),
+            bits,
+            logits=encoded.code.logits[None],  # (1, K)
+            candidates=max(k, CANDIDATES),
         )
+        count = len(hits.meta[0])
+        found = list(
+            zip(
+                hits.distances[0, :count].tolist(),
+                hits.asymmetric[0, :count].tolist(),
+                hits.ids[0, :count].tolist(),
+                hits.photos[0, :count].tolist(),
+                hits.meta[0],
+                strict=True,
+            )
+        )
+        if session is not None:
+            found += session.people_distances(encoded.code, bits)
+        found.sort(key=lambda row: (*row[:2], row[4].person, row[2]))
+        total = self.count_people(session)
+        return tuple(
+            PersonMatch(
+                person=meta.person,
+                name=meta.shown,
+                distance=distance,
+                bits=bits,
+                verdict=self.verdict(distance, bits, total),
+                id=id_,
+                photo=meta.photo,
+                photos=photos,
+            )
+            for distance, _, id_, photos, meta in found[:k]
+        )
+
+    def count_people(self, session: SessionGallery | None = None) -> int:
+        """Number of people who are searched.
+
+        Args:
+            session: a visitor's own entries, which are included.
+
+        Returns:
+            The number.
+        """
+        return self.gallery.store.count_people() + (len(session.people()) if session else 0)
+
+    def verdict(self, distance: int, bits: int, people: int) -> Verdict:
+        """What the distance of a face to a person says.
+
+        Args:
+            distance: Hamming distance to the person's template.
+            bits: number of bits that were compared.
+            people: number of people who were searched.
+
+        Returns:
+            As of `daah.retrieval.verdict`.
+        """
+        return self._judge.verdict(distance, bits, people)
 
     def search(
         self,
@@ -179,7 +264,7 @@ class FaceRetriever:
 
         Args:
             rgb: upright photo (H, W, 3) uint8.
-            k: number of matches per face, at least 1.
+            k: number of matches, and of people, per face; at least 1.
             bits: code length, one of `lengths`; None is the longest.
             progress: called with the share of the work that is done, in [0, 1], and the step.
             session: a visitor's own entries, which are included.
@@ -204,7 +289,14 @@ class FaceRetriever:
         coded = time.perf_counter()
         total = self.gallery.store.count() + (len(session) if session else 0)
         progress(0.9, f"Searching {total:,} codes")
-        found = tuple(FaceMatches(face, self.match(face, k, bits, session)) for face in encoded)
+        found = tuple(
+            FaceMatches(
+                face,
+                self.match(face, k, bits, session),
+                self.match_people(face, k, bits, session),
+            )
+            for face in encoded
+        )
         ended = time.perf_counter()
         progress(1.0, "Done")
         return SearchResult(
@@ -321,12 +413,13 @@ class FaceRetriever:
             )
         return bits
 
-    def _match(self, id_: int, person: str, photo: str, distance: int, bits: int) -> Match:
+    def _match(self, id_: int, meta: Meta, distance: int, bits: int) -> Match:
         threshold = self.threshold(bits)
         return Match(
             id=id_,
-            person=person,
-            photo=photo,
+            person=meta.person,
+            name=meta.shown,
+            photo=meta.photo,
             distance=distance,
             bits=bits,
             probability=self.probability(distance, bits),

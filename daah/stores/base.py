@@ -40,14 +40,42 @@ class Meta:
     """Metadata of one stored face.
 
     Attributes:
-        person: name of the person.
+        person: identifier of the person.
         photo: name of the photo.
         added_at: time of the enrolment in seconds since 1970.
+        name: display name of the person, the same for all of their photos; "" where the identifier
+            is the name. In a write, "" keeps the name that the store has.
     """
 
     person: str
     photo: str
     added_at: float
+    name: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The name to show: the display name, or the identifier without one."""
+        return self.name or self.person
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person of a store.
+
+    Attributes:
+        person: identifier, as in `Meta`.
+        name: display name; "" where the identifier is the name.
+        photos: number of stored photos.
+    """
+
+    person: str
+    name: str
+    photos: int
+
+    @property
+    def shown(self) -> str:
+        """The name to show: the display name, or the identifier without one."""
+        return self.name or self.person
 
 
 @dataclass(frozen=True)
@@ -85,6 +113,28 @@ class Hits:
 
 
 @dataclass(frozen=True, eq=False)
+class PeopleHits:
+    """Results of a search for people with Q queries, nearest first.
+
+    Where a store has fewer than k people, ids and distances are -1, photos 0 and asymmetric
+    distances inf.
+
+    Attributes:
+        distances: (Q, k) int32, Hamming distance in bits to the template of the person.
+        asymmetric: (Q, k) float32, asymmetric distance to the template; None without logits.
+        ids: (Q, k) int64, the photo of the person that is nearest to the query, ties by id.
+        photos: (Q, k) int32, number of photos of the person.
+        meta: Q tuples with the Meta of every such photo, which has identifier and name.
+    """
+
+    distances: np.ndarray
+    asymmetric: np.ndarray | None
+    ids: np.ndarray
+    photos: np.ndarray
+    meta: tuple[tuple[Meta, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Rows of a scan.
 
@@ -92,11 +142,14 @@ class Batch:
         ids: (N,) int64.
         codes: (N, B) uint8, packed.
         meta: N Metas.
+        logits: (N, K) float32, where they were asked for: those that were stored, and -1 or 1 by
+            the code's bits for rows without; else None.
     """
 
     ids: np.ndarray
     codes: np.ndarray
     meta: tuple[Meta, ...]
+    logits: np.ndarray | None = None
 
 
 #: Called with (rows done, rows in all).
@@ -105,6 +158,9 @@ Progress = Callable[[int, int], None]
 
 class CodeStore(Protocol):
     """Packed codes by int64 id. Every write is durable when its call returns.
+
+    A person's photos are fused into one template: the signs of the mean of their logits. Templates
+    follow every write: they are those of the rows that are there.
 
     Every method raises GalleryError when the store is locked, damaged, unreachable or closed.
     """
@@ -115,13 +171,21 @@ class CodeStore(Protocol):
     def generation(self) -> int:
         """Grows with every committed write, so that a reader can tell that it is behind."""
 
-    def upsert(self, ids: np.ndarray, codes: np.ndarray, meta: Sequence[Meta]) -> None:
+    def upsert(
+        self,
+        ids: np.ndarray,
+        codes: np.ndarray,
+        meta: Sequence[Meta],
+        logits: np.ndarray | None = None,
+    ) -> None:
         """Insert or replace rows, all or none.
 
         Args:
             ids: (N,) int64, 0 or more.
             codes: (N, B) uint8, packed.
             meta: N Metas.
+            logits: (N, K) float32 that the bits are the signs of; None weighs every bit of a code
+                the same in the template, as -1 or 1.
 
         Raises:
             GalleryError: the store is read-only, or cannot be written.
@@ -172,6 +236,34 @@ class CodeStore(Protocol):
             ValueError: shapes, dtypes or values are invalid.
         """
 
+    def search_people(
+        self,
+        codes: np.ndarray,
+        k: int,
+        bits: int | None = None,
+        logits: np.ndarray | None = None,
+        candidates: int = 200,
+    ) -> PeopleHits:
+        """The k people whose templates are nearest to each query.
+
+        By Hamming distance, ties by `people.person_id`. With logits the first
+        `max(candidates, k)` people are re-ranked by asymmetric distance, ties the same.
+
+        Args:
+            codes: query codes (Q, B) uint8, packed.
+            k: number of people per query, at least 1.
+            bits: length of the prefix that is compared; None compares all bits.
+            logits: (Q, K) float32 with K at least `bits`; None does not re-rank.
+            candidates: number of people that are re-ranked.
+
+        Returns:
+            The people, nearest first.
+
+        Raises:
+            GalleryError: the store cannot be read.
+            ValueError: shapes, dtypes or values are invalid.
+        """
+
     def contains(self, ids: np.ndarray) -> np.ndarray:
         """Whether there is a row with each of the ids.
 
@@ -199,12 +291,15 @@ class CodeStore(Protocol):
             ValueError: the ids are not (N,) integers.
         """
 
-    def scan(self, where: Filter | None = None, batch: int = 10_000) -> Iterator[Batch]:
-        """All rows in batches; `scan` into `upsert` copies a gallery.
+    def scan(
+        self, where: Filter | None = None, batch: int = 10_000, logits: bool = False
+    ) -> Iterator[Batch]:
+        """All rows in batches; `scan` with logits into `upsert` copies a gallery.
 
         Args:
             where: restriction of the rows; None scans all.
             batch: maximum number of rows per batch, at least 1.
+            logits: whether the batches have logits.
 
         Yields:
             Rows by ascending id.
@@ -223,8 +318,11 @@ class CodeStore(Protocol):
             The number.
         """
 
-    def people(self) -> dict[str, int]:
-        """Number of rows by person, sorted by name."""
+    def people(self) -> tuple[Person, ...]:
+        """All people, sorted by identifier."""
+
+    def count_people(self) -> int:
+        """Number of people."""
 
     def check(self, progress: Progress | None = None) -> None:
         """Read every row and compare counts and checksums.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from daah.codes import nbytes, prefix
+from daah.codes import from_logits, nbytes, prefix
 from daah.stores.base import CodeSpec, Meta
 
 
@@ -32,8 +32,12 @@ def ids_argument(ids: np.ndarray) -> np.ndarray:
 
 
 def rows_argument(
-    spec: CodeSpec, ids: np.ndarray, codes: np.ndarray, meta: Sequence[Meta]
-) -> tuple[np.ndarray, np.ndarray, list[Meta]]:
+    spec: CodeSpec,
+    ids: np.ndarray,
+    codes: np.ndarray,
+    meta: Sequence[Meta],
+    logits: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, list[Meta], np.ndarray | None]:
     """Validate rows to write.
 
     Args:
@@ -41,9 +45,11 @@ def rows_argument(
         ids: (N,) integers, 0 or more, each once.
         codes: (N, B) uint8; bits beyond the code length are 0.
         meta: N Metas, with finite times and names that can be encoded as UTF-8.
+        logits: (N, spec.bits) finite numbers that the codes are the signs of; or None.
 
     Returns:
-        Ids (N,) int64, codes (N, B) uint8 contiguous, and N Metas with float times.
+        Ids (N,) int64, codes (N, B) uint8 contiguous, N Metas with float times, and logits
+        (N, spec.bits) float32 or None.
 
     Raises:
         ValueError: an argument is not as described.
@@ -60,7 +66,15 @@ def rows_argument(
         raise ValueError(f"expected N of each, got {len(ids)} ids, {len(codes)} codes, {len(meta)}")
     if spec.bits % 8 and not np.array_equal(prefix(codes, spec.bits), codes):
         raise ValueError(f"codes: bits beyond the first {spec.bits} must be 0")
-    return ids, codes, [_meta_argument(m) for m in meta]
+    if logits is not None:
+        logits = np.ascontiguousarray(logits, np.float32)
+        if logits.shape != (len(ids), spec.bits) or not np.isfinite(logits).all():
+            raise ValueError(
+                f"logits: expected finite ({len(ids)}, {spec.bits}), got {logits.shape}"
+            )
+        if not np.array_equal(from_logits(logits), codes):
+            raise ValueError("logits: the codes are not their signs")
+    return ids, codes, [_meta_argument(m) for m in meta], logits
 
 
 def codes_argument(spec: CodeSpec, codes: np.ndarray) -> np.ndarray:
@@ -122,7 +136,7 @@ def query_argument(
 
 
 def _meta_argument(meta: Meta) -> Meta:
-    for name in ("person", "photo"):
+    for name in ("person", "photo", "name"):
         value = getattr(meta, name)
         if not isinstance(value, str):
             raise ValueError(f"{name}: expected text, got {type(value).__name__}")
@@ -134,4 +148,4 @@ def _meta_argument(meta: Meta) -> Meta:
     if not math.isfinite(added_at):
         raise ValueError(f"added_at: expected seconds since 1970, got {added_at}")
     # Adding 0.0 turns -0.0 into 0.0, which is how every store gives it back.
-    return Meta(meta.person, meta.photo, added_at + 0.0)
+    return Meta(meta.person, meta.photo, added_at + 0.0, meta.name)

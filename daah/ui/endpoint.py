@@ -46,7 +46,9 @@ def search_photo(retriever: FaceRetriever, photo: np.ndarray, k: int, bits: int)
         raise ConfigError(f"bits: expected a whole number, got {bits}.")
     result = retriever.search(photo, k=k, bits=bits)
     return {
-        "faces": [describe(found.encoded, found.matches, bits) for found in result.faces],
+        "faces": [
+            describe(found.encoded, found.matches, found.people, bits) for found in result.faces
+        ],
         "faces_left_out": result.left_out,
         "seconds": {step: round(s, 4) for step, s in result.seconds.items()},
     }
@@ -61,34 +63,38 @@ def add_endpoints(context: AppContext) -> None:
     whole = max(context.retriever.encoder.lengths)
 
     def search(photo: FileData, k: int = 8, bits: int = whole) -> dict[str, Any]:
-        """Find the faces of a photo and their nearest gallery entries.
+        """Find the faces of a photo, and the people and photos of the gallery nearest to them.
 
-        photo: a JPEG, PNG or WebP file of at most 10 MiB. k: number of matches per face, 1 to 100.
-        bits: code length, one of 16, 24, 32, 48, 64, 96, 128, 256.
+        photo: a JPEG, PNG or WebP file of at most 10 MiB. k: number of matches, and of people, per
+        face, 1 to 100. bits: code length, one of 16, 24, 32, 48, 64, 96, 128, 256.
 
         Returns {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks": [[x, y], ...],
-        "code": hex, "matches": [{"id", "person", "photo", "distance", "probability",
+        "code": hex, "people": [{"person", "name", "agree", "bits", "verdict", "photo",
+        "photos"}], "matches": [{"id", "person", "name", "photo", "distance", "probability",
         "same_person"}]}], "faces_left_out", "seconds": {"detect", "encode", "search"}}: pixels of
-        the upright photo, faces largest first, matches nearest first. At most 50 faces are
-        searched; faces_left_out says how many smaller ones were found at least. An "id" is a text
-        of digits, because it has more of them than a number of JavaScript holds. Wrong input
-        answers with a sentence.
+        the upright photo, faces largest first, people and matches nearest first. A person is
+        compared by one code of all of their "photos"; "agree" of "bits" bits are the same, the
+        "verdict" is "match", "unclear" or "no match", and "photo" is the nearest photo. At most 50
+        faces are searched; faces_left_out says how many smaller ones were found at least. An "id"
+        is a text of digits, because it has more of them than a number of JavaScript holds. Wrong
+        input answers with a sentence.
         """
         return search_photo(context.retriever, photo, k, bits)  # what comes in is the photo, read
 
     def search_base64(photo: str, k: int = 8, bits: int = whole) -> dict[str, Any]:
-        """Find the faces of a photo, given as base64 text, and their nearest gallery entries.
+        """Find the faces of a photo, given as base64 text, and the nearest people and photos.
 
         The text may begin with "data:image/jpeg;base64,".
 
         Args:
             photo: JPEG, PNG or WebP file of at most 700 KB as base64 text; no address, no path.
-            k: Number of matches per face, 1 to 100.
+            k: Number of matches, and of people, per face, 1 to 100.
             bits: Code length, one of 16, 24, 32, 48, 64, 96, 128, 256.
 
         Returns:
             As of /search: {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks", "code": hex,
-            "matches": [{"id": text, "person", "photo", "distance", "probability",
+            "people": [{"person", "name", "agree", "bits", "verdict", "photo", "photos"}],
+            "matches": [{"id": text, "person", "name", "photo", "distance", "probability",
             "same_person"}]}], "faces_left_out", "seconds"}.
         """
         return search(photo, k, bits)

@@ -145,6 +145,13 @@ def test_search_prints_the_matches_of_every_face(built: str, tree: Path) -> None
     assert len(face["matches"]) == 3
     best = face["matches"][0]
     assert (best["person"], best["photo"], best["distance"]) == ("s2", "s2/1.png", 0)
+    person = face["people"][0]
+    assert set(person) == {"person", "name", "agree", "bits", "verdict", "photo", "photos"}
+    assert (person["person"], person["name"], person["bits"]) == ("s2", "s2", 128)
+    assert (person["photo"], person["photos"]) == ("s2/1.png", 3)
+    assert [p["agree"] for p in face["people"]] == sorted(
+        (p["agree"] for p in face["people"]), reverse=True
+    )
     assert best["same_person"] is True
     assert 0.5 < best["probability"] <= 1
     assert set(found["seconds"]) == {"detect", "encode", "search"}
@@ -292,7 +299,9 @@ def test_lists_that_cannot_be_read_are_named(
 def test_export_copy_verify_and_stats(built: str, tmp_path: Path) -> None:
     lines = _run("gallery", "export", "-", "--gallery", built).stdout.splitlines()
     assert len(lines) == 9
-    assert set(json.loads(lines[0])) == {"id", "person", "photo", "added_at", "bits", "code"}
+    assert set(json.loads(lines[0])) == {
+        "id", "person", "name", "photo", "added_at", "bits", "code",
+    }  # fmt: skip
     exported = _json("gallery", "export", str(tmp_path / "g.jsonl"), "--gallery", built)
     assert exported["exported"] == 9
     assert (tmp_path / "g.jsonl").read_text().splitlines() == lines

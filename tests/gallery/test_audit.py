@@ -144,7 +144,7 @@ def test_an_addition_that_fails_leaves_no_face_behind(
 def test_verify_tells_what_is_wrong_with_the_store(
     filled: Gallery, fake_encoder: ProjectionEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filled.store._rows.newer.codes[0, 0] ^= 1
+    filled.store._held.faces.newer.codes[0, 0] ^= 1
     found = galleries.verify(filled, fake_encoder)
     assert not found.ok
     assert "other codes than those that are searched" in found.store

@@ -144,7 +144,7 @@ def test_a_face_waits_a_second_at_most_and_a_batch_is_never_larger_than_said(
     written: list[int] = []
     add_many = gallery.add_many
     monkeypatch.setattr(
-        gallery, "add_many", lambda rows, ids: (written.append(len(rows)), add_many(rows, ids))
+        gallery, "add_many", lambda rows, *more: (written.append(len(rows)), add_many(rows, *more))
     )
     _add(gallery, tree, clock=lambda: 0.0)
     assert written == [9]

@@ -12,6 +12,7 @@ from daah import codes
 from daah.errors import ConfigError, GalleryError
 from daah.gallery import Gallery, location
 from daah.gallery.names import checked_name, entry_id
+from daah.stores.base import Person
 from tests.doubles.encoder import ProjectionEncoder, encoded
 
 PEOPLE = ("Ada", "Björn", "Chandra", "Дарья")
@@ -84,10 +85,24 @@ def test_one_entry_can_be_removed(filled: Gallery) -> None:
 
 
 def test_people_are_found_by_part_of_their_name(filled: Gallery) -> None:
-    assert filled.find_people("BJOR") == {"Björn": 3}
-    assert filled.find_people("дар") == {"Дарья": 3}
-    assert filled.find_people("") == filled.people()
-    assert filled.find_people("zzz") == {}
+    assert filled.find_people("BJOR") == (Person("Björn", "", 3),)
+    assert filled.find_people("дар") == (Person("Дарья", "", 3),)
+    assert {person.person: person.photos for person in filled.find_people()} == filled.people()
+    assert filled.find_people("zzz") == ()
+
+
+def test_people_are_shown_and_found_by_their_display_names(
+    filled: Gallery, fake_encoder: ProjectionEncoder
+) -> None:
+    assert {entry.name for entry in filled.entries("Ada")} == {"Ada"}
+    id_ = filled.add("Ada", "new.jpg", encoded(fake_encoder, 70), name="  Ada Lovelace")
+    assert {entry.name for entry in filled.entries("Ada")} == {"Ada Lovelace"}
+    assert filled.entry(id_).person == "Ada"
+    assert filled.find_people("lovel") == (Person("Ada", "Ada Lovelace", 4),)
+    filled.add("Ada", "newer.jpg", encoded(fake_encoder, 71))
+    assert filled.find_people("ada") == (Person("Ada", "Ada Lovelace", 5),)
+    with pytest.raises(ConfigError, match="control characters"):
+        filled.add("Ada", "newest.jpg", encoded(fake_encoder, 72), name="a\nb")
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\0b", "x" * 201, "\udce4"])

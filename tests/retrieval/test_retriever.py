@@ -65,8 +65,8 @@ def test_distance_comes_before_logits(small: FaceRetriever) -> None:
     logits = np.where(query.code.bits, 1.0, -1.0)
     logits[:4] *= 0.001
     logits[127] *= 100
-    small.gallery.add("cheap", "x", _coded(cheap, logits))
-    small.gallery.add("dear", "x", _coded(dear, logits))
+    small.gallery.add("cheap", "x", _coded(cheap, np.where(cheap, 1.0, -1.0)))
+    small.gallery.add("dear", "x", _coded(dear, np.where(dear, 1.0, -1.0)))
     found = small.match(_coded(query.code.bits, logits), k=3)
     assert [(match.person, match.distance) for match in found] == [
         ("p03", 0),
@@ -82,12 +82,64 @@ def test_equal_distances_are_ordered_by_logits_then_id(small: FaceRetriever) -> 
     for name, bit in (("sure", 5), ("unsure", 9), ("unsure too", 9)):
         bits = query.code.bits.copy()
         bits[bit] = ~bits[bit]
-        small.gallery.add(name, "x", _coded(bits, logits))
+        small.gallery.add(name, "x", _coded(bits, np.where(bits, 1.0, -1.0)))
     found = small.match(_coded(query.code.bits, logits), k=4)
     assert [match.distance for match in found] == [0, 1, 1, 1]
     assert {found[1].person, found[2].person} == {"unsure", "unsure too"}
     assert found[1].id < found[2].id
     assert found[3].person == "sure"
+
+
+@pytest.mark.parametrize("bits", [128, 32])
+def test_people_are_ranked_by_the_signs_of_their_mean_logits(
+    small: FaceRetriever, bits: int
+) -> None:
+    """Against a loop over the photos of every person."""
+    own = {f"p{n:02}": [encoded(small.encoder, n).code.logits] for n in range(30)}
+    for n in range(12):  # more photos of four people
+        extra = encoded(small.encoder, 200 + n)
+        small.gallery.add(f"p{n % 4:02}", f"extra {n}", extra, name="Named" if n == 0 else "")
+        own[f"p{n % 4:02}"].append(extra.code.logits)
+    query = encoded(small.encoder, 1000)
+    expected = []
+    for person, logits in own.items():
+        mean = np.mean(np.array(logits, np.float64), axis=0)[:bits]
+        differ = (mean > 0) != query.code.bits[:bits]
+        weight = np.abs(query.code.logits[:bits])[differ].sum()
+        expected.append((int(differ.sum()), float(weight), person))
+    expected.sort()
+    found = small.match_people(query, k=30, bits=bits)
+    assert [person.person for person in found] == [person for _, _, person in expected]
+    assert [person.distance for person in found] == [distance for distance, _, _ in expected]
+    assert [person.agree for person in found] == [bits - distance for distance, _, _ in expected]
+    for person in found:
+        photos = [m for m in small.match(query, 60, bits) if m.person == person.person]
+        assert person.photos == len(photos) == len(own[person.person])
+        assert (person.photo, person.id) in {
+            (m.photo, m.id) for m in photos if m.distance == photos[0].distance
+        }
+        assert person.verdict == small.verdict(person.distance, bits, 30)
+        assert person.name == ("Named" if person.person == "p00" else person.person)
+    assert small.match_people(query, k=4, bits=bits) == found[:4]
+
+
+def test_a_visitors_people_are_searched_as_people(small: FaceRetriever) -> None:
+    faces = [encoded(small.encoder, seed) for seed in (700, 701, 702)]
+    mine = SessionGallery()
+    for n, one in enumerate(faces):
+        mine = mine.add("p03", f"selfie {n}", one)  # by chance the name of somebody else
+    mean = np.mean([one.code.logits for one in faces], axis=0)
+    found = small.match_people(_coded(mean > 0, mean), 40, session=mine)
+    assert len(found) == 31 == small.count_people(mine)
+    first = found[0]
+    assert (first.person, first.distance, first.photos, first.id < 0) == ("p03", 0, 3, True)
+    assert [p.id < 0 for p in found if p.person == "p03"] == [True, False]
+    assert first.photo == min(
+        (m.distance, m.id, m.photo)
+        for m in small.match(_coded(mean > 0, mean), 40, session=mine)
+        if m.id < 0
+    )[2]
+    assert small.count_people() == 30
 
 
 def test_a_session_takes_part_and_stays_apart(small: FaceRetriever) -> None:

@@ -57,12 +57,20 @@ def apply(operation: Operation, state: Rows, store: CodeStore | None) -> Rows:
     ids = rng.choice(300, size=count, replace=False)
     codes, metas = sample.codes(rng, count, BITS), sample.metas(rng, count)
     if store is not None:
-        store.upsert(ids, codes, metas)
+        store.upsert(ids, codes, metas, logits_of(codes))
     new = {
         id: (code.tobytes(), meta)
         for id, code, meta in zip(ids.tolist(), codes, metas, strict=True)
     }
     return state | new
+
+
+def logits_of(codes: np.ndarray) -> np.ndarray:
+    """Logits that follow from the codes, so that a state need not hold them."""
+    rows = [
+        sample.logits_of(np.random.default_rng(list(code)), code[None], BITS)[0] for code in codes
+    ]
+    return np.array(rows, np.float32).reshape(len(codes), BITS)
 
 
 def held(store: CodeStore) -> Rows:
@@ -117,10 +125,14 @@ def check(store: CodeStore, states: list[Rows], bits: tuple[int, ...]) -> int:
         raise AssertionError(f"{len(found)} rows are none of the states of {sizes} rows")
     oracle = NumpyStore(sample.spec(BITS))
     oracle.rows = {id: (np.frombuffer(c, np.uint8), meta) for id, (c, meta) in found.items()}
+    oracle.logits = {id: logits_of(row[0][None])[0] for id, row in oracle.rows.items()}
     queries = sample.codes(np.random.default_rng(len(found)), 3, BITS)
     for length in bits:
         ours, theirs = store.search(queries, 9, length), oracle.search(queries, 9, length)
         assert np.array_equal(ours.ids, theirs.ids), f"by {length} bits"
+        assert ours.meta == theirs.meta
+        ours, theirs = (s.search_people(queries, 9, length) for s in (store, oracle))
+        assert np.array_equal(ours.distances, theirs.distances), f"people by {length} bits"
         assert ours.meta == theirs.meta
     assert store.people() == oracle.people()
     return states.index(found)

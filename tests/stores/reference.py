@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from daah.codes import asymmetric, hamming, prefix
+from daah.codes import asymmetric, hamming, pack, prefix, unpack
 from daah.errors import GalleryError
-from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta, Progress
+from daah.stores.base import (
+    Batch,
+    CodeSpec,
+    Filter,
+    Hits,
+    Meta,
+    PeopleHits,
+    Person,
+    Progress,
+)
+from daah.stores.people import person_id
 from daah.stores.validation import ids_argument, query_argument, rows_argument
 
 
@@ -19,6 +31,8 @@ class NumpyStore:
     def __init__(self, spec: CodeSpec) -> None:
         self.spec = spec
         self.rows: dict[int, tuple[np.ndarray, Meta]] = {}
+        self.logits: dict[int, np.ndarray] = {}
+        self.names: dict[str, str] = {}
         self.writes = 0
         self.closed = False
 
@@ -26,11 +40,22 @@ class NumpyStore:
     def generation(self) -> int:
         return self.writes
 
-    def upsert(self, ids: np.ndarray, codes: np.ndarray, meta: Sequence[Meta]) -> None:
+    def upsert(
+        self,
+        ids: np.ndarray,
+        codes: np.ndarray,
+        meta: Sequence[Meta],
+        logits: np.ndarray | None = None,
+    ) -> None:
         self._check()
-        ids, codes, metas = rows_argument(self.spec, ids, codes, meta)
-        for id, code, m in zip(ids.tolist(), codes, metas, strict=True):
-            self.rows[id] = (code.copy(), m)
+        ids, codes, metas, logits = rows_argument(self.spec, ids, codes, meta, logits)
+        for i, (id, code, m) in enumerate(zip(ids.tolist(), codes, metas, strict=True)):
+            self.rows[id] = (code.copy(), Meta(m.person, m.photo, m.added_at))
+            self.logits.pop(id, None)
+            if logits is not None:
+                self.logits[id] = logits[i]
+            self.names |= {m.person: m.name} if m.name else {}
+        self._forget()
         self.writes += len(ids)
 
     def remove(self, ids: np.ndarray) -> int:
@@ -38,6 +63,8 @@ class NumpyStore:
         gone = [id for id in set(ids_argument(ids).tolist()) if id in self.rows]
         for id in gone:
             del self.rows[id]
+            self.logits.pop(id, None)
+        self._forget()
         self.writes += len(gone)
         return len(gone)
 
@@ -72,6 +99,42 @@ class NumpyStore:
             meta.append(tuple(batch.meta[row] for row in rows))
         return Hits(ids, distances, weighted, tuple(meta))
 
+    def search_people(
+        self,
+        codes: np.ndarray,
+        k: int,
+        bits: int | None = None,
+        logits: np.ndarray | None = None,
+        candidates: int = 200,
+    ) -> PeopleHits:
+        self._check()
+        length = self.spec.bits if bits is None else bits
+        people = sorted({meta.person for _, meta in self.rows.values()}, key=person_id)
+        templates = NumpyStore(self.spec)
+        for person in people:
+            own = [self.own_logits(id) for id in self._ids(Filter(frozenset({person})))]
+            means = [math.fsum(column) for column in np.array(own, np.float64).T]
+            code = pack(np.array(means) > 0)
+            templates.rows[person_id(person)] = (code, Meta(person, "", 0.0))
+        near = templates.search(codes, k, bits, logits, candidates)
+        ids = np.full(near.ids.shape, -1, np.int64)
+        photos = np.zeros(near.ids.shape, np.int32)
+        meta = []
+        for q, row in enumerate(near.meta):
+            for column, person in enumerate(row):
+                own = self._ids(Filter(frozenset({person.person})))
+                rows = self._batch(own)
+                far = hamming(prefix(codes[q][None], length), prefix(rows.codes, length))[0]
+                ids[q, column] = min(zip(far.tolist(), own, strict=True))[1]
+                photos[q, column] = len(own)
+            meta.append(self._batch(ids[q, : len(row)].tolist()).meta)
+        return PeopleHits(near.distances, near.asymmetric, ids, photos, tuple(meta))
+
+    def own_logits(self, id: int) -> np.ndarray:
+        """Logits of a row, or -1 and 1 by its bits."""
+        bits = unpack(self.rows[id][0], self.spec.bits)
+        return self.logits.get(id, np.where(bits, 1.0, -1.0).astype(np.float32))
+
     def contains(self, ids: np.ndarray) -> np.ndarray:
         self._check()
         return np.array([id in self.rows for id in ids_argument(ids).tolist()], bool)
@@ -84,19 +147,27 @@ class NumpyStore:
             raise KeyError(f"no rows with ids {missing}")
         return self._batch(ids.tolist())
 
-    def scan(self, where: Filter | None = None, batch: int = 10_000) -> Iterator[Batch]:
+    def scan(
+        self, where: Filter | None = None, batch: int = 10_000, logits: bool = False
+    ) -> Iterator[Batch]:
         self._check()
         ids = self._ids(where)
         for start in range(0, len(ids), batch):
-            yield self._batch(ids[start : start + batch])
+            rows = self._batch(ids[start : start + batch])
+            own = np.array([self.own_logits(id) for id in rows.ids.tolist()])
+            yield dataclasses.replace(rows, logits=own) if logits else rows
 
     def count(self, where: Filter | None = None) -> int:
         self._check()
         return len(self._ids(where))
 
-    def people(self) -> dict[str, int]:
+    def people(self) -> tuple[Person, ...]:
         self._check()
-        return dict(sorted(Counter(meta.person for _, meta in self.rows.values()).items()))
+        counts = Counter(meta.person for _, meta in self.rows.values())
+        return tuple(Person(p, self.names.get(p, ""), n) for p, n in sorted(counts.items()))
+
+    def count_people(self) -> int:
+        return len(self.people())
 
     def check(self, progress: Progress | None = None) -> None:
         self._check()
@@ -109,6 +180,11 @@ class NumpyStore:
 
     def close(self) -> None:
         self.closed = True
+
+    def _forget(self) -> None:
+        """Names of those who are there no longer."""
+        there = {meta.person for _, meta in self.rows.values()}
+        self.names = {person: name for person, name in self.names.items() if person in there}
 
     def _check(self) -> None:
         if self.closed:
@@ -130,5 +206,8 @@ class NumpyStore:
         return Batch(
             np.array(ids, np.int64),
             np.array(codes, np.uint8).reshape(len(ids), width),
-            tuple(self.rows[id][1] for id in ids),
+            tuple(
+                dataclasses.replace(meta, name=self.names.get(meta.person, ""))
+                for meta in (self.rows[id][1] for id in ids)
+            ),
         )

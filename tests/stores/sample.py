@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from daah.codes import pack
+from daah.codes import pack, unpack
 from daah.stores.base import CodeSpec, Meta
 
 NAMES = ("s1", "s2", "Ann O'Neil", 'quote "q" \\ back', "Zoë Ångström 李", "line\nbreak", "")
@@ -46,3 +46,12 @@ def metas(rng: np.random.Generator, n: int) -> list[Meta]:
         Meta(NAMES[rng.integers(len(NAMES))], f"photo {i}.jpg", 1.7e9 + 0.5 * rng.integers(7200))
         for i in range(n)
     ]
+
+
+def logits_of(rng: np.random.Generator, packed: np.ndarray, bits: int) -> np.ndarray:
+    """Logits (n, bits) float32 whose signs are the codes; zeros among them."""
+    size = np.where(
+        rng.random((len(packed), bits)) < 0.05, 0, rng.gamma(1.0, 3.0, (len(packed), bits))
+    )
+    ones = unpack(packed, bits)
+    return np.where(ones, size + 1e-6, -size).astype(np.float32)

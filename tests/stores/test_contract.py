@@ -5,11 +5,13 @@ Expected results come from integers and Python's own sort, not from numpy.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from daah.codes import asymmetric, prefix
-from daah.stores.base import Batch, CodeStore, Filter, Meta
+from daah.codes import asymmetric, from_logits, pack, prefix
+from daah.stores.base import Batch, CodeStore, Filter, Meta, Person
 from tests.stores import sample
 from tests.stores.reference import NumpyStore
 
@@ -167,7 +169,7 @@ def test_empty_store(store: CodeStore, rng) -> None:
         assert hits.meta == ((), ())
         assert store.count(where) == 0
         assert list(store.scan(where)) == []
-    assert store.people() == {}
+    assert store.people() == ()
     assert store.remove(np.array([1, 2])) == 0
     store.upsert(np.zeros(0, np.int64), queries[:0], [])
     assert len(store.get(np.zeros(0, np.int64)).ids) == 0
@@ -199,7 +201,7 @@ def test_get_scan_count_people(store: CodeStore, rng) -> None:
             assert np.array_equal(np.vstack([b.codes for b in batches]), rows.codes[keep])
         assert store.count(where) == len(keep)
     names = [meta.person for meta in rows.meta]
-    assert list(store.people().items()) == [(n, names.count(n)) for n in sorted(set(names))]
+    assert store.people() == tuple(Person(n, "", names.count(n)) for n in sorted(set(names)))
 
 
 def test_upsert_twice_is_upsert_once(store: CodeStore, rng) -> None:
@@ -227,7 +229,7 @@ def test_upsert_replaces_every_part(store: CodeStore, rng) -> None:
     assert store.search(code, 1).ids[0, 0] == rows.ids[0]
     only = Filter(people=frozenset({"someone new"}), until=8.0)
     assert store.search(code, 2, where=only).ids[0].tolist() == [rows.ids[0], -1]
-    assert store.people()["someone new"] == 1
+    assert Person("someone new", "", 1) in store.people()
     assert store.count() == 50
 
 
@@ -296,7 +298,13 @@ def test_wrong_arguments_are_value_errors_and_change_nothing(store: CodeStore, r
     bits = store.spec.bits
     rows = filled(store, rng, 10)
     ids, codes, metas = rows.ids[:2], rows.codes[:2], list(rows.meta[:2])
+    logits = sample.logits_of(rng, codes, bits)
     wrong_writes = [
+        (ids, codes, metas, logits[:1]),
+        (ids, codes, metas, logits[:, 1:]),
+        (ids, codes, metas, -logits),
+        (ids, codes, metas, np.where(logits > 0, np.inf, logits)),
+        (ids, codes, [metas[0], Meta("p", "f", 1.0, "\ud800")]),
         (ids.astype(float), codes, metas),
         (ids[None], codes, metas),
         (ids[[0, 0]], codes, metas),
@@ -325,8 +333,9 @@ def test_wrong_arguments_are_value_errors_and_change_nothing(store: CodeStore, r
         {"codes": codes, "k": 1, "logits": logits[:, 1:]},
         {"codes": codes, "k": 1, "logits": logits + np.nan},
     ):
-        with pytest.raises(ValueError, match=r"\w+"):
-            store.search(**wrong)
+        for search in (store.search, store.search_people):
+            with pytest.raises(ValueError, match=r"\w+"):
+                search(**wrong)
     with pytest.raises(ValueError, match="ids"):
         store.remove(np.array([[1]]))
     with pytest.raises(ValueError, match="ids"):
@@ -336,9 +345,12 @@ def test_wrong_arguments_are_value_errors_and_change_nothing(store: CodeStore, r
 
 def test_scan_into_upsert_moves_a_gallery(store: CodeStore, rng) -> None:
     rows = filled(store, rng)
+    half = rows.ids[::2], rows.codes[::2], [replace(m, name="Zoë") for m in rows.meta[::2]]
+    store.upsert(*half, sample.logits_of(rng, half[1], store.spec.bits))
+    store.flush()
     other = NumpyStore(store.spec)
-    for batch in store.scan(batch=64):
-        other.upsert(batch.ids, batch.codes, batch.meta)
+    for batch in store.scan(batch=64, logits=True):
+        other.upsert(batch.ids, batch.codes, batch.meta, batch.logits)
     logits = rng.normal(size=(5, store.spec.bits)).astype(np.float32)
     here = store.search(rows.codes[:5], 12, logits=logits)
     there = other.search(rows.codes[:5], 12, logits=logits)
@@ -346,3 +358,151 @@ def test_scan_into_upsert_moves_a_gallery(store: CodeStore, rng) -> None:
     assert np.array_equal(here.distances, there.distances)
     assert here.meta == there.meta
     assert other.people() == store.people()
+    assert {person.name for person in store.people()} == {"Zoë"}
+    same_people(store, other, rows.codes[:5], 12)
+
+
+# --- people -------------------------------------------------------------------------------------
+
+
+def same_people(
+    store: CodeStore,
+    oracle: CodeStore,
+    queries: np.ndarray,
+    k: int,
+    bits: int | None = None,
+    **options: object,
+) -> None:
+    """Fail where a search for people, or a photo of one of them, is not that of brute force."""
+    ours = store.search_people(queries, k, bits, **options)
+    theirs = oracle.search_people(queries, k, bits, **options)
+    assert np.array_equal(ours.distances, theirs.distances)
+    assert ours.meta == theirs.meta
+    assert np.array_equal(ours.ids, theirs.ids)
+    assert np.array_equal(ours.photos, theirs.photos)
+    assert (ours.ids.dtype, ours.distances.dtype) == (np.int64, np.int32)
+    assert ours.photos.dtype == np.int32
+    assert (ours.asymmetric is None) == (theirs.asymmetric is None)
+    if ours.asymmetric is not None:
+        np.testing.assert_allclose(ours.asymmetric, theirs.asymmetric, atol=1e-4)
+
+
+def crowd(rng: np.random.Generator, bits: int, n: int = 260) -> tuple:
+    """Rows of 40 people with one to many photos, whose logits agree more or less; ids in no order.
+
+    The first ten people are the same in every photo, so that their templates are their codes.
+    """
+    whose = np.sort(np.concatenate([np.arange(40), rng.integers(0, 40, n - 40)]))
+    centre = rng.normal(size=(40, bits))
+    noise = rng.normal(size=(n, bits)) * np.where(whose < 10, 0, 1.5)[:, None]
+    logits = (4 * (centre[whose] + noise)).astype(np.float32)
+    metas = [Meta(f"person {p}", f"photo {i}.jpg", 1e9 + i) for i, p in enumerate(whose)]
+    return sample.ids(rng, n), from_logits(logits), metas, logits
+
+
+def test_people_equal_brute_force(store: CodeStore, rng) -> None:
+    rows = crowd(rng, store.spec.bits)
+    oracle = NumpyStore(store.spec)
+    for part in (slice(0, 100), slice(90, 260)):  # ten of the rows are there already
+        for each in (store, oracle):
+            each.upsert(*(column[part] for column in rows))
+    store.flush()
+    queries = np.vstack([rows[1][::90], sample.codes(rng, 2, store.spec.bits, "random")])
+    # Powers of two add without rounding, so that equal distances are equal numbers.
+    size = (len(queries), store.spec.bits)
+    weights = 2.0 ** rng.integers(-6, 6, size=size) * rng.choice([-1, 1], size)
+    for bits in lengths(store):
+        for k in (1, 7, 60):  # 60 is more than there are
+            same_people(store, oracle, queries, k, bits)
+            same_people(store, oracle, queries, k, bits, logits=weights, candidates=12)
+    hits = store.search_people(queries, 60)
+    assert (hits.distances[:, 40:] == -1).all()
+    assert (hits.ids[:, 40:] == -1).all()
+    assert (hits.photos[:, 40:] == 0).all()
+    assert len(hits.meta[0]) == 40
+    assert hits.photos[:, :40].sum(1).tolist() == [260] * len(queries)
+
+
+def test_a_template_is_the_signs_of_the_mean_logits(store: CodeStore) -> None:
+    """By hand: the second photo is surer of its first bit than the first and third together."""
+    bits = store.spec.bits
+    logits = np.full((3, bits), -1, np.float32)
+    logits[:, 0] = (2, -5, 2)
+    logits[:, 1] = (1, -5, 4.5)
+    logits[:, 2] = (3, 0, -3)  # a mean of 0 is a 0 bit
+    logits[:, 3] = (3, 0, -2.9)
+    metas = [Meta("p", f"{i}", 1.0) for i in range(3)]
+    store.upsert(np.arange(3), from_logits(logits), metas, logits)
+    store.flush()
+    want = np.zeros((1, bits), bool)
+    want[0, [1, 3]] = True
+    assert store.search_people(pack(want), 1).distances.tolist() == [[0]]
+    # Without logits every bit weighs the same: the majority decides.
+    store.upsert(np.arange(3), from_logits(logits), metas)
+    store.flush()
+    want[0, :4] = (True, True, False, False)
+    assert store.search_people(pack(want), 1).distances.tolist() == [[0]]
+
+
+def test_templates_follow_every_change(store: CodeStore, rng) -> None:
+    """Photos that are added, replaced, given to another person or removed; people who go."""
+    rows = crowd(rng, store.spec.bits, 120)
+    oracle = NumpyStore(store.spec)
+    queries = rows[1][::40]
+
+    def both(act) -> None:
+        act(store)
+        act(oracle)
+        store.flush()
+        same_people(store, oracle, queries, 50)
+        assert store.people() == oracle.people()
+        assert store.count_people() == len(oracle.people())
+
+    both(lambda s: s.upsert(*rows))
+    other = crowd(rng, store.spec.bits, 120)
+    both(lambda s: s.upsert(rows[0][:30], other[1][:30], rows[2][:30], other[3][:30]))
+    moved = [replace(m, person="person 3") for m in rows[2][60:70]]
+    both(lambda s: s.upsert(rows[0][60:70], rows[1][60:70], moved, rows[3][60:70]))
+    both(lambda s: s.remove(rows[0][5:40:2]))
+    gone = [i for i, m in zip(rows[0].tolist(), rows[2], strict=True) if m.person == "person 20"]
+    both(lambda s: s.remove(np.array(gone)))
+    assert "person 20" not in {person.person for person in store.people()}
+    both(lambda s: s.upsert(rows[0][:80], rows[1][:80], rows[2][:80]))  # without logits
+    both(lambda s: s.remove(rows[0]))
+    assert store.people() == ()
+    hits = store.search_people(queries, 2, logits=rows[3][::40])
+    assert (hits.ids == -1).all()
+    assert np.isinf(hits.asymmetric).all()
+    assert hits.meta == ((),) * len(queries)
+
+
+def test_people_have_display_names(store: CodeStore, rng) -> None:
+    ids, codes, metas, logits = crowd(rng, store.spec.bits, 60)
+    store.upsert(ids, codes, metas, logits)
+    mine = [i for i, meta in enumerate(metas) if meta.person == "person 7"]
+    store.flush()
+    before = store.generation
+    assert store.get(ids[mine]).meta[0].shown == "person 7"
+    named = replace(metas[mine[0]], name="Ada Lovelace 李")
+    store.upsert(ids[mine[:1]], codes[mine[:1]], [named], logits[mine[:1]])
+    store.flush()
+    assert store.generation > before  # other readers must notice a name too
+    assert {meta.name for meta in store.get(ids[mine]).meta} == {"Ada Lovelace 李"}
+    assert store.get(ids[mine]).meta[0].shown == "Ada Lovelace 李"
+    assert Person("person 7", "Ada Lovelace 李", len(mine)) in store.people()
+    # A photo that comes without a name leaves the name; another name replaces it for all photos.
+    store.upsert(np.array([10**6]), codes[:1], [Meta("person 7", "new", 1.0)])
+    store.flush()
+    hits = store.search(codes[:1], 100)
+    assert {m.name for m in hits.meta[0] if m.person == "person 7"} == {"Ada Lovelace 李"}
+    assert {m.name for m in hits.meta[0] if m.person != "person 7"} == {""}
+    found = store.search_people(codes[mine[:1]], 40).meta[0]
+    assert [m.name for m in found if m.person == "person 7"] == ["Ada Lovelace 李"]
+    store.upsert(np.array([10**6]), codes[:1], [Meta("person 7", "new", 1.0, "Ada King")])
+    store.flush()
+    assert {meta.name for meta in store.get(ids[mine]).meta} == {"Ada King"}
+    # Whoever is removed is forgotten by name.
+    store.remove(np.append(ids[mine], 10**6))
+    store.upsert(ids[mine[:1]], codes[mine[:1]], [metas[mine[0]]])
+    store.flush()
+    assert store.get(ids[mine[:1]]).meta[0].name == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,15 @@ def differ(store: CodeStore, reopen: Reopen, steps: int, lengths: list[int], see
                 n = int(rng.integers(1, 80))
                 ids = rng.choice(1000, size=n, replace=False)
                 codes = sample.codes(rng, n, store.spec.bits, rng.choice(kinds))
-                metas = sample.metas(rng, n)
-                store.upsert(ids, codes, metas)
-                oracle.upsert(ids, codes, metas)
+                named = rng.random() < 0.3
+                metas = [
+                    replace(m, name=f"{m.person}, shown" if named else "")
+                    for m in sample.metas(rng, n)
+                ]
+                logits = sample.logits_of(rng, codes, store.spec.bits)
+                logits = logits if rng.random() < 0.7 else None
+                store.upsert(ids, codes, metas, logits)
+                oracle.upsert(ids, codes, metas, logits)
             case "remove":
                 ids = rng.choice(1000, size=rng.integers(1, 300), replace=False)
                 assert store.remove(ids) == oracle.remove(ids)
@@ -48,6 +55,11 @@ def differ(store: CodeStore, reopen: Reopen, steps: int, lengths: list[int], see
         queries = sample.codes(rng, 2, store.spec.bits, rng.choice(kinds))
         ours = store.search(queries, k, bits, logits, 25, where)
         theirs = oracle.search(queries, k, bits, logits, 25, where)
+        assert np.array_equal(ours.ids, theirs.ids)
+        assert np.array_equal(ours.distances, theirs.distances)
+        assert ours.meta == theirs.meta
+        ours = store.search_people(queries, k, bits, logits, 5)
+        theirs = oracle.search_people(queries, k, bits, logits, 5)
         assert np.array_equal(ours.ids, theirs.ids)
         assert np.array_equal(ours.distances, theirs.distances)
         assert ours.meta == theirs.meta

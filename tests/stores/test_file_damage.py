@@ -7,6 +7,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(5)
     path = tmp_path_factory.mktemp("whole") / "g.db"
     with SQLiteStore(path, sample.spec(64), cached_rows=1) as store:
-        ids = sample.ids(rng, ROWS)
-        store.upsert(ids, sample.codes(rng, ROWS, 64), sample.metas(rng, ROWS))
+        ids, codes = sample.ids(rng, ROWS), sample.codes(rng, ROWS, 64)
+        metas = [replace(m, name=f"shown as {m.person}") for m in sample.metas(rng, ROWS)]
+        store.upsert(ids, codes, metas, sample.logits_of(rng, codes, 64))
         store.remove(ids[::5])
     return path
 
@@ -41,12 +43,16 @@ def answers(path: Path, cached_rows: int, read_only: bool = True) -> list[object
         some = store.search(queries, 7)
         few = store.search(queries, 300, 24, where=Filter(people=PEOPLE))
         rows = [
-            (int(id), code.tobytes(), meta)
-            for batch in store.scan()
-            for id, code, meta in zip(batch.ids, batch.codes, batch.meta, strict=True)
+            (int(id), code.tobytes(), meta, logits.tobytes())
+            for batch in store.scan(logits=True)
+            for id, code, meta, logits in zip(
+                batch.ids, batch.codes, batch.meta, batch.logits, strict=True
+            )
         ]
         got = store.get(some.ids[0])
+        people = store.search_people(queries, 5, 40)
         return [
+            *(people.ids.tolist(), people.distances.tolist(), people.photos.tolist(), people.meta),
             *(some.ids.tolist(), some.distances.tolist(), some.meta),
             *(few.ids.tolist(), few.distances.tolist(), few.meta),
             *(rows, store.people(), store.count(), store.generation, got.codes.tobytes(), got.meta),
@@ -69,7 +75,7 @@ def outcome(path: Path, right: list[object], cached_rows: int) -> str:
 
 def copied(whole: Path, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
-    for ending in ("", "-codes"):
+    for ending in ("", "-codes", "-templates"):
         shutil.copy(f"{whole}{ending}", folder / f"g.db{ending}")
     return folder / "g.db"
 
@@ -211,22 +217,44 @@ def test_the_file_of_packed_codes_that_was_written_is_believed(whole: Path) -> N
     assert (generation, len(segment.ids)) == (head.generation, head.faces)
 
 
-def test_a_gallery_of_the_first_version_is_read_and_brought_up_to_date(
-    whole: Path, tmp_path: Path
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_gallery_of_an_earlier_version_is_read_and_brought_up_to_date(
+    version: int, tmp_path: Path
 ) -> None:
-    right = answers(whole, 1)
-    path = copied(whole, tmp_path / "copy")
+    rng = np.random.default_rng(5)
+    path = tmp_path / "g.db"
+    with SQLiteStore(path, sample.spec(64), cached_rows=1) as store:
+        ids, codes = sample.ids(rng, ROWS), sample.codes(rng, ROWS, 64)
+        store.upsert(ids, codes, sample.metas(rng, ROWS))
+        store.remove(ids[::5])
+    right = answers(path, 1)
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("DROP TABLE packed")
-    connection.execute("PRAGMA user_version = 1")
+    connection.execute("DROP INDEX face_person")
+    for table in ("logits", "person", "people", "person_change", *["packed"][: 2 - version]):
+        connection.execute(f"DROP TABLE {table}")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     assert answers(path, 1) == right
-    for _ in range(2):
-        assert answers(path, 1, read_only=False) == right
+    with SQLiteStore(path, sample.spec(64), read_only=True, cached_rows=1) as reader:
+        reader.check()
+        for _ in range(2):
+            assert answers(path, 1, read_only=False) == right
+        with SQLiteStore(path, sample.spec(64), cached_rows=1) as store:
+            store.check()
+            store.remove(ids[1:3])
+            want = store.search_people(codes[:2], 5)
+        assert reader.people() == store_people(path)  # it was opened before the file had any
+        assert reader.search_people(codes[:2], 5).meta == want.meta
     with sqlite3.connect(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
-        assert schema.read_packed(connection) is not None
+        assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+        assert schema.read_packed(connection, schema.TEMPLATES) is not None
+
+
+def store_people(path: Path) -> tuple:
+    """All people of a gallery that is opened for it."""
+    with SQLiteStore(path, sample.spec(64), read_only=True, cached_rows=1) as store:
+        return store.people()
 
 
 def test_truncations(whole: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_version_of_tomorrow_is_refused(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[60:64] = (schema.VERSION + 1).to_bytes(4, "big")
     path.write_bytes(content)
-    with pytest.raises(GalleryError, match="version 3; this program reads versions 1 to 2"):
+    with pytest.raises(GalleryError, match="version 4; this program reads versions 1 to 3"):
         SQLiteStore(path, sample.spec(64), read_only=True)
 
 
@@ -318,7 +318,7 @@ def test_memory_holds_codes_and_ids_only(tmp_path: Path, bits: int) -> None:
     with SQLiteStore(tmp_path / "g.db", sample.spec(bits)) as store:
         fill(store, 5000)
         store.compact()
-        held = store._rows
+        held = store._held.faces
         assert held.base.labels is None
         assert held.base.ids.nbytes + held.base.codes.nbytes == 5000 * (4 + (bits + 63) // 64 * 8)
 
@@ -374,7 +374,9 @@ def test_check_reads_the_file_and_not_the_cache(tmp_path: Path) -> None:
         codes = fill(store, 200)
     with SQLiteStore(path, sample.spec(64), cached_rows=100, read_only=True) as store:
         store.check()
-        store._rows.base.codes[7, 0] ^= 1  # as a cache would be that lies with a right checksum
+        store._held.faces.base.codes[7, 0] ^= (
+            1  # as a cache would be that lies with a right checksum
+        )
         with pytest.raises(GalleryError, match=r"other codes .* Delete g\.db-codes"):
             store.check()
     content = bytearray(path.read_bytes())

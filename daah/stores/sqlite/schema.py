@@ -3,8 +3,12 @@
 Each row of `face` has a CRC-32 of its values. The one row of `gallery` has the number of rows and
 the sum of their CRCs. So a changed, a missing and a surplus row are all detected when the table is
 read; a row fetched later is checked by its own CRC. `change` lists the ids of the last writes, so
-that another process can catch up without reading everything again. `packed` has the digest of the
-file of packed codes (see `code_cache`), which is trusted only if it is the one that was written.
+that another process can catch up without reading everything again. `packed` has the digests of the
+files of packed codes (see `code_cache`): only those that were written are trusted.
+
+`logits` has the logits of each row of `face`, empty for one that came without. `person` has one row
+per person with the template of their photos, written in the transaction that changes these;
+`people` counts and sums its rows, and `person_change` lists the last that changed.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from daah.stores.base import CodeSpec
 
 #: "daah" as a number: marks a SQLite file as one of ours.
 APPLICATION_ID = 0x64616168
-VERSION = 2
+VERSION = 3
 
 #: Changed ids that the file remembers for readers that catch up.
 CHANGES_KEPT = 20_000
@@ -37,10 +41,24 @@ TABLES = (
     "CREATE TABLE change (generation INTEGER PRIMARY KEY, id INTEGER NOT NULL,"
     " crc INTEGER NOT NULL)",
     "CREATE TABLE packed (only_row INTEGER PRIMARY KEY, sha256 BLOB NOT NULL)",
+    "CREATE TABLE logits (id INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)",
+    "CREATE TABLE person (id INTEGER PRIMARY KEY, code BLOB NOT NULL, person TEXT NOT NULL,"
+    " name TEXT NOT NULL, photos INTEGER NOT NULL, ids INTEGER NOT NULL, crc INTEGER NOT NULL)",
+    "CREATE TABLE people (only_row INTEGER PRIMARY KEY, count INTEGER NOT NULL,"
+    " crc_sum INTEGER NOT NULL, crc INTEGER NOT NULL)",
+    "CREATE TABLE person_change (generation INTEGER, id INTEGER, crc INTEGER NOT NULL,"
+    " PRIMARY KEY (generation, id)) WITHOUT ROWID",
+    "CREATE INDEX face_person ON face (person)",
 )
 
-#: Tables of each version. The first had no `packed`, and gets it when it is opened for writing.
-_TABLES = {1: TABLES[:-1], VERSION: TABLES}
+#: First version with people; in a file of an earlier one templates are computed when it is read.
+WITH_PEOPLE = 3
+
+#: Tables of each version. A file of an earlier one gets the rest when it is opened for writing.
+_TABLES = {1: TABLES[:3], 2: TABLES[:4], VERSION: TABLES}
+
+#: Rows of `packed`: the file of packed codes, and that of packed templates.
+CODES, TEMPLATES = 1, 2
 
 DAMAGED = "Restore the gallery from a copy or build it again."
 
@@ -75,8 +93,36 @@ class Head:
         return self.generation, self.faces, self.crc_sum
 
 
+@dataclass(frozen=True)
+class People:
+    """The one row of `people`.
+
+    Attributes:
+        count: number of rows of `person`.
+        crc_sum: sum of the CRC-32 of these rows, modulo 2**62.
+    """
+
+    count: int
+    crc_sum: int
+
+    def crc(self, uuid: bytes) -> int:
+        """CRC-32 of the row.
+
+        Args:
+            uuid: that of the gallery.
+
+        Returns:
+            The checksum.
+        """
+        return zlib.crc32(repr((uuid, self.count, self.crc_sum)).encode())
+
+
 #: A row of `face`: id, code, person, photo, added_at, crc.
 Face = tuple[int, bytes, str, str, float, int]
+
+#: A row of `person`: id, code, person, name, photos, ids, crc. `ids` is the sum of the ids of the
+#: photos modulo 2**62, with which what an index gives is compared.
+PersonRow = tuple[int, bytes, str, str, int, int, int]
 
 _fixed = struct.Struct("<qdI").pack
 
@@ -124,6 +170,52 @@ def check_faces(rows: Iterable[Face], width: int, name: str) -> None:
     raise GalleryError(f"{name} is damaged: a row is not as it was written. {DAMAGED}")
 
 
+def logits_crc(id: int, value: bytes) -> int:
+    """CRC-32 of a row of `logits`.
+
+    Args:
+        id: id of the row of `face`.
+        value: float32 logits, little-endian; empty for a row without.
+
+    Returns:
+        The checksum.
+    """
+    return zlib.crc32(value, zlib.crc32(struct.pack("<q", id)))
+
+
+def person_crc(id: int, code: bytes, person: str, name: str, photos: int, ids: int) -> int:
+    """CRC-32 of a row of `person`.
+
+    Args:
+        id: number of the person.
+        code: packed template.
+        person: identifier.
+        name: display name.
+        photos: number of photos.
+        ids: sum of their ids, modulo 2**62.
+
+    Returns:
+        The checksum.
+    """
+    return zlib.crc32(repr((id, code, person, name, photos, ids)).encode())
+
+
+def check_person_rows(rows: Iterable[PersonRow], width: int, name: str) -> None:
+    """Check that rows of `person` are as they were written.
+
+    Args:
+        rows: the rows.
+        width: bytes of a template.
+        name: name of the gallery, for the error.
+
+    Raises:
+        GalleryError: a row is damaged.
+    """
+    for *values, crc in rows:
+        if person_crc(*values) != crc or len(values[1]) != width:
+            raise GalleryError(f"{name} is damaged: a person is not as written. {DAMAGED}")
+
+
 def change_crc(generation: int, id: int) -> int:
     """CRC-32 of a row of `change`.
 
@@ -163,6 +255,7 @@ def create(connection: sqlite3.Connection, spec: CodeSpec) -> None:
             head.crc,
         ),
     )
+    write_people(connection, head.uuid, People(0, 0))
     connection.execute("COMMIT")
 
 
@@ -178,54 +271,102 @@ def check_layout(connection: sqlite3.Connection, name: str) -> None:
     """
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise GalleryError(f"{name} is not a gallery of codes, or is damaged. {DAMAGED}")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version not in _TABLES:
+    found = version(connection)
+    if found not in _TABLES:
         raise GalleryError(
-            f"{name} is a gallery of version {version}; this program reads versions 1 to "
+            f"{name} is a gallery of version {found}; this program reads versions 1 to "
             f"{VERSION}. Build the gallery again."
         )
-    tables = [row[0] for row in connection.execute("SELECT sql FROM sqlite_master ORDER BY rowid")]
-    if tables != list(_TABLES[version]):
+    made = connection.execute("SELECT sql FROM sqlite_master ORDER BY rowid")
+    if [row[0] for row in made] != list(_TABLES[found]):
         raise GalleryError(f"{name} is damaged: its tables are not as they were made. {DAMAGED}")
 
 
-def upgrade(connection: sqlite3.Connection) -> None:
-    """Add the tables of this version to a file of an earlier one, in one transaction.
-
-    Args:
-        connection: the database.
-    """
-    if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(TABLES[-1])
-    connection.execute(f"PRAGMA user_version = {VERSION}")
-    connection.execute("COMMIT")
-
-
-def read_packed(connection: sqlite3.Connection) -> bytes | None:
-    """Digest of the file of packed codes that this gallery wrote last.
+def version(connection: sqlite3.Connection) -> int:
+    """Version of the tables of a file.
 
     Args:
         connection: the database.
 
     Returns:
+        The version, 1 to `VERSION`.
+    """
+    return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+def add_tables(connection: sqlite3.Connection) -> None:
+    """Add the tables of this version to a file of an earlier one, within a transaction.
+
+    Args:
+        connection: the database.
+    """
+    for table in TABLES[len(_TABLES[version(connection)]) :]:
+        connection.execute(table)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def read_packed(connection: sqlite3.Connection, which: int = CODES) -> bytes | None:
+    """Digest of a file of packed codes that this gallery wrote last.
+
+    Args:
+        connection: the database.
+        which: `CODES` or `TEMPLATES`.
+
+    Returns:
         The digest; None without one.
     """
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+    if version(connection) == 1:
         return None
-    found = connection.execute("SELECT sha256 FROM packed WHERE only_row = 1").fetchone()
+    found = connection.execute("SELECT sha256 FROM packed WHERE only_row = ?", (which,)).fetchone()
     return found[0] if found and isinstance(found[0], bytes) else None
 
 
-def write_packed(connection: sqlite3.Connection, digest: bytes) -> None:
-    """Store the digest of the file of packed codes.
+def write_packed(connection: sqlite3.Connection, digest: bytes, which: int = CODES) -> None:
+    """Store the digest of a file of packed codes.
 
     Args:
         connection: the database.
         digest: the digest.
+        which: `CODES` or `TEMPLATES`.
     """
-    connection.execute("INSERT OR REPLACE INTO packed VALUES (1, ?)", (digest,))
+    connection.execute("INSERT OR REPLACE INTO packed VALUES (?, ?)", (which, digest))
+
+
+def read_people(connection: sqlite3.Connection, uuid: bytes, name: str) -> People:
+    """Read the number of people and the sum of their checksums.
+
+    Args:
+        connection: the database.
+        uuid: that of the gallery.
+        name: name of the gallery, for the error.
+
+    Returns:
+        Both.
+
+    Raises:
+        GalleryError: the row is missing or damaged.
+    """
+    rows = connection.execute("SELECT * FROM people").fetchall()
+    if len(rows) == 1:
+        _, count, crc_sum, crc = rows[0]
+        people = People(count, crc_sum)
+        if people.crc(uuid) == crc:
+            return people
+    raise GalleryError(f"{name} is damaged: its people do not add up. {DAMAGED}")
+
+
+def write_people(connection: sqlite3.Connection, uuid: bytes, people: People) -> None:
+    """Store the number of people and the sum of their checksums.
+
+    Args:
+        connection: the database.
+        uuid: that of the gallery.
+        people: both.
+    """
+    connection.execute(
+        "INSERT OR REPLACE INTO people VALUES (1, ?, ?, ?)",
+        (people.count, people.crc_sum, people.crc(uuid)),
+    )
 
 
 def check_pages(connection: sqlite3.Connection, name: str) -> None:

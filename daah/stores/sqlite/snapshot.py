@@ -7,6 +7,7 @@ concurrent searches are not affected. When the small parts grow, they are merged
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from daah.codes import nbytes
 from daah.stores.base import Filter
 from daah.stores.sqlite.knn import nearest
+from daah.stores.sqlite.schema import PersonRow
 
 #: Newer or dead rows that are merged into the large segment: this many, or this share of it.
 MERGE_ROWS = 8192
@@ -265,20 +267,20 @@ class Rows:
         )
         return np.sort(np.concatenate([base, newer])) if len(newer) else base
 
-    def people(self, names: list[str]) -> dict[str, int]:
-        """Number of rows per person; needs labels.
+    def codes(self, ids: np.ndarray) -> np.ndarray:
+        """Codes of rows.
 
         Args:
-            names: names of people by ordinal.
+            ids: (M,) int64, all of them rows.
 
         Returns:
-            Number of rows by name, sorted by name.
+            (M, 8 W) uint8, padded.
         """
-        counts = np.zeros(len(names), np.int64)
-        for segment, rows in zip((self.base, self.newer), self._chosen(None, {}), strict=True):
-            assert segment.labels is not None
-            counts += np.bincount(segment.labels.person[rows], minlength=len(names))
-        return {name: int(n) for name, n in sorted(zip(names, counts, strict=True)) if n}
+        row, there = self.newer.find(ids)
+        codes = np.empty((len(ids), self.base.codes.shape[1]), np.uint8)
+        codes[there] = self.newer.codes[row[there]]
+        codes[~there] = self.base.codes[self.base.find(ids[~there])[0]]
+        return codes
 
     def search(
         self,
@@ -351,6 +353,26 @@ class Rows:
                 if where.until is not None:
                     counts &= segment.labels.added_at < where.until
         return np.flatnonzero(base), np.flatnonzero(newer)
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What a store holds in memory of one generation.
+
+    Attributes:
+        faces: rows of photos.
+        people: rows of people: numbers and templates.
+        listed: rows of people by number, of a file without a table of them; None with one.
+    """
+
+    faces: Rows
+    people: Rows
+    listed: Mapping[int, PersonRow] | None = None
+
+    @property
+    def generation(self) -> int:
+        """The generation."""
+        return self.faces.generation
 
 
 def _gathered(

@@ -17,13 +17,24 @@ from pathlib import Path
 import filelock
 import numpy as np
 
-from daah.codes import nbytes
+from daah.codes import hamming, nbytes, prefix
 from daah.errors import GalleryError
-from daah.stores.base import Batch, CodeSpec, Filter, Hits, Meta, Progress
+from daah.stores.base import (
+    Batch,
+    CodeSpec,
+    Filter,
+    Hits,
+    Meta,
+    PeopleHits,
+    Person,
+    Progress,
+)
+from daah.stores.people import code_logits, person_id
 from daah.stores.ranking import asymmetric_each, order
 from daah.stores.sqlite import code_cache, schema
-from daah.stores.sqlite.schema import DAMAGED, Head
-from daah.stores.sqlite.snapshot import Labels, Rows, Segment, compact, padded
+from daah.stores.sqlite.people import Change, PeopleTable
+from daah.stores.sqlite.schema import CODES, DAMAGED, TEMPLATES, Head
+from daah.stores.sqlite.snapshot import Held, Labels, Rows, Segment, compact, padded
 from daah.stores.validation import ids_argument, query_argument, rows_argument
 
 #: Rows read from SQLite at a time; few enough to stay in the cache of a core during the check.
@@ -36,6 +47,9 @@ FETCH = (
     f"WHERE id IN ({', '.join('?' * FETCHED_ROWS)})"
 )
 
+#: Endings of the files of packed codes.
+CACHES = {CODES: "codes", TEMPLATES: "templates"}
+
 #: Smaller galleries are read in full at each opening, which takes a tenth of a second.
 CACHED_ROWS = 100_000
 
@@ -44,15 +58,15 @@ CHECKED_BYTES = 256 * 2**20
 
 
 class SQLiteStore:
-    """CodeStore on one file `path`, with `path`-lock, -acked, -codes, -wal and -shm beside it.
+    """CodeStore on one file `path`, with `path`-lock, -acked, -codes, -templates, -wal, -shm.
 
     One process writes: the first to open without `read_only`; the next is refused. Any number of
     processes read, and notice writes by the generation. All methods are thread-safe. Every write is
     one transaction, flushed to disk before the call returns.
 
-    In memory are codes padded to whole 64-bit words and ids, 12 bytes per face at 64 bits. Person
-    and time (12 bytes more) are loaded when a filter is first used. Everything else stays in
-    SQLite.
+    In memory are codes padded to whole 64-bit words and ids, 12 bytes per face at 64 bits, and as
+    much again per person. Person and time of faces (12 bytes more) are loaded when a filter is
+    first used. Everything else stays in SQLite.
 
     Args:
         path: the file; it is created unless `read_only`.
@@ -78,6 +92,7 @@ class SQLiteStore:
         self.read_only = read_only
         self._path = Path(path)
         self._name = self._path.name  # errors name the file but no folder of the host
+        self._table = PeopleTable(spec, self._name)
         self._cached_rows = cached_rows
         self._cached_generation = -1
         self._writing = threading.Lock()
@@ -103,23 +118,43 @@ class SQLiteStore:
         with self._read() as (connection, _):
             return schema.read_head(connection, self._name).generation
 
-    def upsert(self, ids: np.ndarray, codes: np.ndarray, meta: Sequence[Meta]) -> None:
+    def upsert(
+        self,
+        ids: np.ndarray,
+        codes: np.ndarray,
+        meta: Sequence[Meta],
+        logits: np.ndarray | None = None,
+    ) -> None:
         """See `CodeStore.upsert`. Rows that would not change are not written."""
-        ids, codes, metas = rows_argument(self.spec, ids, codes, meta)
+        ids, codes, metas, logits = rows_argument(self.spec, ids, codes, meta, logits)
         with self._write() as (connection, head):
-            old = self._crcs(connection, ids[self._rows.contains(ids)])
+            old = self._stored(connection, ids[self._held.faces.contains(ids)])
+            names = {m.person: m.name for m in metas if m.name}
             new = [
                 (id, code.tobytes(), m.person, m.photo, m.added_at)
                 for id, code, m in zip(ids.tolist(), codes, metas, strict=True)
             ]
             crcs = [schema.face_crc(*row) for row in new]
-            differs = [old.get(row[0]) != crc for row, crc in zip(new, crcs, strict=True)]
-            picked = np.flatnonzero(differs)
+            values = [b""] * len(new) if logits is None else [v.tobytes() for v in logits]
+            value_crcs = [
+                schema.logits_crc(row[0], value) for row, value in zip(new, values, strict=True)
+            ]
+            renamed = self._renamed(connection, names)
+            picked = np.flatnonzero(
+                [
+                    old.get(row[0], (None, None, ""))[:2] != both or row[2] in renamed
+                    for row, both in zip(new, zip(crcs, value_crcs, strict=True), strict=True)
+                ]
+            )
             if not len(picked):
                 return
             connection.executemany(
                 "INSERT OR REPLACE INTO face VALUES (?, ?, ?, ?, ?, ?)",
                 ((*new[i], crcs[i]) for i in picked),
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO logits VALUES (?, ?, ?)",
+                ((new[i][0], values[i], value_crcs[i]) for i in picked),
             )
             picked = picked[np.argsort(ids[picked])]
             replaced = [old[int(id)] for id in ids[picked] if int(id) in old]
@@ -127,31 +162,40 @@ class SQLiteStore:
                 head,
                 generation=head.generation + len(picked),
                 faces=head.faces + len(picked) - len(replaced),
-                crc_sum=(head.crc_sum + sum(crcs[i] for i in picked) - sum(replaced)) % 2**62,
+                crc_sum=(head.crc_sum + sum(crcs[i] for i in picked) - sum(o[0] for o in replaced))
+                % 2**62,
             )
+            gone = [(old[new[i][0]][2], new[i][0]) for i in picked if new[i][0] in old]
+            come = [(new[i][2], new[i][0]) for i in picked]
+            change = self._table.update(connection, head, gone, come, names)
             labels = self._labels_of([metas[i] for i in picked])
-            come = Segment(compact(ids[picked]), padded(codes[picked]), labels)
+            rows = Segment(compact(ids[picked]), padded(codes[picked]), labels)
             if replaced:
                 self._forget_cache()
-            self._finish(connection, head, ids[picked], come)
+            self._finish(connection, head, ids[picked], rows, change)
 
     def remove(self, ids: np.ndarray) -> int:
         """See `CodeStore.remove`. Freed bytes are overwritten with zeros in file and log."""
         ids = np.unique(ids_argument(ids))
         with self._write() as (connection, head):
-            ids = ids[self._rows.contains(ids)]
+            ids = ids[self._held.faces.contains(ids)]
             if not len(ids):
                 return 0
-            old = self._crcs(connection, ids)
+            old = self._stored(connection, ids)
             connection.executemany("DELETE FROM face WHERE id = ?", ((id,) for id in ids.tolist()))
+            connection.executemany(
+                "DELETE FROM logits WHERE id = ?", ((id,) for id in ids.tolist())
+            )
             head = replace(
                 head,
                 generation=head.generation + len(ids),
                 faces=head.faces - len(ids),
-                crc_sum=(head.crc_sum - sum(old.values())) % 2**62,
+                crc_sum=(head.crc_sum - sum(crc for crc, _, _ in old.values())) % 2**62,
             )
+            gone = [(person, id) for id, (_, _, person) in old.items()]
+            change = self._table.update(connection, head, gone, [], {})
             self._forget_cache()
-            self._finish(connection, head, ids, Segment.empty(self.spec.bits, labels=True))
+            self._finish(connection, head, ids, Segment.empty(self.spec.bits, labels=True), change)
             self._checkpoint(connection)
             return len(ids)
 
@@ -167,17 +211,11 @@ class SQLiteStore:
         """See `CodeStore.search`. A filter scans the selected rows, without an index."""
         codes, bits, logits = query_argument(self.spec, codes, k, bits, logits)
         fetch = k if logits is None else max(candidates, k)
-        with self._read(labels=where is not None) as (connection, rows):
-            distances, ids, near = rows.search(codes, fetch, bits, where, self._ordinals)
-            weighted = None
-            if logits is not None:
-                weighted = asymmetric_each(logits, near)
-                keep = order(weighted, ids)[:, :k]
-                query = np.arange(len(codes))[:, None]
-                distances, ids, weighted = (a[query, keep] for a in (distances, ids, weighted))
-            listed = ids.tolist()
-            found = self._fetch(connection, {id for row in listed for id in row})
-        meta = tuple(tuple([found[id][1] for id in row]) for row in listed)
+        with self._read(labels=where is not None) as (connection, held):
+            near = held.faces.search(codes, fetch, bits, where, self._ordinals)
+            distances, ids, weighted = _reranked(*near, k, logits)
+            found = self._fetch(connection, held, np.unique(ids).tolist())
+        meta = tuple(tuple([found[id][1] for id in row]) for row in ids.tolist())
         return Hits(
             _filled(ids, k, -1),
             _filled(distances, k, -1),
@@ -185,67 +223,128 @@ class SQLiteStore:
             meta,
         )
 
+    def search_people(
+        self,
+        codes: np.ndarray,
+        k: int,
+        bits: int | None = None,
+        logits: np.ndarray | None = None,
+        candidates: int = 200,
+    ) -> PeopleHits:
+        """See `CodeStore.search_people`. Scans one template per person."""
+        codes, bits, logits = query_argument(self.spec, codes, k, bits, logits)
+        fetch = k if logits is None else max(candidates, k)
+        with self._read() as (connection, held):
+            near = held.people.search(codes, fetch, bits)
+            distances, numbers, weighted = _reranked(*near, k, logits)
+            people = self._people(connection, held, np.unique(numbers).tolist())
+            queries = prefix(codes, bits)
+            ids = np.full(numbers.shape, -1, np.int64)
+            for number, own in self._table.photos(connection, people.values()).items():
+                stored = prefix(held.faces.codes(own)[:, : self._width], bits)
+                asked, column = np.nonzero(numbers == number)
+                ids[asked, column] = own[hamming(queries[asked], stored).argmin(1)]
+            found = self._fetch(connection, held, np.unique(ids).tolist())
+        counts = np.array([[people[n][4] for n in row] for row in numbers.tolist()], np.int32)
+        return PeopleHits(
+            _filled(distances, k, -1),
+            None if weighted is None else _filled(weighted, k, np.inf),
+            _filled(ids, k, -1),
+            _filled(counts.reshape(numbers.shape), k, 0),
+            tuple(tuple([found[id][1] for id in row]) for row in ids.tolist()),
+        )
+
     def contains(self, ids: np.ndarray) -> np.ndarray:
         """See `CodeStore.contains`."""
         ids = ids_argument(ids)
-        with self._read() as (_, rows):
-            return rows.contains(ids)
+        with self._read() as (_, held):
+            return held.faces.contains(ids)
 
     def get(self, ids: np.ndarray) -> Batch:
         """See `CodeStore.get`."""
         ids = ids_argument(ids)
-        with self._read() as (connection, rows):
-            missing = ids[~rows.contains(ids)]
+        with self._read() as (connection, held):
+            missing = ids[~held.faces.contains(ids)]
             if len(missing):
                 raise KeyError(f"no rows with ids {missing[:10].tolist()}")
-            found = self._fetch(connection, set(ids.tolist()))
+            found = self._fetch(connection, held, set(ids.tolist()))
         return self._batch(ids, found)
 
-    def scan(self, where: Filter | None = None, batch: int = 10_000) -> Iterator[Batch]:
+    def scan(
+        self, where: Filter | None = None, batch: int = 10_000, logits: bool = False
+    ) -> Iterator[Batch]:
         """See `CodeStore.scan`. Concurrent writes beyond the current batch are included."""
         if batch < 1:
             raise ValueError(f"batch: expected 1 or more, got {batch}")
         last, before, ids = -1, None, np.zeros(0, np.int64)
         while True:
-            with self._read(labels=where is not None) as (connection, rows):
-                if rows is not before:  # the same snapshot has the same ids
-                    ids, before = rows.ids(where, self._ordinals), rows
+            with self._read(labels=where is not None) as (connection, held):
+                if held is not before:  # the same snapshot has the same ids
+                    ids, before = held.faces.ids(where, self._ordinals), held
                 start = np.searchsorted(ids, last, side="right")
                 chosen = ids[start : start + batch]
                 if not len(chosen):
                     return
-                found = self._fetch(connection, chosen.tolist())
+                rows = self._batch(chosen, self._fetch(connection, held, chosen.tolist()))
+                if logits and held.listed is None:
+                    own = self._table.logits(connection, chosen, rows.codes)
+                    rows = replace(rows, logits=own)
+                elif logits:
+                    rows = replace(rows, logits=code_logits(rows.codes, self.spec.bits))
             last = int(chosen[-1])
-            yield self._batch(chosen, found)
+            yield rows
 
     def count(self, where: Filter | None = None) -> int:
         """See `CodeStore.count`."""
-        with self._read(labels=where is not None) as (_, rows):
+        with self._read(labels=where is not None) as (_, held):
+            rows = held.faces
             return len(rows) if where is None else len(rows.ids(where, self._ordinals))
 
-    def people(self) -> dict[str, int]:
+    def people(self) -> tuple[Person, ...]:
         """See `CodeStore.people`."""
-        with self._read(labels=True) as (_, rows):
-            return rows.people(list(self._ordinals))
+        with self._read() as (connection, held):
+            if held.listed is not None:
+                rows = list(held.listed.values())
+            else:
+                head = schema.read_head(connection, self._name)
+                rows = [row for batch in self._table.all_rows(connection, head) for row in batch]
+        found = [Person(person, name, photos) for _, _, person, name, photos, *_ in rows]
+        return tuple(sorted(found, key=lambda person: person.person))
+
+    def count_people(self) -> int:
+        """See `CodeStore.count_people`."""
+        with self._read() as (_, held):
+            return len(held.people)
 
     def check(self, progress: Progress | None = None) -> None:
-        """See `CodeStore.check`. Compares pages, rows and the copy in memory."""
-        with self._read() as (connection, rows):
+        """See `CodeStore.check`. Compares pages, rows, templates and the copies in memory."""
+        with self._read() as (connection, held):
             schema.check_pages(connection, self._name)
             head = schema.read_head(connection, self._name)
-            found, held = self._read_all(connection, head, progress), rows.compacted().base
-        if not (np.array_equal(found.ids, held.ids) and np.array_equal(found.codes, held.codes)):
-            raise GalleryError(
-                f"{self._name} holds other codes than those that are searched. Delete "
-                f"{self._name}-codes and open the gallery again."
-            )
+            faces, people = held.faces.compacted().base, held.people.compacted().base
+            stored = [(self._read_all(connection, head, progress), faces, "codes")]
+            if held.listed is None:
+                self._table.check(connection, head)
+                stored.append((self._read_people(connection, head), people, "templates"))
+        for found, copy, what in stored:
+            if not (
+                np.array_equal(found.ids, copy.ids) and np.array_equal(found.codes, copy.codes)
+            ):
+                raise GalleryError(
+                    f"{self._name} holds other {what} than those that are searched. Delete "
+                    f"{self._name}-{what} and open the gallery again."
+                )
 
     def compact(self) -> None:
         """See `CodeStore.compact`. Also merges the segments in memory."""
         with self._write(transaction=False) as (connection, _):
             connection.execute("VACUUM")
             self._checkpoint(connection)
-            self._rows = self._rows.compacted()
+            self._held = replace(
+                self._held,
+                faces=self._held.faces.compacted(),
+                people=self._held.people.compacted(),
+            )
 
     def flush(self) -> None:
         """See `CodeStore.flush`. Nothing to do: a committed write is visible at once."""
@@ -304,14 +403,13 @@ class SQLiteStore:
                 if not self.read_only:
                     if self._path.stat().st_size <= CHECKED_BYTES:
                         schema.check_pages(connection, self._name)
-                    schema.read_head(connection, self._name)  # before anything is written
-                    schema.upgrade(connection)
+                    self._upgrade(connection)
                 connection.execute("BEGIN")
                 head = schema.read_head(connection, self._name)
                 schema.check_spec(head.spec, self.spec, self._name)
                 self._check_acknowledged(head, acknowledged)
                 self._uuid = head.uuid
-                self._rows = self._load(connection, head, progress)
+                self._held = self._load(connection, head, progress)
                 connection.execute("COMMIT")
             finally:
                 if connection is not self._writer:
@@ -368,18 +466,64 @@ class SQLiteStore:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         return pages <= 1 and self._path.stat().st_size <= 4096
 
-    def _load(self, connection: sqlite3.Connection, head: Head, progress: Progress | None) -> Rows:
+    def _upgrade(self, connection: sqlite3.Connection) -> None:
+        """Bring a file of an earlier version up to date, in one transaction."""
+        head = schema.read_head(connection, self._name)  # before anything is written
+        if schema.version(connection) == schema.VERSION:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            schema.add_tables(connection)
+            self._table.fill(connection, head)
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def _load(self, connection: sqlite3.Connection, head: Head, progress: Progress | None) -> Held:
+        if schema.version(connection) < schema.WITH_PEOPLE:
+            people, listed = self._make_people(connection)
+            faces = self._read_all(connection, head, progress)
+            return self._held_of(head.generation, faces, people, listed)
         if head.faces >= self._cached_rows:
-            digest = schema.read_packed(connection)
-            cached = code_cache.read(self._beside("codes"), head, digest) if digest else None
-            if cached is not None:
-                rows = Rows.of(cached[0], self.spec.bits, cached[1])
-                caught = self._caught_up(connection, rows, head)
+            faces, people = (self._cached(connection, head, which) for which in (CODES, TEMPLATES))
+            if faces is not None and people is not None and faces[0] == people[0]:
+                held = self._held_of(faces[0], faces[1], people[1])
+                caught = self._caught_up(connection, held, head)
                 if caught is not None:
-                    self._cached_generation = cached[0]
+                    self._cached_generation = faces[0]
                     return caught
-        base = self._read_all(connection, head, progress)
-        return Rows.of(head.generation, self.spec.bits, base)
+        faces = self._read_all(connection, head, progress)
+        return self._held_of(head.generation, faces, self._read_people(connection, head))
+
+    def _held_of(
+        self,
+        generation: int,
+        faces: Segment,
+        people: Segment,
+        listed: dict[int, schema.PersonRow] | None = None,
+    ) -> Held:
+        bits = self.spec.bits
+        return Held(Rows.of(generation, bits, faces), Rows.of(generation, bits, people), listed)
+
+    def _cached(
+        self, connection: sqlite3.Connection, head: Head, which: int
+    ) -> tuple[int, Segment] | None:
+        """Generation and rows of a file of packed codes; None where it cannot be used."""
+        digest = schema.read_packed(connection, which)
+        return code_cache.read(self._beside(CACHES[which]), head, digest) if digest else None
+
+    def _read_people(self, connection: sqlite3.Connection, head: Head) -> Segment:
+        """All rows of `person`, compared with their count and sum."""
+        rows = [row for batch in self._table.all_rows(connection, head) for row in batch]
+        return self._table.segment(rows)
+
+    def _make_people(
+        self, connection: sqlite3.Connection
+    ) -> tuple[Segment, dict[int, schema.PersonRow]]:
+        """People of a file of an earlier version, which has no table of them."""
+        rows = sorted(self._table.made(connection))
+        return self._table.segment(rows), {row[0]: row for row in rows}
 
     def _read_all(
         self, connection: sqlite3.Connection, head: Head, progress: Progress | None
@@ -420,7 +564,7 @@ class SQLiteStore:
     # --- reading --------------------------------------------------------------------------------
 
     @contextmanager
-    def _read(self, labels: bool = False) -> Iterator[tuple[sqlite3.Connection, Rows]]:
+    def _read(self, labels: bool = False) -> Iterator[tuple[sqlite3.Connection, Held]]:
         """A connection in a read transaction, and the rows in memory of the same generation."""
         self._check_open()
         with schema.named_errors(self._name):
@@ -429,8 +573,8 @@ class SQLiteStore:
             except IndexError:
                 connection = self._connect()
             try:
-                rows = self._agreed(connection, labels)
-                yield connection, rows
+                held = self._agreed(connection, labels)
+                yield connection, held
             except BaseException:  # a connection within a transaction must not be reused
                 connection.close()
                 raise
@@ -439,56 +583,80 @@ class SQLiteStore:
         if self._closed:  # by another thread
             self._release()
 
-    def _agreed(self, connection: sqlite3.Connection, labels: bool) -> Rows:
+    def _agreed(self, connection: sqlite3.Connection, labels: bool) -> Held:
         """Begin a read transaction whose generation is that of the rows in memory."""
         for _ in range(1000):
             connection.execute("BEGIN")
-            rows = self._rows
+            held = self._held
             (generation,) = connection.execute("SELECT generation FROM gallery").fetchone()
-            if generation == rows.generation:
-                return self._labelled(connection, rows) if labels else rows
-            if generation > rows.generation and self.read_only:
+            if generation == held.generation:
+                return self._labelled(connection, held) if labels else held
+            if generation > held.generation and self.read_only:
                 with self._refreshing:
                     head = schema.read_head(connection, self._name)
                     if head.uuid != self._uuid:
                         break
-                    if head.generation > self._rows.generation:
-                        self._rows = self._caught_up(connection, self._rows, head) or self._load(
+                    if head.generation > self._held.generation:
+                        self._held = self._caught_up(connection, self._held, head) or self._load(
                             connection, head, None
                         )
             connection.execute("ROLLBACK")
-            if generation > rows.generation and not self.read_only:
+            if generation > held.generation and not self.read_only:
                 with self._writing:  # waits until a write of this process is in memory too
                     pass
         raise GalleryError(f"{self._name} was replaced while it was open. Open it again.")
 
-    def _caught_up(self, connection: sqlite3.Connection, rows: Rows, head: Head) -> Rows | None:
-        """`rows` updated to the generation of `head` by the changes; None if some are missing."""
-        changes = connection.execute(
-            "SELECT generation, id, crc FROM change WHERE generation > ? ORDER BY generation",
-            (rows.generation,),
-        ).fetchall()
-        if [c[0] for c in changes] != list(range(rows.generation + 1, head.generation + 1)):
+    def _caught_up(self, connection: sqlite3.Connection, held: Held, head: Head) -> Held | None:
+        """`held` updated to the generation of `head` by the changes; None if some are missing."""
+        if held.listed is not None:
             return None
-        if any(not isinstance(c[1], int) or schema.change_crc(*c[:2]) != c[2] for c in changes):
+        changes = self._changes(connection, "change", held.generation)
+        if [c[0] for c in changes] != list(range(held.generation + 1, head.generation + 1)):
+            return None
+        touched = self._changes(connection, "person_change", held.generation)
+        if any(schema.change_crc(*c[:2]) != c[2] for c in [*changes, *touched]):
             return None
         if not changes:
-            return rows
+            return held
         ids = np.unique(np.array([c[1] for c in changes], np.int64))
-        found = self._fetch(connection, ids.tolist(), partial=True)
+        found = self._fetch(connection, None, ids.tolist(), partial=True)
         there = np.array([id for id in ids.tolist() if id in found], np.int64)
         batch = self._batch(there, found)
         come = Segment(compact(there), padded(batch.codes), self._labels_of(batch.meta))
-        after = rows.changed(head.generation, ids, come)
-        return after if len(after) == head.faces else None
+        numbers = np.unique(np.array([c[1] for c in touched], np.int64))
+        people = self._table.segment(sorted(self._table.rows(connection, numbers.tolist())))
+        after = self._after(held, head, ids, come, Change(numbers, people))
+        expected = schema.read_people(connection, head.uuid, self._name).count
+        return after if (len(after.faces), len(after.people)) == (head.faces, expected) else None
 
-    def _labelled(self, connection: sqlite3.Connection, rows: Rows) -> Rows:
+    def _changes(
+        self, connection: sqlite3.Connection, table: str, since: int
+    ) -> list[tuple[int, int, int]]:
+        """Rows of a table of changes after a generation; a damaged one stays wrong."""
+        rows = connection.execute(
+            f"SELECT generation, id, crc FROM {table} WHERE generation > ? ORDER BY generation",
+            (since,),
+        ).fetchall()
+        return [row if isinstance(row[1], int) else (row[0], 0, -1) for row in rows]
+
+    def _after(
+        self, held: Held, head: Head, ids: np.ndarray, come: Segment, change: Change
+    ) -> Held:
+        """What is in memory after a write."""
+        return Held(
+            held.faces.changed(head.generation, ids, come),
+            held.people.changed(head.generation, change.ids, change.come),
+        )
+
+    def _labelled(self, connection: sqlite3.Connection, held: Held) -> Held:
         """The same rows with person and time, loaded when a filter is first used."""
+        rows = held.faces
         if rows.base.labels is not None:
-            return rows
+            return held
         with self._refreshing:
-            if self._rows.generation == rows.generation and self._rows.base.labels is not None:
-                return self._rows
+            now = self._held
+            if now.generation == held.generation and now.faces.base.labels is not None:
+                return now
             labels = Labels(
                 np.zeros(len(rows.base.ids), np.int32), np.zeros(len(rows.base.ids), np.float64)
             )
@@ -501,15 +669,15 @@ class SQLiteStore:
                 seen += len(batch)
             if seen != len(rows):
                 raise GalleryError(f"{self._name} is damaged: rows are missing. {DAMAGED}")
-            rows = rows.with_labels(labels)
+            held = replace(held, faces=rows.with_labels(labels))
         # Never wait for a writer within a read transaction: it may wait for readers to finish.
         if self._writing.acquire(blocking=False):
             try:
-                if self._rows.generation == rows.generation:  # else the next filter reads again
-                    self._rows = rows
+                if self._held.generation == held.generation:  # else the next filter reads again
+                    self._held = held
             finally:
                 self._writing.release()
-        return rows
+        return held
 
     def _labels(self, people: Sequence[str], added_at: Sequence[float]) -> Labels:
         """Ordinals of persons (new names get the next ones) with their times."""
@@ -522,9 +690,16 @@ class SQLiteStore:
         return self._labels([m.person for m in metas], [m.added_at for m in metas])
 
     def _fetch(
-        self, connection: sqlite3.Connection, ids: Iterable[int], partial: bool = False
+        self,
+        connection: sqlite3.Connection,
+        held: Held | None,
+        ids: Iterable[int],
+        partial: bool = False,
     ) -> dict[int, tuple[bytes, Meta]]:
-        """Code and Meta of rows by id, each checked; unless `partial`, all must be there."""
+        """Code and Meta of rows by id, each checked; unless `partial`, all must be there.
+
+        Without `held`, Metas have no display names.
+        """
         wanted = list(ids)
         found = {}
         for start in range(0, len(wanted), FETCHED_ROWS):
@@ -536,6 +711,27 @@ class SQLiteStore:
                 found[id] = (code, Meta(person, photo, added_at))
         if not partial and any(id not in found for id in wanted):
             raise GalleryError(f"{self._name} is damaged: a row is missing. {DAMAGED}")
+        if held is None or held.listed is not None:
+            return found
+        people = {meta.person for _, meta in found.values()}
+        rows = self._people(connection, held, [person_id(person) for person in people])
+        names = {person: name for _, _, person, name, *_ in rows.values()}
+        if not people <= names.keys():
+            raise GalleryError(f"{self._name} is damaged: a person is missing. {DAMAGED}")
+        return {
+            id: (code, replace(meta, name=names[meta.person]) if names[meta.person] else meta)
+            for id, (code, meta) in found.items()
+        }
+
+    def _people(
+        self, connection: sqlite3.Connection, held: Held, numbers: list[int]
+    ) -> dict[int, schema.PersonRow]:
+        """Rows of people by number, each checked; all must be there."""
+        if held.listed is not None:
+            return {number: held.listed[number] for number in numbers}
+        found = {row[0]: row for row in self._table.rows(connection, numbers)}
+        if len(found) != len(numbers):
+            raise GalleryError(f"{self._name} is damaged: a person is missing. {DAMAGED}")
         return found
 
     def _batch(self, ids: np.ndarray, found: dict[int, tuple[bytes, Meta]]) -> Batch:
@@ -566,24 +762,40 @@ class SQLiteStore:
                     with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
                         connection.execute("ROLLBACK")
 
-    def _crcs(self, connection: sqlite3.Connection, ids: np.ndarray) -> dict[int, int]:
-        """CRC of rows that must be there."""
+    def _stored(
+        self, connection: sqlite3.Connection, ids: np.ndarray
+    ) -> dict[int, tuple[int, int, str]]:
+        """CRC of row and of logits, and the person, of rows that must be there."""
         found = {}
         for id in ids.tolist():
-            row = connection.execute("SELECT crc FROM face WHERE id = ?", (id,)).fetchone()
+            row = connection.execute(
+                "SELECT f.crc, l.crc, f.person FROM face AS f JOIN logits AS l ON l.id = f.id "
+                "WHERE f.id = ?",
+                (id,),
+            ).fetchone()
             if row is None:
                 raise GalleryError(f"{self._name} is damaged: a row is missing. {DAMAGED}")
-            found[id] = row[0]
+            found[id] = row
         return found
 
+    def _renamed(self, connection: sqlite3.Connection, names: dict[str, str]) -> set[str]:
+        """Those who are in the gallery by another display name than the given one."""
+        rows = self._table.rows(connection, map(person_id, names))
+        return {person for _, _, person, name, *_ in rows if names.get(person, name) != name}
+
     def _finish(
-        self, connection: sqlite3.Connection, head: Head, ids: np.ndarray, come: Segment
+        self,
+        connection: sqlite3.Connection,
+        head: Head,
+        ids: np.ndarray,
+        come: Segment,
+        change: Change,
     ) -> None:
         """Store the head and the changed ids, commit, and update the copy in memory.
 
         Whatever can fail precedes the commit: after it both must agree.
         """
-        after = self._rows.changed(head.generation, ids, come)
+        after = self._after(self._held, head, ids, come, change)
         first = head.generation - len(ids) + 1
         if len(ids) > schema.CHANGES_KEPT:
             connection.execute("DELETE FROM change")
@@ -601,7 +813,7 @@ class SQLiteStore:
             )
         schema.write_head(connection, head)
         connection.execute("COMMIT")
-        self._rows = after
+        self._held = after
         # If this fails, only a loss of acknowledged writes by a damaged log would not be detected.
         with contextlib.suppress(OSError):
             self._write_acked(head.generation)
@@ -616,24 +828,28 @@ class SQLiteStore:
         connection.execute("PRAGMA busy_timeout = 10000")
 
     def _forget_cache(self) -> None:
-        """Delete the cache before codes are removed or replaced, because it has a copy of them."""
-        try:
-            code_cache.drop(self._beside("codes"))
-        except OSError as error:
-            raise GalleryError(
-                f"{self._name}-codes holds a copy of removed codes and cannot be deleted "
-                f"({error.strerror}); nothing was changed. Check the permissions of its folder."
-            ) from error
+        """Delete the caches before codes are removed or replaced, because they have copies."""
+        for ending in CACHES.values():
+            try:
+                code_cache.drop(self._beside(ending))
+            except OSError as error:
+                raise GalleryError(
+                    f"{self._name}-{ending} holds a copy of removed codes and cannot be deleted "
+                    f"({error.strerror}); nothing was changed. Check the permissions of its folder."
+                ) from error
         self._cached_generation = -1
 
     def _save_cache(self, connection: sqlite3.Connection) -> None:
-        head = Head(self._uuid, self.spec, self._rows.generation, len(self._rows), 0)
-        if len(self._rows) < self._cached_rows or self._cached_generation == head.generation:
+        held = self._held
+        head = Head(self._uuid, self.spec, held.generation, len(held.faces), 0)
+        if len(held.faces) < self._cached_rows or self._cached_generation == head.generation:
             return
-        # Without the cache, for example on a full disk, the next opening reads the gallery itself.
+        # Without the caches, for example on a full disk, the next opening reads the gallery itself.
         with contextlib.suppress(OSError, sqlite3.Error):
-            digest = code_cache.write(self._beside("codes"), head, self._rows.compacted().base)
-            schema.write_packed(connection, digest)
+            for which, rows in ((CODES, held.faces), (TEMPLATES, held.people)):
+                base = rows.compacted().base
+                digest = code_cache.write(self._beside(CACHES[which]), head, base)
+                schema.write_packed(connection, digest, which)
 
     # --- what was acknowledged ------------------------------------------------------------------
     # SQLite silently drops the end of its log when a byte of it is wrong. The generation of the
@@ -693,6 +909,22 @@ class SQLiteStore:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def _reranked(
+    distances: np.ndarray,
+    ids: np.ndarray,
+    codes: np.ndarray,
+    k: int,
+    logits: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The first k of the nearest rows (Q, C), re-ranked by asymmetric distance with logits."""
+    if logits is None:
+        return distances, ids, None
+    weighted = asymmetric_each(logits, codes)
+    keep = order(weighted, ids)[:, :k]
+    query = np.arange(len(ids))[:, None]
+    return distances[query, keep], ids[query, keep], weighted[query, keep]
 
 
 def _filled(array: np.ndarray, k: int, empty: float) -> np.ndarray:

@@ -33,7 +33,7 @@ class AboutTab:
             credit=gallery.provenance.credit or "added by hand",
             who=ORL if gallery.provenance.source == "orl" else "",
             photos=f"{gallery.count():,}",
-            people=f"{len(gallery.people()):,}",
+            people=f"{gallery.store.count_people():,}",
             bits=context.retriever.bits,
             bytes=context.retriever.bits // 8,
             minutes=settings.keep_words,

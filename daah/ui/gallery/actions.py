@@ -42,7 +42,7 @@ class Map:
 
 @dataclass(frozen=True)
 class Person:
-    """Someone who can be found. first: an entry to show. own: added by the visitor."""
+    """Someone who can be found. name: as shown. first: an entry to show. own: the visitor's."""
 
     name: str
     photos: int
@@ -87,13 +87,14 @@ def find_people(
         for name, photos in additions.people().items()
         if wanted in name.casefold()
     ]
-    found = gallery.find_people(text) if wanted else gallery.people()
+    found = gallery.find_people(text)
     others = []
-    shown = heapq.nsmallest(max(0, limit - len(mine)), found, key=_counted)
-    for name, photos in ((name, found[name]) for name in shown):
-        first = next(gallery.entries(name), None)
+    for person in heapq.nsmallest(
+        max(0, limit - len(mine)), found, key=lambda person: _counted(person.shown)
+    ):
+        first = next(gallery.entries(person.person), None)
         if first is not None:  # removed a moment ago
-            others.append(Person(name, photos, first.id, False))
+            others.append(Person(person.shown, person.photos, first.id, False))
     return mine + others, len(mine) + len(found)
 
 

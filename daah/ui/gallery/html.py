@@ -21,7 +21,7 @@ MARGIN = 30
 def summary(gallery: Gallery, additions: SessionGallery, public: bool) -> str:
     """What is in the gallery, where it comes from, and what may be done with it."""
     known = gallery.provenance
-    people, photos = len(gallery.people()), gallery.count()
+    people, photos = gallery.store.count_people(), gallery.count()
     title = f"{plural(photos, 'photo')} of {plural(people, 'person', 'people')}"
     source = f"Source: {known.credit}. " if known.credit else ""
     mine = (
@@ -42,13 +42,13 @@ def summary(gallery: Gallery, additions: SessionGallery, public: bool) -> str:
     )
 
 
-def map_picture(drawn: Map, chosen: str | None) -> str:
-    """The map: a point for each photo, those of the chosen person and the visitor's face marked."""
+def map_picture(drawn: Map, chosen: Entry | None) -> str:
+    """The map: a point for each photo, those of the chosen one's person and the query marked."""
     if not len(drawn.ids):
         return '<p class="hint">The gallery is empty, so there is no map yet.</p>'
     points = []
     for (x, y), person in zip(_place(drawn.xy), drawn.people, strict=True):
-        mark = ' class="chosen"' if person == chosen else ""
+        mark = ' class="chosen"' if chosen and person == chosen.person else ""
         points.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="8"{mark}/>')
     query = ""
     if drawn.query is not None:
@@ -59,7 +59,7 @@ def map_picture(drawn: Map, chosen: str | None) -> str:
         )
     legend = (
         '<span class="dot"></span>a photo'
-        + (f' <span class="dot chosen"></span>{escape(chosen)}' if chosen else "")
+        + (f' <span class="dot chosen"></span>{escape(chosen.name)}' if chosen else "")
         + (' <span class="dot query"></span>this face, as searched for' if query else "")
     )
     return (
@@ -120,13 +120,13 @@ def entry(photos: Sequence[Entry], thumbnail: Thumbnail) -> str:
     )
     return (
         '<div class="opened">'
-        f'<img alt="Aligned face of {escape(one.person)}, photo {escape(one.photo)}" '
-        f'src="{data_uri(thumbnail(one.id), 92)}"><div>{heading(one.person, "h-entry")}'
+        f'<img alt="Aligned face of {escape(one.name)}, photo {escape(one.photo)}" '
+        f'src="{data_uri(thumbnail(one.id), 92)}"><div>{heading(one.name, "h-entry")}'
         f'<p class="hint">Photo {escape(one.photo)}, as the model receives it.</p>'
         f'<button type="button" class="main" data-do="search" data-id="{one.id}">'
         "Search with this face</button></div></div>"
         + (
-            f'<h3>Other photos of {escape(one.person)}</h3><ol class="cards small">{others}</ol>'
+            f'<h3>Other photos of {escape(one.name)}</h3><ol class="cards small">{others}</ol>'
             if rest
             else ""
         )

@@ -8,7 +8,7 @@ import gradio as gr
 import numpy as np
 
 from daah.errors import DaahError
-from daah.gallery import SessionGallery
+from daah.gallery import Entry, SessionGallery
 from daah.ui.gallery import actions, html
 from daah.ui.page import html as page_html
 from daah.ui.page.components import html_panel, upload
@@ -153,7 +153,7 @@ class GalleryTab:
             self.map: self._map(session, None),
         }
 
-    def _map(self, session: Session | None, chosen: str | None) -> str:
+    def _map(self, session: Session | None, chosen: Entry | None) -> str:
         query = None
         if session is not None and session.encoded[ATTENTION_ON]:
             query = session.encoded[ATTENTION_ON][session.face]
@@ -192,7 +192,7 @@ class GalleryTab:
         photos = actions.photos_of(self.context.retriever.gallery, additions, id)
         return {
             self.entry: html.entry(photos, self._thumbnail(additions)),
-            self.map: self._map(session, photos[0].person),
+            self.map: self._map(session, photos[0]),
         }
 
     def _add_own(

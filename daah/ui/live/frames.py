@@ -74,7 +74,7 @@ class Live:
             same = bool(best and best.same_person)
             name = label = "nobody in the gallery"
             if best and same:
-                name, label = best.person, f"{best.person}, {best.distance} of {bits} bits"
+                name, label = best.name, f"{best.name}, {best.distance} of {bits} bits"
             elif best:
                 name = "nobody near"
                 label = f"nobody near ({best.distance} of {bits} bits)"

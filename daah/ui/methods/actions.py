@@ -11,7 +11,7 @@ from daah.comparison.side_by_side import MethodResult
 from daah.errors import ImageError
 from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever, Progress
-from daah.types import EncodedFace, Face
+from daah.types import EncodedFace, Face, Match
 from daah.ui.state.context import DEFAULT_MODEL, AppContext
 from daah.ui.state.session import Expires
 
@@ -50,13 +50,14 @@ class Lineup(Expires):
     born: float = field(default_factory=time.monotonic)
 
     @property
-    def favourite(self) -> tuple[str, int] | None:
-        """Whom most methods put first, and how many do; None in an empty gallery."""
-        firsts = [row.result.matches[0].person for row in self.rows if row.result.matches]
+    def favourite(self) -> tuple[Match, int] | None:
+        """A photo of whom most methods put first, and how many do; None in an empty gallery."""
+        firsts = [row.result.matches[0] for row in self.rows if row.result.matches]
         if not firsts:
             return None
-        person = max(firsts, key=lambda name: (firsts.count(name), -firsts.index(name)))
-        return person, firsts.count(person)
+        people = [match.person for match in firsts]
+        person = max(people, key=lambda name: (people.count(name), -people.index(name)))
+        return firsts[people.index(person)], people.count(person)
 
 
 def line_up_photo(

@@ -31,7 +31,8 @@ def sentence(lineup: Lineup) -> str:
     length = f"{bits.pop()} bits" if len(bits) == 1 else "their own lengths"
     if found is None:
         return say("The gallery is empty, so there is nobody to compare with.", "bad")
-    person, count = found
+    match, count = found
+    person = match.name
     total = len(lineup.rows)
     agree = f"all put {person} first" if count == total else f"{count} of them put {person} first"
     more = (
@@ -45,7 +46,8 @@ def sentence(lineup: Lineup) -> str:
 def rows(lineup: Lineup) -> str:
     """Every method with its code and its nearest."""
     favourite = lineup.favourite
-    person = favourite[0] if favourite else ""
+    person = favourite[0].person if favourite else ""
+    name = favourite[0].name if favourite else ""
     part = (
         f"The small models search {lineup.searched:,} of {lineup.total:,} gallery faces, drawn at "
         "random. "
@@ -60,7 +62,7 @@ def rows(lineup: Lineup) -> str:
         f'src="{data_uri(lineup.face.aligned, 92)}">'
         "<figcaption>What every method receives; the small ones see it at 32x32 pixels."
         f'</figcaption></figure><div class="methods">{made}</div></div>'
-        f'<p class="hint">{part}A framed match is of {escape(person)}, whom most methods put '
+        f'<p class="hint">{part}A framed match is of {escape(name)}, whom most methods put '
         f"first. The small models were trained on public photos of {lineup.people} people, none of "
         "whom are here: such methods are weak on people outside their training set, as you can "
         "see. mAP is that of the small models at this code length, on their training people. The "
@@ -90,7 +92,7 @@ def _match(lineup: Lineup, match: Match, person: str) -> str:
     return (
         f'<li{same}><img alt="Gallery photo {escape(match.photo)}" '
         f'src="{data_uri(lineup.thumbnails[match.id], 75)}">'
-        f"<b>{escape(match.person)}{own}</b><span>{plural(match.distance, 'bit')}</span></li>"
+        f"<b>{escape(match.name)}{own}</b><span>{plural(match.distance, 'bit')}</span></li>"
     )
 
 

@@ -211,6 +211,9 @@ def look(
     faces = session.faces(options.attention)
     started = time.perf_counter()
     matches = tuple(rank(retriever, face, options, additions) for face in faces)
+    people = tuple(
+        retriever.match_people(face, options.count, options.bits, additions) for face in faces
+    )
     if "encode" in session.seconds:  # not of a gallery's face, for which there was nothing to do
         seconds = {"search": time.perf_counter() - started, **session.seconds}
         session = replace(session, seconds={step: seconds[step] for step in STEPS})
@@ -221,6 +224,7 @@ def look(
         options=options,
         faces=faces,
         matches=matches,
+        people=people,
         thumbnails={m.id: retriever.thumbnail(m.id, additions) for m in shown},
         gallery=_searched(retriever, additions),
         detail=Detail(chosen, retriever.recall(chosen.id, additions)) if chosen else None,

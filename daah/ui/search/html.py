@@ -132,7 +132,7 @@ def chips(view: View) -> str:
         if best is None:
             line = "no match"
         elif best.same_person:
-            line = f"{best.person} · {plural(best.distance, 'bit')}"
+            line = f"{best.name} · {plural(best.distance, 'bit')}"
         else:
             line = "nobody near enough"
         made.append(
@@ -275,7 +275,7 @@ def code(view: View) -> str:
     hexed = codes.to_hex(codes.prefix(codes.pack(encoded.code.bits), bits))
     title = f"Binary code, {bits} bits"
     legend = '<span class="swatch on"></span>1 <span class="swatch off"></span>0' + (
-        f' <span class="swatch differs"></span>differs from {escape(view.detail.match.person)}'
+        f' <span class="swatch differs"></span>differs from {escape(view.detail.match.name)}'
         if view.detail
         else ""
     )
@@ -362,7 +362,7 @@ def _cards(view: View, found: list[Match], extra: str) -> str:
             f'<li><button type="button" class="card{extra}" data-do="match" data-id="{m.id}" '
             f'aria-pressed="{pressed}">'
             f'<img alt="Gallery photo {escape(m.photo)}" src="{data_uri(view.thumbnails[m.id])}">'
-            f"<span class=words><b>{escape(m.person)}{own}</b>"
+            f"<span class=words><b>{escape(m.name)}{own}</b>"
             f"<span>{m.distance} of {m.bits} bits</span>{track(m, view.options.threshold)}"
             f"<small>{_probability(m)}</small></span></button></li>"
         )
@@ -393,13 +393,13 @@ def detail(view: View) -> str:
     m = chosen.match
     number = view.session.face + 1
     return (
-        f"{heading(f'Face {number} and {m.person}', 'h-match')}"
+        f"{heading(f'Face {number} and {m.name}', 'h-match')}"
         f'<p class="hint">{escape(_pair_words(m, view.options.threshold))}</p>'
         '<div class="pair"><figure>'
         f"{slider(view.chosen.face.aligned, view.chosen.mask, strength, f'face {number}')}"
         f"<figcaption>Face {number}</figcaption></figure><figure>"
         f"{slider(chosen.encoded.face.aligned, chosen.encoded.mask, strength, m.photo)}"
-        f"<figcaption>{escape(m.person)}, photo {escape(m.photo)}</figcaption></figure></div>"
+        f"<figcaption>{escape(m.name)}, photo {escape(m.photo)}</figcaption></figure></div>"
         f"{two_codes(view.chosen.code.bits[: m.bits], chosen.encoded.code.bits[: m.bits])}"
         '<button type="button" class="main" data-do="again">Search with this face</button>'
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from daah import codes
-from daah.types import EncodedFace, Match
+from daah.types import EncodedFace, Match, PersonMatch
 from daah.ui.search.view import View
 
 
@@ -13,8 +13,8 @@ def document(view: View) -> dict[str, Any]:
     """The result as plain JSON values, the same shape as the `/search` endpoint returns."""
     return {
         "faces": [
-            describe(encoded, matches, view.options.bits)
-            for encoded, matches in zip(view.faces, view.matches, strict=True)
+            describe(encoded, matches, people, view.options.bits)
+            for encoded, matches, people in zip(view.faces, view.matches, view.people, strict=True)
         ],
         "faces_left_out": view.session.left_out,
         "bits": view.options.bits,
@@ -23,8 +23,13 @@ def document(view: View) -> dict[str, Any]:
     }
 
 
-def describe(encoded: EncodedFace, matches: tuple[Match, ...], bits: int) -> dict[str, Any]:
-    """One face with its matches as plain JSON values, in pixels of the upright photo.
+def describe(
+    encoded: EncodedFace,
+    matches: tuple[Match, ...],
+    people: tuple[PersonMatch, ...],
+    bits: int,
+) -> dict[str, Any]:
+    """One face with its matches and people as plain JSON values, in pixels of the upright photo.
 
     Ids are texts: they have 63 bits, and a JavaScript number holds 53.
     """
@@ -39,6 +44,7 @@ def describe(encoded: EncodedFace, matches: tuple[Match, ...], bits: int) -> dic
             {
                 "id": str(m.id),
                 "person": m.person,
+                "name": m.name,
                 "photo": m.photo,
                 "distance": m.distance,
                 "probability": m.probability,
@@ -46,4 +52,5 @@ def describe(encoded: EncodedFace, matches: tuple[Match, ...], bits: int) -> dic
             }
             for m in matches
         ],
+        "people": [person.describe() for person in people],
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daah.types import EncodedFace, Match
+from daah.types import EncodedFace, Match, PersonMatch
 from daah.ui.search.cover import CoverView
 from daah.ui.state.session import Options, Session
 
@@ -29,6 +29,7 @@ class View:
         options: the controls.
         faces: the faces under the chosen attention.
         matches: of each face.
+        people: of each face.
         thumbnails: of the chosen face's matches.
         gallery: number of codes searched.
         detail: the chosen match; None when none is.
@@ -39,6 +40,7 @@ class View:
     options: Options
     faces: tuple[EncodedFace, ...]
     matches: tuple[tuple[Match, ...], ...]
+    people: tuple[tuple[PersonMatch, ...], ...]
     thumbnails: Mapping[int, np.ndarray]
     gallery: int
     detail: Detail | None

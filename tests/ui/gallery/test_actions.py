@@ -41,7 +41,8 @@ def test_the_map_has_a_point_for_each_photo_and_the_visitors_face(fake: FaceRetr
     assert drawn.query is not None
     x, y = drawn.xy[2]
     assert gallery_actions.nearest_point(drawn, float(x), float(1 - y)) in drawn.ids.tolist()
-    html = gallery_html.map_picture(drawn, "red")
+    red = next(fake.gallery.entries("red"))
+    html = gallery_html.map_picture(drawn, red)
     assert html.count("<circle") == 6
     assert html.count('class="chosen"') == 2
     assert "this face, as searched for" in html

@@ -70,7 +70,8 @@ def test_the_figures_beside_the_methods_are_those_of_their_card(lineup: Lineup) 
 
 
 def test_the_sentence_says_how_far_they_agree(lineup: Lineup) -> None:
-    person, count = lineup.favourite
+    favourite, count = lineup.favourite
+    person = favourite.person
     firsts = [row.result.matches[0].person for row in lineup.rows]
     assert firsts.count(person) == count == max(firsts.count(name) for name in firsts)
     said = methods_html.sentence(lineup)

@@ -26,12 +26,18 @@ def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, sessio
     assert set(made) == {"faces", "faces_left_out", "bits", "attention", "seconds"}
     assert made["faces_left_out"] == 0
     first = made["faces"][0]
-    assert set(first) == {"box", "score", "landmarks", "code", "matches"}
+    assert set(first) == {"box", "score", "landmarks", "code", "people", "matches"}
     bits = session.encoded[ATTENTION_ON][0].code.bits[:64]
     assert first["code"] == codes.to_hex(codes.pack(bits))
     assert set(first["matches"][0]) == {
-        "id", "person", "photo", "distance", "probability", "same_person",
+        "id", "person", "name", "photo", "distance", "probability", "same_person",
     }  # fmt: skip
+    assert [person["person"] for person in first["people"]][0] == "red"
+    assert len(first["people"]) == 3
+    assert set(first["people"][0]) == {
+        "person", "name", "agree", "bits", "verdict", "photo", "photos",
+    }  # fmt: skip
+    assert first["people"][0]["photos"] == 2
     assert first["matches"][0]["id"] == str(
         search_actions.look(fake, session, OPTIONS).matches[0][0].id
     )
