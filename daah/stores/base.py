@@ -121,7 +121,8 @@ class PeopleHits:
 
     Attributes:
         distances: (Q, k) int32, Hamming distance in bits to the template of the person.
-        asymmetric: (Q, k) float32, asymmetric distance to the template; None without logits.
+        asymmetric: (Q, k) float32, asymmetric distance to the template, which orders equal
+            distances; None without logits.
         ids: (Q, k) int64, the photo of the person that is nearest to the query, ties by id.
         photos: (Q, k) int32, number of photos of the person.
         meta: Q tuples with the Meta of every such photo, which has identifier and name.
@@ -246,15 +247,15 @@ class CodeStore(Protocol):
     ) -> PeopleHits:
         """The k people whose templates are nearest to each query.
 
-        By Hamming distance, ties by `people.person_id`. With logits the first
-        `max(candidates, k)` people are re-ranked by asymmetric distance, ties the same.
+        By Hamming distance, ties by `people.person_id`. With logits, ties among the first
+        `max(candidates, k)` people are ordered by asymmetric distance first.
 
         Args:
             codes: query codes (Q, B) uint8, packed.
             k: number of people per query, at least 1.
             bits: length of the prefix that is compared; None compares all bits.
-            logits: (Q, K) float32 with K at least `bits`; None does not re-rank.
-            candidates: number of people that are re-ranked.
+            logits: (Q, K) float32 with K at least `bits`; None orders ties by number alone.
+            candidates: number of people among whom ties are ordered by asymmetric distance.
 
         Returns:
             The people, nearest first.

@@ -116,7 +116,10 @@ class NumpyStore:
             means = [math.fsum(column) for column in np.array(own, np.float64).T]
             code = pack(np.array(means) > 0)
             templates.rows[person_id(person)] = (code, Meta(person, "", 0.0))
-        near = templates.search(codes, k, bits, logits, candidates)
+        pool = max(candidates, k)
+        near = templates.search(codes, k if logits is None else pool, bits, logits, candidates)
+        if logits is not None:
+            near = _by_distance(near, k)
         ids = np.full(near.ids.shape, -1, np.int64)
         photos = np.zeros(near.ids.shape, np.int32)
         meta = []
@@ -211,3 +214,19 @@ class NumpyStore:
                 for meta in (self.rows[id][1] for id in ids)
             ),
         )
+
+
+def _by_distance(hits: Hits, k: int) -> Hits:
+    """Hits ordered by (distance, asymmetric distance, id), cut to k."""
+    order = np.lexsort((hits.ids, hits.asymmetric, np.where(hits.ids < 0, 2**30, hits.distances)))
+    rows = np.arange(len(order))[:, None]
+    order = order[:, :k]
+    return Hits(
+        hits.ids[rows, order],
+        hits.distances[rows, order],
+        hits.asymmetric[rows, order],
+        tuple(
+            tuple(meta[i] for i in row if i < len(meta))
+            for meta, row in zip(hits.meta, order.tolist(), strict=True)
+        ),
+    )

@@ -233,7 +233,7 @@ def test_a_write_cut_short_is_noticed_and_repaired(store, milvus_server, monkeyp
     oracle = fill(store, 60)
     queries = sample.codes(np.random.default_rng(3), 3, 48)
     store.search(queries, 5, 16)
-    copy = store._copy(16)
+    copy = store._copy(store._main, 16)
 
     def die(*_: object) -> None:
         raise KeyboardInterrupt
@@ -260,16 +260,119 @@ def test_check_finds_a_prefix_that_is_not_its_codes(store) -> None:
     store.search(np.zeros((1, 6), np.uint8), 1, 16)
     store.flush()
     store.check()
-    copy = store._copy(16)
+    copy = store._copy(store._main, 16)
     id = next(store.scan()).ids[3]
     copy.upsert([int(id)], np.zeros((1, 2), np.uint8), [Meta("p", "f", 1.0)])
     with pytest.raises(GalleryError, match=rf"Drop the collection {copy.name}"):
         store.check()
     copy.drop()
-    store._trusted.pop(16)
+    store._trusted.pop(copy.name)
     store.search(np.zeros((1, 6), np.uint8), 1, 16)
     store.flush()
     store.check()
+
+
+# --- people -------------------------------------------------------------------------------------
+
+
+def same_people(store: CodeStore, oracle: NumpyStore, bits: int | None = None) -> None:
+    """Fail where a search for people is not that of brute force."""
+    queries = sample.codes(np.random.default_rng(6), 3, store.spec.bits)
+    ours, theirs = (s.search_people(queries, 9, bits) for s in (store, oracle))
+    assert np.array_equal(ours.distances, theirs.distances)
+    assert np.array_equal(ours.ids, theirs.ids)
+    assert ours.meta == theirs.meta
+    assert store.people() == oracle.people()
+
+
+@milvus
+def test_a_gallery_of_an_earlier_version_gets_people(store, milvus_server) -> None:
+    oracle = fill(store, 80)
+    uri = milvus_server.uri("contract", consistency="strong")
+    for collection in (store._crowd, store._logits):
+        collection.drop()
+    with MilvusStore(uri, store.spec, read_only=True) as reader:
+        assert reader.people() == oracle.people()
+        assert reader.count_people() == len(oracle.people())
+        assert reader.search(np.zeros((1, 6), np.uint8), 1).meta[0]
+        with pytest.raises(GalleryError, match="no complete index of people"):
+            reader.search_people(np.zeros((1, 6), np.uint8), 1)
+    with MilvusStore(uri, store.spec) as writer:
+        same_people(writer, oracle)
+    with MilvusStore(uri, store.spec, read_only=True) as reader:
+        same_people(reader, oracle, 48)
+    store._logits._ready = False
+
+
+@milvus
+def test_a_write_that_did_not_reach_people_is_noticed_and_repaired(
+    store, milvus_server, monkeypatch
+) -> None:
+    oracle = fill(store, 60)
+    store.search_people(np.zeros((1, 6), np.uint8), 1, 16)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    codes = sample.codes(np.random.default_rng(8), 30, 48)
+    metas = [Meta(f"new {i % 4}", f"{i}", 1.0, f"Name {i % 4}") for i in range(30)]
+    row = np.arange(3000, 3030), codes, metas, sample.logits_of(np.random.default_rng(9), codes, 48)
+    monkeypatch.setattr(store, "_follow", die)
+    with pytest.raises(KeyboardInterrupt):
+        store.upsert(*row)
+    with pytest.raises(KeyboardInterrupt):
+        store.remove(np.array(sorted(oracle.rows)[:20]))
+    oracle.upsert(row[0], codes, [Meta(m.person, m.photo, 1.0) for m in metas], row[3])
+    oracle.remove(np.array(sorted(oracle.rows)[:20]))
+    monkeypatch.undo()
+    monkeypatch.setattr(store_module, "INTERRUPTED", 0.0)  # for the others it was long ago
+    store.flush()
+    with (
+        MilvusStore(milvus_server.uri("contract"), store.spec, read_only=True) as reader,
+        pytest.raises(GalleryError, match="no complete index of people"),
+    ):
+        reader.search_people(codes[:1], 5)
+    same_people(store, oracle)
+    same_people(store, oracle, 16)
+    store.flush()
+    store.check()
+
+
+@milvus
+def test_two_writers_of_one_person_leave_the_right_template(
+    store, milvus_server, monkeypatch
+) -> None:
+    """The second writes between the first one's reading of photos and its writing of a template."""
+    rng = np.random.default_rng(7)
+    codes = sample.codes(rng, 12, 48, "random")
+    logits = sample.logits_of(rng, codes, 48)
+    metas = [Meta("p", f"{i}", 1.0) for i in range(12)]
+    oracle = NumpyStore(store.spec)
+    oracle.upsert(np.arange(12), codes, metas, logits)
+    write = store._write_people
+    with MilvusStore(milvus_server.uri("contract"), store.spec) as second:
+
+        def late(*arguments: object) -> None:
+            monkeypatch.undo()
+            second.upsert(np.arange(5, 12), codes[5:], metas[5:], logits[5:])
+            write(*arguments)
+
+        monkeypatch.setattr(store, "_write_people", late)
+        store.upsert(np.arange(5), codes[:5], metas[:5], logits[:5])
+    same_people(store, oracle)
+    store.check()
+
+
+@milvus
+def test_check_finds_a_template_that_is_not_of_its_photos(store) -> None:
+    oracle = fill(store, 50)
+    store.flush()
+    store.check()
+    (row, *_) = store._crowd.after(-1, None, 1)
+    store._crowd.upsert([row.id], ~np.frombuffer(row.code, np.uint8)[None], [row.meta])
+    with pytest.raises(GalleryError, match="templates that are not those of its photos"):
+        store.check()
+    store.remove(np.array(list(oracle.rows)))
 
 
 def ask_aloud(store: MilvusStore, monkeypatch) -> threading.Event:

@@ -39,6 +39,7 @@ class Connection:
         self._running = 0
         self._closed = False
         self._changed = threading.Condition()
+        self._within = threading.local()
         trust = {"server_pem_path": address.options.ca} if address.options.ca else {}
         self.client: MilvusClient = call(
             address,
@@ -64,12 +65,27 @@ class Connection:
         Raises:
             GalleryError: the call failed, or the connection is closed.
         """
+        with self.operation():
+            return call(self.address, function, *arguments, **options)
+
+    @contextmanager
+    def operation(self) -> Iterator[None]:
+        """Context of one or several calls for which `close` waits.
+
+        Raises:
+            GalleryError: the connection is closed.
+        """
+        if getattr(self._within, "operation", False):  # it may be closing, and waits for this one
+            yield
+            return
         with self._changed:
             self.check_open()
             self._running += 1
+        self._within.operation = True
         try:
-            return call(self.address, function, *arguments, **options)
+            yield
         finally:
+            self._within.operation = False
             with self._changed:
                 self._running -= 1
                 self._changed.notify_all()

@@ -300,6 +300,42 @@ class Collection:
         rows = self._query(" and ".join(parts), strong, min(limit, self._limit))
         return sorted(rows, key=lambda row: row.id)
 
+    def of_people(self, people: Iterable[str], strong: bool = False) -> list[Row]:
+        """All rows of people.
+
+        Args:
+            people: identifiers.
+            strong: whether writes of other processes must be visible.
+
+        Returns:
+            The rows, sorted by person and id.
+        """
+        wanted, rows = frozenset(people), []
+        keys = f"person_key in {sorted(map(person_key, wanted))}"
+        last = -1
+        while part := self._query(f"id > {last} and {keys}", strong, self._limit):
+            last = max(row.id for row in part)
+            rows += [row for row in part if row.meta.person in wanted]  # keys may collide
+        return sorted(rows, key=lambda row: (row.meta.person, row.id))
+
+    def people_between(self, low: int, high: int) -> set[str]:
+        """Identifiers of the people of a part of all rows.
+
+        Args:
+            low: smallest `person_key` of the part.
+            high: largest `person_key` of the part.
+
+        Returns:
+            The identifiers.
+        """
+        people: set[str] = set()
+        last = -1
+        part = f"person_key >= {low} and person_key <= {high}"
+        while rows := self._names(f"id > {last} and {part}", strong=True):
+            last = rows[-1][0]
+            people.update(name for _, name in rows)
+        return people
+
     def names_after(self, last: int) -> list[tuple[int, str]]:
         """Ids and names of the next rows by ascending id.
 
@@ -309,15 +345,7 @@ class Collection:
         Returns:
             (id, person) of many rows, ascending.
         """
-        rows = self._call(
-            self._client.query,
-            self.name,
-            filter=f"id > {last}",
-            output_fields=["id", "person"],
-            limit=self._limit,
-            consistency_level=self._level(),
-        )
-        return sorted((row["id"], row["person"]) for row in rows)
+        return self._names(f"id > {last}")
 
     def count(self, where: Filter | None = None, strong: bool = False) -> int:
         """Number of rows.
@@ -336,7 +364,7 @@ class Collection:
             self.name,
             filter=" and ".join(["id >= 0", *_conditions(where)]),
             output_fields=["count(*)"],
-            consistency_level=self._level(strong),
+            consistency_level=self.level(strong),
         )
         return int(answer["count(*)"])
 
@@ -413,7 +441,7 @@ class Collection:
                 anns_field="code",
                 search_params=params,
                 output_fields=["code", "person", "photo", "added_at"],
-                consistency_level=self._level(),
+                consistency_level=self.level(),
             )
             for hits in answers:
                 yield self._found(hits)
@@ -439,19 +467,37 @@ class Collection:
 
     # --- small parts ----------------------------------------------------------------------------
 
+    def _names(self, condition: str, strong: bool = False) -> list[tuple[int, str]]:
+        rows = self._call(
+            self._client.query,
+            self.name,
+            filter=condition,
+            output_fields=["id", "person"],
+            limit=self._limit,
+            consistency_level=self.level(strong),
+        )
+        return sorted((row["id"], row["person"]) for row in rows)
+
     def _query(self, condition: str, strong: bool, limit: int | None = None) -> list[Row]:
         rows = self._call(
             self._client.query,
             self.name,
             filter=condition,
             output_fields=["id", "code", "person", "photo", "added_at"],
-            consistency_level=self._level(strong),
+            consistency_level=self.level(strong),
             **({} if limit is None else {"limit": limit}),
         )
         return [_row(row) for row in rows]
 
-    def _level(self, strong: bool = False) -> str:
-        """Strong when asked; one's own writes while they are fresh; otherwise bounded staleness."""
+    def level(self, strong: bool = False) -> str:
+        """Consistency level of a read.
+
+        Args:
+            strong: whether writes of other processes must be visible.
+
+        Returns:
+            Strong when asked; one's own writes while they are fresh; otherwise bounded staleness.
+        """
         if strong or self._options.consistency == "strong":
             return "Strong"
         # "Session" waits for the client's last write and nothing later; a minute after it, what

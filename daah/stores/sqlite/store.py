@@ -236,7 +236,7 @@ class SQLiteStore:
         fetch = k if logits is None else max(candidates, k)
         with self._read() as (connection, held):
             near = held.people.search(codes, fetch, bits)
-            distances, numbers, weighted = _reranked(*near, k, logits)
+            distances, numbers, weighted = _reranked(*near, k, logits, hamming_first=True)
             people = self._people(connection, held, np.unique(numbers).tolist())
             queries = prefix(codes, bits)
             ids = np.full(numbers.shape, -1, np.int64)
@@ -917,12 +917,16 @@ def _reranked(
     codes: np.ndarray,
     k: int,
     logits: np.ndarray | None,
+    hamming_first: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """The first k of the nearest rows (Q, C), re-ranked by asymmetric distance with logits."""
+    """The first k of the nearest rows (Q, C), with logits re-ranked by asymmetric distance.
+
+    hamming_first: whether only rows of equal Hamming distance are re-ranked.
+    """
     if logits is None:
         return distances, ids, None
     weighted = asymmetric_each(logits, codes)
-    keep = order(weighted, ids)[:, :k]
+    keep = order(*([distances] if hamming_first else []), weighted, ids)[:, :k]
     query = np.arange(len(ids))[:, None]
     return distances[query, keep], ids[query, keep], weighted[query, keep]
 
