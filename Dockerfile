@@ -1,6 +1,6 @@
 # The demo as a container, without CUDA; docs/DEPLOY.md says what to put for ADDRESS:
 #   docker build --build-arg TORCH_INDEX=ADDRESS -t daah .
-#   docker run -p 7860:7860 -v daah-gallery:/app/gallery daah
+#   docker run -p 7860:7860 -v daah-galleries:/app/galleries daah
 FROM python:3.12-slim
 # PyTorch's index of CPU wheels. The default index has wheels with CUDA for x86-64, 6 GB that the app
 # never uses; without this argument they are installed.
@@ -15,10 +15,10 @@ RUN if [ -n "$TORCH_INDEX" ]; then \
     fi \
     && pip install --no-cache-dir -r requirements.txt
 COPY . .
-# The built-in gallery is built here at the first start, by the user that serves it.
-RUN install -d -o daah -g daah gallery
+# Galleries are made here, by the user that serves them: the built-in one at the first start.
+RUN install -d -o daah -g daah galleries
 # Settings default to a public host.
-ENV GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860 \
+ENV DAAH_GALLERY_FOLDER=galleries GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860 \
     PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib
 USER daah
 EXPOSE 7860

@@ -5,7 +5,7 @@ import sys
 import torch
 
 from daah.errors import DaahError
-from daah.retrieval.loading import load_retriever
+from daah.retrieval.loading import load_for_page
 from daah.ui.app import App, build_app
 from daah.ui.notice import build_notice
 from daah.ui.serve import leave, serve
@@ -18,8 +18,9 @@ def show(fraction: float, text: str) -> None:
 
 
 def load() -> App:
-    """The app over the shipped model and the built-in gallery. Raises DaahError."""
-    return build_app(load_retriever(progress=show, read_only=settings.public), settings)
+    """The app over the shipped model and the default gallery. Raises DaahError."""
+    retriever, awaited = load_for_page(progress=show, read_only=settings.public)
+    return build_app(retriever, settings, awaited=awaited)
 
 
 settings = Settings.from_environment()

@@ -33,7 +33,7 @@ SLIDERS = {"bits": (64, 128), "count": (8, 24), "threshold": (5, 30), "strength"
 
 def actions(visitor: Visitor) -> dict[str, Callable[[int], object]]:
     """What a visitor does, by what it is called; each is told how often it was done before."""
-    photo = visitor.photo("three.jpg", (FOLDER / "three-faces.jpg").read_bytes())
+    photo = visitor.photo("three.jpg", (FOLDER / "group.jpg").read_bytes())
     visitor.send("photo", "input", {"photo": photo})
     shown = {}
     for face in (0, 1):  # the second changes something, whatever was chosen before

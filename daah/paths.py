@@ -7,7 +7,8 @@ there take precedence over its own. The environment overrides all of these:
     DAAH_HOME            the folder that holds checkpoints/, gallery/ and docs/
     DAAH_CHECKPOINT      the model that is used when none is named
     DAAH_DETECTOR        the folder of the face detector's files
-    DAAH_GALLERY_FOLDER  the folder of galleries; the built-in one is `orl` in it
+    DAAH_GALLERY_FOLDER  the folder of galleries; the built-in one is `congress` in it
+    DAAH_GALLERY         the gallery that is used when none is named: congress, orl, lfw or a folder
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+
+#: Galleries that are known by their names, and made by this program. The first is the default.
+BUILT_IN = ("congress", "orl", "lfw")
 
 #: What holds the package: the repository, or an environment's site-packages.
 _AROUND = Path(__file__).resolve().parent.parent
@@ -33,6 +37,9 @@ class Paths:
         checkpoint: the default model.
         detector: folder of the face detector's files.
         galleries: folder of galleries that are named by a word alone.
+        gallery: folder of the gallery that is used when none is named.
+        portraits: folder of the shipped portraits, from which the built-in gallery is filled.
+        examples: folder of the example photos.
     """
 
     home: Path
@@ -40,16 +47,14 @@ class Paths:
     checkpoint: Path
     detector: Path
     galleries: Path
+    gallery: Path
+    portraits: Path
+    examples: Path
 
     @property
     def baselines(self) -> Path:
         """The file of small models that the Methods tab compares."""
         return self.checkpoints / "baselines" / "48.safetensors"
-
-    @property
-    def gallery(self) -> Path:
-        """The built-in gallery."""
-        return self.galleries / "orl"
 
     @property
     def docs(self) -> Path:
@@ -83,13 +88,24 @@ def locate(around: Path = _AROUND, environ: Mapping[str, str] | None = None) -> 
     # Whoever keeps models elsewhere has no copy of the detector there, which there is but one of.
     folders = (folder / "detector" for folder in (checkpoints, around / "checkpoints", carried))
     detector = next((folder for folder in folders if folder.is_dir()), checkpoints / "detector")
+    galleries = _given(environ, "DAAH_GALLERY_FOLDER") or home / "gallery"
+    name = environ.get("DAAH_GALLERY", "").strip() or BUILT_IN[0]
     return Paths(
         home,
         checkpoints,
         _given(environ, "DAAH_CHECKPOINT") or checkpoints / "demo.onnx",
         _given(environ, "DAAH_DETECTOR") or detector,
-        _given(environ, "DAAH_GALLERY_FOLDER") or home / "gallery",
+        galleries,
+        galleries / name if name in BUILT_IN else Path(name).expanduser().absolute(),
+        _shipped("portraits", home, around),
+        _shipped("examples", home, around),
     )
+
+
+def _shipped(name: str, home: Path, around: Path) -> Path:
+    """A folder of shipped photos: of the home folder, the checkout, or the installed package."""
+    places = (home / "gallery" / name, around / "gallery" / name, around / "daah" / name)
+    return next((place for place in places if place.is_dir()), places[0])
 
 
 def _given(environ: Mapping[str, str], name: str) -> Path | None:

@@ -142,7 +142,7 @@ def astronaut() -> np.ndarray:
 def orl_build(
     tmp_path_factory: pytest.TempPathFactory, detector: FaceDetector, encoder: FaceEncoder
 ) -> Iterator[tuple[Gallery, BuildReport]]:
-    """The built-in gallery, built in a folder of this run, and what its build reported.
+    """ORL's gallery, built in a folder of this run, and what its build reported.
 
     Tests share it: none may write to it.
     """
@@ -150,6 +150,20 @@ def orl_build(
     with Gallery.open(folder, encoder) as gallery:
         report = build(gallery, "orl", detector, encoder)
         yield gallery, report
+
+
+@pytest.fixture(scope="session")
+def congress(
+    tmp_path_factory: pytest.TempPathFactory, detector: FaceDetector, encoder: FaceEncoder
+) -> Iterator[FaceRetriever]:
+    """The shipped model over the built-in gallery, filled in a folder of this run.
+
+    Tests share it: none may write to it.
+    """
+    folder: Path = tmp_path_factory.mktemp("gallery") / "congress"
+    with Gallery.open(folder, encoder) as gallery:
+        build(gallery, "congress", detector, encoder)
+        yield FaceRetriever(detector, encoder, gallery)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_a_checkout_uses_its_own_folders() -> None:
     found = locate(ROOT, {})
     assert found.checkpoint == ROOT / "checkpoints" / "demo.onnx"
-    assert found.gallery == ROOT / "gallery" / "orl"
+    assert found.gallery == ROOT / "gallery" / "congress"
+    assert (found.portraits / "people.csv").is_file()
+    assert (found.examples / "group.jpg").is_file()
     assert found.results == ROOT / "docs" / "results"
     assert found.checkpoint.is_file()
     assert found.baselines.is_file()
@@ -40,7 +42,7 @@ def test_models_that_a_package_carries_are_found_unless_the_user_has_some(tmp_pa
     found = locate(tmp_path / "site-packages", environment)
     assert found.checkpoint == carried / "demo.onnx"
     assert found.baselines == carried / "baselines" / "48.safetensors"
-    assert found.gallery == tmp_path / "home" / "gallery" / "orl"
+    assert found.gallery == tmp_path / "home" / "gallery" / "congress"
     (tmp_path / "home" / "checkpoints").mkdir(parents=True)
     found = locate(tmp_path / "site-packages", environment)
     assert found.checkpoint == tmp_path / "home" / "checkpoints" / "demo.onnx"
@@ -66,11 +68,32 @@ def test_the_environment_goes_before_both(around: str, tmp_path: Path) -> None:
     folder = ROOT if around == "checkout" else tmp_path
     found = locate(folder, {"DAAH_HOME": str(tmp_path / "home"), "DAAH_CHECKPOINT": " "})
     assert found.checkpoint == tmp_path / "home" / "checkpoints" / "demo.onnx"
-    assert found.gallery == tmp_path / "home" / "gallery" / "orl"
+    assert found.gallery == tmp_path / "home" / "gallery" / "congress"
     one = {"DAAH_CHECKPOINT": "my.onnx", "DAAH_GALLERY_FOLDER": str(tmp_path / "all")}
     found = locate(folder, one)
     assert found.checkpoint == Path.cwd() / "my.onnx"
-    assert found.gallery == tmp_path / "all" / "orl"
+    assert found.gallery == tmp_path / "all" / "congress"
+
+
+def test_a_known_name_or_a_folder_is_the_default_gallery(tmp_path: Path) -> None:
+    all_of_them = {"DAAH_GALLERY_FOLDER": str(tmp_path / "all")}
+    for name in ("congress", "orl", "lfw"):
+        assert locate(ROOT, {**all_of_them, "DAAH_GALLERY": name}).gallery == (
+            tmp_path / "all" / name
+        )
+    folder = str(tmp_path / "mine")
+    assert locate(ROOT, {**all_of_them, "DAAH_GALLERY": folder}).gallery == tmp_path / "mine"
+
+
+def test_shipped_photos_are_found_in_a_home_a_checkout_and_a_package(tmp_path: Path) -> None:
+    home = {"DAAH_HOME": str(tmp_path / "home")}
+    assert locate(ROOT, home).portraits == ROOT / "gallery" / "portraits"
+    carried = tmp_path / "site-packages" / "daah" / "portraits"
+    carried.mkdir(parents=True)
+    assert locate(tmp_path / "site-packages", home).portraits == carried
+    own = tmp_path / "home" / "gallery" / "portraits"
+    own.mkdir(parents=True)
+    assert locate(tmp_path / "site-packages", home).portraits == own
 
 
 @pytest.mark.slow
@@ -106,5 +129,5 @@ def test_an_installed_package_names_what_is_missing_and_writes_beside_nothing(
     assert "Traceback" not in said
     code, said = run("gallery", "list")
     assert (code, said.count("\n")) == (1, 1)
-    assert said.startswith("error: There is no gallery orl.")
+    assert said.startswith("error: There is no gallery congress.")
     assert sorted(site.rglob("*")) == before

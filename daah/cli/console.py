@@ -29,7 +29,7 @@ GalleryUri = Annotated[
     str | None,
     typer.Option(
         metavar="URI",
-        help="A folder, or milvus://HOST:PORT/COLLECTION. Default: the built-in gallery/orl.",
+        help="A folder, milvus://HOST:PORT/COLLECTION, or congress, orl or lfw. Default: congress.",
     ),
 ]
 GalleryToWrite = Annotated[

@@ -22,6 +22,7 @@ from daah.cli.console import (
     load_model,
 )
 from daah.errors import ConfigError, DataError, GalleryError
+from daah.paths import BUILT_IN
 
 if TYPE_CHECKING:
     from daah.gallery import Entry, Gallery
@@ -46,13 +47,16 @@ app = application(
 def build(
     source: Annotated[
         str,
-        typer.Argument(metavar="SRC", help="orl, lfw, or a folder with one folder per person."),
+        typer.Argument(
+            metavar="SRC", help="congress, orl, lfw, or a folder with one folder per person."
+        ),
     ],
     gallery: Annotated[
         str | None,
         typer.Option(
             metavar="URI",
-            help="A folder, or milvus://HOST:PORT/COLLECTION. Default for orl: gallery/orl.",
+            help="A folder, or milvus://HOST:PORT/COLLECTION. Default for a known collection: the "
+            "gallery of its name.",
         ),
     ] = None,
     folder: FacesFolder = None,
@@ -73,13 +77,14 @@ def build(
     from daah.gallery import Gallery, check_source
     from daah.gallery import build as build_gallery
 
-    if gallery is None and source != "orl":
+    if gallery is None and source not in BUILT_IN:
         raise typer.BadParameter(
             f"name the gallery that {source} is built into", param_hint="--gallery"
         )
     check_source(source)
     encoder = load_model(checkpoint)
-    with Gallery.open(_uri(gallery), encoder, folder=folder) as opened, Progress() as progress:
+    uri = _uri(gallery or source)
+    with Gallery.open(uri, encoder, folder=folder) as opened, Progress() as progress:
         report = build_gallery(opened, source, FaceDetector(), encoder, progress)
         emit(_facts(opened) | dataclasses.asdict(report), json)
 
@@ -331,7 +336,7 @@ def copy(
     with (
         Progress() as progress,
         _opened(gallery, folder, progress) as opened,
-        Gallery.open(target, opened.model, folder=to_folder, progress=progress) as other,
+        Gallery.open(_uri(target), opened.model, folder=to_folder, progress=progress) as other,
     ):
         count = copy_gallery(opened, other, progress)
         emit(_facts(other) | {"copied": count, "from": opened.name}, json)
@@ -433,17 +438,18 @@ def renew(
 
     encoder = load_model(checkpoint)
     with Progress() as progress:
-        renewed = renew_gallery(gallery, encoder, progress)
-    with Gallery.open(gallery, encoder, create=False) as opened:
+        renewed = renew_gallery(_uri(gallery), encoder, progress)
+    with Gallery.open(_uri(gallery), encoder, create=False) as opened:
         if renewed and opened.count():
             opened.draw_map()
         emit(_facts(opened) | {"renewed": renewed}, json)
 
 
 def _uri(gallery: str | None) -> str:
+    from daah.gallery.location import known_gallery
     from daah.retrieval.loading import DEFAULT_GALLERY
 
-    return gallery or str(DEFAULT_GALLERY)
+    return known_gallery(gallery) if gallery else str(DEFAULT_GALLERY)
 
 
 def _opened(

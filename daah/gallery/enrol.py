@@ -22,7 +22,7 @@ from daah.data import sources
 from daah.detection.alignment import aligned_face
 from daah.detection.detector import FaceDetector, principal_face
 from daah.errors import DaahError, DataError, GalleryError
-from daah.gallery import location
+from daah.gallery import location, portraits
 from daah.gallery import provenance as provenance_file
 from daah.gallery.gallery import Gallery
 from daah.gallery.manifest import Listing, Refused, Row, listing, row_of
@@ -55,6 +55,8 @@ ORL_ENROLLED = 8
 
 #: Credits of known collections.
 CREDITS = {
+    "congress": "Official portraits of members of the United States Congress, Government Printing "
+    "Office (public domain)",
     "orl": "The ORL Database of Faces, AT&T Laboratories Cambridge",
     "lfw": "Labeled Faces in the Wild (Huang, Ramesh, Berg, Learned-Miller, 2007)",
 }
@@ -343,7 +345,8 @@ def build(
 
     Args:
         gallery: empty, or left by an unfinished build of the same source.
-        source: "orl" (photos 1 to 8 of each person), "lfw", or a folder-per-person tree of photos.
+        source: "congress" (the shipped portraits), "orl" (photos 1 to 8 of each person), "lfw", or
+            a folder-per-person tree of photos.
         detector: used on threads of this process.
         encoder: the model of the gallery's codes.
         progress: as of `add`.
@@ -363,6 +366,12 @@ def build(
             f"The gallery {gallery.name} holds {held or 'faces added by hand'}; build {name} into "
             "another, or use: python -m daah gallery add SRC --gallery FOLDER"
         )
+    if name == "congress":
+        gallery.describe(source=name, credit=credit, complete=False)
+        added = portraits.fill(gallery, encoder, progress)
+        gallery.describe(complete=True, photos=gallery.count(), skipped=0)
+        present = gallery.count() - added
+        return BuildReport(added, present, (), time.perf_counter() - started)
     photos = _collection(source)
     gallery.describe(source=name, credit=credit, complete=False)
     skipped: list[Refused] = []
@@ -411,7 +420,10 @@ def delete_outdated(uri: str | Path, source: str) -> bool:
         held = {id_ for rows in codes.scan() for id_ in rows.ids.tolist()} | set(faces.ids())
     finally:
         codes.close()
-    added = held - {row.id for row in _collection(source).rows() if isinstance(row, Row)}
+    if source == "congress":
+        added = held - set(portraits.portrait_ids())
+    else:
+        added = held - {row.id for row in _collection(source).rows() if isinstance(row, Row)}
     if added:
         raise GalleryError(
             f"An older version made the gallery {home.name}: its faces are aligned as "

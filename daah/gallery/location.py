@@ -10,7 +10,7 @@ from daah.errors import GalleryError
 from daah.gallery.names import checked_name
 from daah.gallery.provenance import FILE, Model, Provenance
 from daah.parallel import Progress
-from daah.paths import PATHS
+from daah.paths import BUILT_IN, PATHS
 from daah.stores.base import CodeSpec, CodeStore
 from daah.stores.factory import open_store
 from daah.types import ALIGNMENT
@@ -29,6 +29,19 @@ def is_server(uri: str) -> bool:
         Whether it names a server.
     """
     return "://" in uri
+
+
+def known_gallery(uri: str) -> str:
+    """The URI of a gallery that may be given by a known name.
+
+    Args:
+        uri: one of `BUILT_IN`, which is in the folder of galleries; or a URI. A folder of such a
+            name elsewhere is given as ./NAME.
+
+    Returns:
+        URI of the gallery.
+    """
+    return str(PATHS.galleries / uri) if uri in BUILT_IN else uri
 
 
 def gallery_folder(uri: str, folder: Path | None) -> Path:

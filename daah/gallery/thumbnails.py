@@ -1,7 +1,8 @@
 """Aligned faces as files, one per entry, named by id.
 
-They are PNG, which is lossless, so that masks and codes can be computed again from them. The folder
-of a file is its id modulo 256, so that no folder holds more than a 256th of a large gallery.
+They are PNG, which is lossless, so that masks and codes can be computed again from them; or JPEG,
+if the face was a JPEG file before it was enrolled. The folder of a file is its id modulo 256, so
+that no folder holds more than a 256th of a large gallery.
 """
 
 from __future__ import annotations
@@ -17,6 +18,12 @@ from daah.errors import GalleryError
 from daah.files import leftovers, replace_atomically
 from daah.types import ALIGNED_SIZE
 
+_FORMATS = ["PNG", "JPEG"]
+_SUFFIXES = (".png", ".jpg")
+
+#: First bytes of a JPEG file.
+_JPEG = b"\xff\xd8"
+
 
 class Thumbnails:
     """The aligned faces under `root`, which is created by the first write.
@@ -29,7 +36,7 @@ class Thumbnails:
         self.root = root
 
     def path(self, id: int) -> Path:
-        """Path of a face, whether or not it exists.
+        """Path of a face: of its JPEG file if there is one, else of its PNG file.
 
         Args:
             id: id of the entry, 0 or more.
@@ -42,7 +49,8 @@ class Thumbnails:
         """
         if id < 0:
             raise GalleryError(f"There is no gallery entry {id}.")
-        return self.root / f"{id % 256:02x}" / f"{id}.png"
+        jpeg = self.root / f"{id % 256:02x}" / f"{id}.jpg"
+        return jpeg if jpeg.is_file() else jpeg.with_suffix(".png")
 
     def write(self, id: int, aligned: np.ndarray) -> None:
         """Save an aligned face atomically.
@@ -55,6 +63,25 @@ class Thumbnails:
             GalleryError: the file cannot be written.
         """
         self._replace(id, _encode(aligned))
+
+    def place(self, id: int, data: bytes) -> None:
+        """Save an aligned face that is a file already. Only its header is read.
+
+        Args:
+            id: id of the entry.
+            data: a PNG or JPEG file of 224x224 pixels.
+
+        Raises:
+            GalleryError: the header is damaged, or the file cannot be written.
+        """
+        try:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                fits = image.size == (ALIGNED_SIZE, ALIGNED_SIZE)
+        except Exception:  # a damaged file makes decoders raise nearly anything
+            fits = False
+        if not fits:
+            raise GalleryError(f"The picture of gallery entry {id} is damaged; restore its file.")
+        self._replace(id, data)
 
     def copy(self, id: int, source: Thumbnails) -> None:
         """Copy the file of a face from another gallery, after the checks of `read`.
@@ -71,10 +98,13 @@ class Thumbnails:
         self._replace(id, data)
 
     def _replace(self, id: int, data: bytes) -> None:
-        path = self.path(id)
+        old = self.path(id)
+        path = old.with_suffix(".jpg" if data.startswith(_JPEG) else ".png")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_atomically(path, data)
+            if old != path:
+                old.unlink(missing_ok=True)
         except OSError as error:
             raise GalleryError(f"A thumbnail cannot be written ({error.strerror}).") from error
 
@@ -100,9 +130,9 @@ class Thumbnails:
 
     def _decoded(self, id: int, data: bytes) -> np.ndarray:
         try:
-            with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 image.verify()  # the decoder itself stops before the last checksums
-            with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 if image.size != (ALIGNED_SIZE, ALIGNED_SIZE):
                     raise ValueError(f"size {image.size}")
                 return np.array(image.convert("RGB"))
@@ -121,7 +151,8 @@ class Thumbnails:
             GalleryError: the file cannot be deleted.
         """
         try:
-            self.path(id).unlink(missing_ok=True)
+            for suffix in _SUFFIXES:
+                self.path(id).with_suffix(suffix).unlink(missing_ok=True)
         except OSError as error:
             raise GalleryError(f"A thumbnail cannot be deleted ({error.strerror}).") from error
 
@@ -135,14 +166,15 @@ class Thumbnails:
             GalleryError: a file cannot be deleted.
         """
         try:
-            for half in leftovers(self.path(id)):
-                half.unlink(missing_ok=True)
+            for suffix in _SUFFIXES:
+                for half in leftovers(self.path(id).with_suffix(suffix)):
+                    half.unlink(missing_ok=True)
         except OSError as error:
             raise GalleryError(f"A thumbnail cannot be deleted ({error.strerror}).") from error
 
     def ids(self) -> Iterator[int]:
         """Ids of all faces, not sorted."""
-        for path in self.root.glob("*/*.png"):
+        for path in self.root.glob("*/*"):
             if self._is_face(path):
                 yield int(path.stem)
 

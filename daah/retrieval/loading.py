@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from daah.detection.detector import FaceDetector
 from daah.errors import CheckpointError, GalleryError
-from daah.gallery import Gallery, build, delete_outdated, renew
+from daah.gallery import Gallery, build, delete_outdated, provenance, renew
+from daah.gallery.location import known_gallery
 from daah.models.encoder import FaceEncoder, load_encoder
-from daah.paths import PATHS
+from daah.paths import BUILT_IN, PATHS
 from daah.retrieval.retriever import FaceRetriever, Progress, silent
+from daah.types import ALIGNMENT
 
 DEFAULT_CHECKPOINT = PATHS.checkpoint
 DEFAULT_GALLERY = PATHS.gallery
@@ -47,9 +51,10 @@ def load_retriever(
 
     Args:
         checkpoint: the model; None is the shipped one (see `daah.paths`).
-        gallery: as of `Gallery.open`; it must exist. None is the built-in gallery. That one is
-            built when it is missing, unfinished or aligned by an older template, and encoded again
-            from its thumbnails when it is of another model.
+        gallery: as of `Gallery.open`; it must exist. None is the default gallery (see
+            `daah.paths`). That one, "congress" and "orl" are built when they are missing,
+            unfinished or aligned by an older template, and encoded again from their aligned faces
+            when they are of another model. "lfw" is built by a command, or by the app.
         progress: called with the share of the work that is done, in [0, 1], and the step.
         folder: folder of the faces for a gallery whose codes are on a server.
         read_only: whether writing to the gallery is refused.
@@ -59,15 +64,17 @@ def load_retriever(
 
     Raises:
         CheckpointError: the model is missing or damaged.
-        DataError: the photos of the built-in gallery are missing.
+        DataError: the photos of a built-in gallery are missing.
         GalleryError: the gallery is missing, unfinished, damaged or of another model.
     """
     progress(0.0, "Loading the model")
     encoder = load_default_encoder(checkpoint)
     detector = FaceDetector()
-    if gallery is None:
-        opened = _builtin_gallery(DEFAULT_GALLERY, detector, encoder, progress, read_only)
+    named = DEFAULT_GALLERY if gallery is None else Path(known_gallery(gallery))
+    if named.name in ("congress", "orl") and (gallery is None or gallery in BUILT_IN):
+        opened = _builtin_gallery(named, named.name, detector, encoder, progress, read_only)
     else:
+        gallery = str(named) if gallery is None else known_gallery(gallery)
         opened = Gallery.open(
             gallery,
             encoder,
@@ -85,14 +92,61 @@ def load_retriever(
     return FaceRetriever(detector, encoder, opened)
 
 
+@dataclass(frozen=True)
+class Awaited:
+    """A gallery that takes too long to build for a page to wait for it.
+
+    Attributes:
+        name: what it is called.
+        build: builds or finishes it, and opens it; called with a `Progress`.
+    """
+
+    name: str
+    build: Callable[[Progress], Gallery]
+
+
+def load_for_page(
+    progress: Progress = silent, read_only: bool = False
+) -> tuple[FaceRetriever, Awaited | None]:
+    """Load the retriever that a page starts with.
+
+    It searches the default gallery. If that is "lfw" and not built yet, which takes a download and
+    many minutes, it searches the built-in one in the meantime.
+
+    Args:
+        progress: as of `load_retriever`.
+        read_only: as of `load_retriever`.
+
+    Returns:
+        The retriever, and the gallery that the page is to build and then to search instead; None
+        when there is none.
+
+    Raises:
+        DaahError: as of `load_retriever`.
+    """
+    folder = DEFAULT_GALLERY
+    encoder = load_default_encoder()
+    known = provenance.read(folder)
+    made_with = (known.fingerprint, known.alignment, known.complete) if known else None
+    if folder.name != "lfw" or made_with == (encoder.fingerprint, ALIGNMENT, True):
+        return load_retriever(progress=progress, read_only=read_only), None
+    retriever = load_retriever(gallery=BUILT_IN[0], progress=progress, read_only=read_only)
+    detector = retriever.detector
+    return retriever, Awaited(
+        "Labeled Faces in the Wild",
+        lambda report: _builtin_gallery(folder, "lfw", detector, encoder, report, read_only),
+    )
+
+
 def _builtin_gallery(
     folder: Path,
+    source: str,
     detector: FaceDetector,
     encoder: FaceEncoder,
     report: Progress,
     read_only: bool,
 ) -> Gallery:
-    delete_outdated(folder, "orl")
+    delete_outdated(folder, source)
     if Gallery.exists(folder):
         renew(
             str(folder),
@@ -106,7 +160,7 @@ def _builtin_gallery(
     writable = Gallery.open(str(folder), encoder)
     build(
         writable,
-        "orl",
+        source,
         detector,
         encoder,
         lambda done, total, text: report(done / max(total, 1), f"Building the gallery: {text}"),

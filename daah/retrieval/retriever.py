@@ -193,7 +193,7 @@ class FaceRetriever:
         _check_count(k)
         hits = self.gallery.store.search_people(
             codes.pack(encoded.code.bits)[None],
-            max(k, CANDIDATES),
+            k,
             bits,
             logits=encoded.code.logits[None],  # (1, K)
             candidates=max(k, CANDIDATES),

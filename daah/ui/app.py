@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from daah.errors import DaahError
 from daah.gallery import SessionGallery
 from daah.reading import READER, SMALL_READER
+from daah.retrieval.loading import Awaited
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.about.tab import AboutTab
 from daah.ui.compare.tab import CompareTab
@@ -224,6 +225,7 @@ def build_app(
     retriever: FaceRetriever,
     settings: Settings | None = None,
     others: Mapping[str, Path] | None = None,
+    awaited: Awaited | None = None,
 ) -> App:
     """Build the page over a retriever.
 
@@ -232,6 +234,7 @@ def build_app(
         settings: the operator's settings; None takes `Settings.from_environment()`.
         others: checkpoints that a visitor may search by instead, by name; None takes those beside
             the shipped one.
+        awaited: a gallery that is built in the background, and then searched instead.
 
     Returns:
         The app, ready to launch.
@@ -245,6 +248,8 @@ def build_app(
     )
     start_example = load_start_example(retriever)
     with App(settings, context.figures) as demo:
+        if awaited:
+            context.search_when_built(awaited)
         header = html_panel("header", _header(settings))
         additions = gr.State(SessionGallery(), time_to_live=60 * settings.additions_minutes)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:

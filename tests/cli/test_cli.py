@@ -197,6 +197,28 @@ def test_add_list_and_remove(built: str, portrait: str, tmp_path: Path, tree: Pa
     assert "Nobody" in _run("gallery", "remove", "Eileen", "--gallery", built, code=1).stderr
 
 
+def test_people_of_a_manifest_have_display_names(tree: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "people.csv"
+    manifest.write_text(
+        "person,photo,name\n"
+        f"A1,{tree / 's1' / '1.png'},Ada Lovelace\n"
+        f"A1,{tree / 's1' / '2.png'},\n"
+        f"B2,{tree / 's2' / '1.png'},\n"
+    )
+    uri = str(tmp_path / "named")
+    _json("gallery", "add", str(manifest), "--gallery", uri, "--workers", "0")
+    listed = _json("gallery", "list", "--gallery", uri)
+    assert listed["people"] == {"A1": 2, "B2": 1}
+    assert listed["names"] == {"A1": "Ada Lovelace"}
+    assert _json("gallery", "list", "--find", "lovelace", "--gallery", uri)["people"] == {"A1": 2}
+    (face,) = _json("search", str(tree / "s1" / "2.png"), "--gallery", uri)["faces"]
+    assert [(p["person"], p["name"], p["photos"]) for p in face["people"]] == [
+        ("A1", "Ada Lovelace", 2),
+        ("B2", "B2", 1),
+    ]
+    assert {m["name"] for m in face["matches"]} == {"Ada Lovelace", "B2"}
+
+
 def test_what_writes_wants_a_gallery_by_name(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

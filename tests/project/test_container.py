@@ -36,7 +36,7 @@ def test_a_user_of_its_own_serves_and_may_write_to_the_gallery_alone(read: list[
     assert names.index("USER") < names.index("CMD")
     assert not [step for step in read if step.name == "COPY" and "chown" in step.options]
     assert [run for run in runs if "chown" in run or run.startswith("install ")] == [
-        f"install -d -o {user} -g {user} gallery"
+        f"install -d -o {user} -g {user} galleries"
     ]
     assert not [run for run in runs if "python" in run]  # no gallery is built as root
 
@@ -78,6 +78,8 @@ def test_what_is_copied_is_what_the_app_needs(read: list[Step], tmp_path: Path) 
         ".dockerignore",
         "app.py",
         "gallery/README.md",
+        "gallery/portraits/faces/A000022.jpg",
+        "gallery/examples/group.jpg",
         "docs/tests/kept.md",
         "daah/runs/kept.py",
     ):
@@ -86,7 +88,8 @@ def test_what_is_copied_is_what_the_app_needs(read: list[Step], tmp_path: Path) 
         path.write_bytes((ROOT / name).read_bytes() if (ROOT / name).exists() else b"")
     copied = {str(name) for name in copy_context(tmp_path / "root", tmp_path / "copy")}
     assert copied == {
-        ".dockerignore", "app.py", "gallery/README.md", "docs/tests/kept.md", "daah/runs/kept.py"
+        ".dockerignore", "app.py", "gallery/README.md", "gallery/portraits/faces/A000022.jpg",
+        "gallery/examples/group.jpg", "docs/tests/kept.md", "daah/runs/kept.py"
     }  # fmt: skip
 
 
@@ -97,7 +100,7 @@ def test_the_app_starts_from_the_copy_and_its_health_is_told(
     app = tmp_path / "app"
     app.mkdir()
     copy_context(ROOT, app)
-    (app / "gallery").mkdir(exist_ok=True)
+    (app / "galleries").mkdir()
     before = {path: path.stat().st_mtime_ns for path in app.rglob("*") if path.is_file()}
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -141,6 +144,6 @@ def test_the_app_starts_from_the_copy_and_its_health_is_told(
     new = {path.relative_to(app) for path in after.keys() - before.keys()}
     # Gradio tries to write an interface file beside a component's module, and can do without.
     new.discard(Path("daah/ui/page/components.pyi"))
-    assert {path.parts[0] for path in new} == {"gallery"}
+    assert {path.parts[0] for path in new} == {"galleries"}
     assert {path: after[path] for path in before} == before
     assert not list((tmp_path / "home").glob("*"))

@@ -20,7 +20,14 @@ FOLDERS = ("benchmarks", "checkpoints", "daah", "docs", "gallery", "scripts", "t
 #: Folders that a run makes, here or in the cache, and places that an operator chooses.
 MADE = (
     "daah/milvus",
-    *("gallery/orl", "gallery/family", "gallery/lfw", "gallery/mine", "gallery/NAME"),
+    *(
+        "gallery/congress",
+        "gallery/orl",
+        "gallery/family",
+        "gallery/lfw",
+        "gallery/mine",
+        "gallery/NAME",
+    ),
 )
 _PATH = re.compile(rf"(?<![\w/.-])((?:{'|'.join(FOLDERS)})/[\w./-]*\w)")
 

@@ -64,8 +64,14 @@ def test_files_that_are_named_exist(matter: dict) -> None:
 
 def test_no_shipped_file_needs_large_file_storage() -> None:
     models = [path for path in (ROOT / "checkpoints").rglob("*.*") if path.suffix != ".md"]
-    shipped = [*models, *(ROOT / "docs").rglob("*.*")]
-    assert {".onnx", ".safetensors"} <= {path.suffix for path in shipped}
+    photos = [
+        path
+        for folder in ("portraits", "examples")
+        for path in (ROOT / "gallery" / folder).rglob("*.*")
+    ]
+    assert sum(path.stat().st_size for path in photos) < 15 * 10**6
+    shipped = [*models, *(ROOT / "docs").rglob("*.*"), *photos]
+    assert {".onnx", ".safetensors", ".jpg", ".npz"} <= {path.suffix for path in shipped}
     assert {path.name for path in shipped if path.stat().st_size >= 10 * 10**6} == set()
 
 

@@ -17,7 +17,16 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What setuptools reads.
-SOURCES = ("daah", "checkpoints", "pyproject.toml", "requirements.txt", "README.md", "LICENSE")
+SOURCES = (
+    "daah",
+    "checkpoints",
+    "gallery/portraits",
+    "gallery/examples",
+    "pyproject.toml",
+    "requirements.txt",
+    "README.md",
+    "LICENSE",
+)
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +77,13 @@ def test_the_wheel_holds_every_module_and_model(wheel: Path) -> None:
         if path.suffix in (".safetensors", ".onnx") or "LICENSE" in path.name
     }
     assert len(models) >= 9
-    assert modules | static | models <= held
+    photos = {
+        f"daah/{path.relative_to(ROOT / 'gallery')}"
+        for folder in ("portraits", "examples")
+        for path in (ROOT / "gallery" / folder).rglob("*.*")
+    }
+    assert len(photos) > 700
+    assert modules | static | models | photos <= held
 
 
 def test_an_installed_command_searches_from_another_folder(
@@ -84,11 +99,10 @@ def test_an_installed_command_searches_from_another_folder(
     command = str(installed / "bin" / "daah")
     done = _run(command, "search", "photo.png", "-k", "3", cwd=tmp_path, env=environment)
     found = json.loads(done.stdout)
-    assert found["gallery"]["name"] == "orl"
-    assert found["gallery"]["entries"] >= 316
+    assert found["gallery"] == {"name": "congress", "entries": 696}
     assert len(found["faces"][0]["matches"]) == 3
-    assert (tmp_path / "data" / "daah" / "gallery" / "orl" / "gallery.json").is_file()
+    assert (tmp_path / "data" / "daah" / "gallery" / "congress" / "gallery.json").is_file()
     listed = _run(command, "gallery", "list", cwd=tmp_path, env=environment)
-    assert len(json.loads(listed.stdout)["people"]) == 40
+    assert len(json.loads(listed.stdout)["people"]) == 696
     assert {path: path.stat().st_mtime_ns for path in sorted(site.rglob("*"))} == before
     assert {path.name for path in tmp_path.iterdir()} == {"photo.png", "data"}

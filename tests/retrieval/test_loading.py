@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from daah.detection.detector import FaceDetector
 from daah.errors import CheckpointError, GalleryError
 from daah.gallery import BuildReport, Gallery, build, renew, verify
 from daah.models.encoder import FaceEncoder
+from daah.paths import PATHS
 from daah.retrieval import loading
 from daah.types import ALIGNMENT
-from tests.doubles.encoder import ProjectionEncoder, encoded
+from tests.doubles.encoder import ProjectionEncoder, encoded, face
 
 
 def test_the_default_gallery_is_built_finished_and_renewed(
@@ -117,6 +121,85 @@ def test_another_gallery_that_is_aligned_otherwise_says_what_to_do(
         renew(tmp_path / "mine", ProjectionEncoder(0))
     assert sorted((tmp_path / "mine").rglob("*.png")) == before
     assert len(before) == 8
+
+
+# --- known galleries ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def known(
+    tmp_path: Path, orl_photos: list, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], None]:
+    """Few photos in every collection, in folders of this test; chooses the default gallery."""
+    few = [photo for photo in orl_photos if photo.person in ("s1", "s2")]
+    monkeypatch.setattr("daah.data.sources.orl", lambda: iter(few))
+    monkeypatch.setattr(loading, "load_default_encoder", lambda *_: ProjectionEncoder(0))
+    portraits = tmp_path / "portraits"
+    (portraits / "faces").mkdir(parents=True)
+    (portraits / "people.csv").write_text("id,name\nA000001,Ada\n")
+    Image.fromarray(face(1).aligned).save(portraits / "faces" / "A000001.jpg")
+    galleries = tmp_path / "galleries"
+    paths = dataclasses.replace(PATHS, portraits=portraits, galleries=galleries)
+    for module in ("daah.data.portraits", "daah.gallery.location"):
+        monkeypatch.setattr(f"{module}.PATHS", paths)
+
+    def choose(name: str) -> None:
+        monkeypatch.setattr(loading, "DEFAULT_GALLERY", galleries / name)
+
+    choose("congress")
+    return choose
+
+
+def test_a_known_gallery_is_chosen_by_its_name(
+    known: Callable[[str], None], tmp_path: Path
+) -> None:
+    for _ in range(2):
+        with loading.load_retriever().gallery as default:
+            assert default.people() == {"A000001": 1}
+            assert default.folder == tmp_path / "galleries" / "congress"
+        with loading.load_retriever(gallery="orl", read_only=True).gallery as orl:
+            assert orl.people() == {"s1": 8, "s2": 8}
+            assert orl.folder == tmp_path / "galleries" / "orl"
+    known("orl")
+    with loading.load_retriever().gallery as default:
+        assert default.name == "orl"
+    with loading.load_retriever(gallery="congress").gallery as congress:
+        assert congress.find_people()[0].name == "Ada"
+    with pytest.raises(GalleryError, match="no gallery lfw"):  # not without being asked
+        loading.load_retriever(gallery="lfw")
+
+
+def test_a_page_does_not_wait_for_a_gallery_that_takes_long(
+    known: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orl_photos: list
+) -> None:
+    for photo in orl_photos[:3]:
+        path = tmp_path / "lfw_funneled" / photo.person / f"{photo.name.replace('/', '-')}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo.rgb).save(path)
+    monkeypatch.setattr("daah.data.sources.lfw", lambda **_: tmp_path / "lfw_funneled")
+    retriever, awaited = loading.load_for_page()
+    assert (retriever.gallery.name, awaited) == ("congress", None)
+    retriever.gallery.close()
+    known("lfw")
+    steps: list[str] = []
+    for read_only in (True, False):
+        retriever, awaited = loading.load_for_page(read_only=read_only)
+        retriever.gallery.close()
+        if read_only:
+            assert retriever.gallery.name == "congress"
+            with awaited.build(lambda share, text: steps.append(text)) as built:
+                assert built.people() == {"s1": 3}
+                assert built.read_only
+                assert built.provenance.complete
+            assert any(text.startswith("Building the gallery") for text in steps)
+        else:  # it is there by now
+            assert (retriever.gallery.name, awaited) == ("lfw", None)
+    monkeypatch.setattr(loading, "load_default_encoder", lambda *_: ProjectionEncoder(1))
+    retriever, awaited = loading.load_for_page(read_only=True)
+    assert retriever.gallery.name == "congress"  # another model has to encode it again
+    retriever.gallery.close()
+    with awaited.build(lambda *_: None) as renewed:
+        assert renewed.people() == {"s1": 3}
 
 
 def test_a_named_gallery_must_be_there_and_complete(

@@ -134,11 +134,14 @@ def test_a_visitors_people_are_searched_as_people(small: FaceRetriever) -> None:
     first = found[0]
     assert (first.person, first.distance, first.photos, first.id < 0) == ("p03", 0, 3, True)
     assert [p.id < 0 for p in found if p.person == "p03"] == [True, False]
-    assert first.photo == min(
-        (m.distance, m.id, m.photo)
-        for m in small.match(_coded(mean > 0, mean), 40, session=mine)
-        if m.id < 0
-    )[2]
+    assert (
+        first.photo
+        == min(
+            (m.distance, m.id, m.photo)
+            for m in small.match(_coded(mean > 0, mean), 40, session=mine)
+            if m.id < 0
+        )[2]
+    )
     assert small.count_people() == 30
 
 

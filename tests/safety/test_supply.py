@@ -78,7 +78,7 @@ def test_a_whole_visit_reaches_nobody_but_this_computer(
     with Process(tmp_path, command=("offline_app.py", noted, gallery)) as process:
         visitor = process.visitor()
         assert visitor.request("GET", "/").status == 200
-        portrait = (FOLDER / "one-face.jpg").read_bytes()
+        portrait = (FOLDER / "another-year.jpg").read_bytes()
         photo = visitor.photo("a.jpg", portrait)
         assert visitor.send("photo", values={"photo": photo}).values["matches"]
         assert visitor.send("examples", "select", event_data={"index": 1}).error == ""

@@ -40,9 +40,9 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def app(retriever: FaceRetriever) -> Iterator[str]:
-    """The address of the real app: shipped model, ORL's gallery, settings of a public host."""
-    demo = build_app(retriever, Settings())
+def app(congress: FaceRetriever) -> Iterator[str]:
+    """The address of the real app: shipped model, built-in gallery, settings of a public host."""
+    demo = build_app(congress, Settings())
     yield serve(demo)
     demo.close()
 

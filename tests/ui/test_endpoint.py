@@ -29,7 +29,7 @@ from tests.doubles.waiting import HANG, eventually
 
 pytestmark = pytest.mark.slow
 
-THREE = FOLDER / "three-faces.jpg"
+GROUP = FOLDER / "group.jpg"
 
 
 def post(url: str, body: dict[str, Any], **headers: str) -> tuple[int, str]:
@@ -70,12 +70,12 @@ def client(app: str) -> Client:
 
 
 def test_a_search_returns_what_is_documented(client: Client) -> None:
-    found = client.predict(handle_file(str(THREE)), k=5, bits=64, api_name="/search")
+    found = client.predict(handle_file(str(GROUP)), k=5, bits=64, api_name="/search")
     assert set(found) == {"faces", "faces_left_out", "seconds"}
     assert found["faces_left_out"] == 0
     assert set(found["seconds"]) == {"detect", "encode", "search"}
-    assert len(found["faces"]) == 3
-    with Image.open(THREE) as image:
+    assert len(found["faces"]) == 5
+    with Image.open(GROUP) as image:
         width, height = image.size
     areas = []
     for face in found["faces"]:
@@ -89,20 +89,30 @@ def test_a_search_returns_what_is_documented(client: Client) -> None:
         distances = [match["distance"] for match in face["matches"]]
         assert len(distances) == 5
         assert distances == sorted(distances)
+        people = face["people"]
+        assert len(people) == 5
+        assert all(
+            set(person) == {"person", "name", "agree", "bits", "verdict", "photo", "photos"}
+            for person in people
+        )
+        agree = [person["agree"] for person in people]
+        assert agree == sorted(agree, reverse=True)
+        assert {person["bits"] for person in people} == {64}
+        assert {person["verdict"] for person in people} <= {"match", "unclear", "no match"}
         # JavaScript would round the digits of a number of 63 bits.
         assert all(re.fullmatch(r"\d{1,19}", match["id"]) for match in face["matches"])
     assert areas == sorted(areas, reverse=True)
 
 
 def test_defaults_are_eight_matches_and_the_whole_code(client: Client) -> None:
-    found = client.predict(handle_file(str(FOLDER / "one-face.jpg")), api_name="/search")
+    found = client.predict(handle_file(str(FOLDER / "another-year.jpg")), api_name="/search")
     (face,) = found["faces"]
     assert len(face["matches"]) == 8
     assert len(face["code"]) == 256 // 4
 
 
 def test_a_photo_turned_by_exif_gives_the_same_code(client: Client, tmp_path: Path) -> None:
-    upright = FOLDER / "one-face.jpg"
+    upright = FOLDER / "another-year.jpg"
     exif = Image.Exif()
     exif[0x0112] = 8
     turned = tmp_path / "turned.png"
@@ -128,7 +138,7 @@ def test_no_face_is_no_error(client: Client) -> None:
 )  # fmt: skip
 def test_wrong_arguments_are_told(client: Client, more: dict[str, int], words: str) -> None:
     with pytest.raises(AppError, match=words):
-        client.predict(handle_file(str(THREE)), **more, api_name="/search")
+        client.predict(handle_file(str(GROUP)), **more, api_name="/search")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\xff\xd8\xff\xe0" + b"\0" * 300])
@@ -155,12 +165,12 @@ def test_only_search_is_offered(client: Client) -> None:
 
 
 def test_a_photo_as_base64_text_is_searched_as_an_upload_is(client: Client) -> None:
-    picture = FOLDER / "three-faces.jpg"
+    picture = GROUP
     text = base64.b64encode(picture.read_bytes()).decode()
     as_text = client.predict(f"data:image/jpeg;base64,{text}", 3, 64, api_name="/search_base64")
     uploaded = client.predict(handle_file(str(picture)), 3, 64, api_name="/search")
     assert as_text["faces"] == uploaded["faces"]
-    assert len(as_text["faces"]) == 3
+    assert len(as_text["faces"]) == 5
 
 
 @pytest.mark.parametrize(
@@ -188,7 +198,7 @@ def test_forged_photos_are_refused(app: str, picture: Any) -> None:
         "gradio_api/file=/etc/passwd",
         "gradio_api/file=app.py",
         f"gradio_api/file={DOCS.parent / 'app.py'}",
-        f"gradio_api/file={FOLDER / 'one-face.jpg'}",
+        f"gradio_api/file={FOLDER / 'another-year.jpg'}",
         "gradio_api/file=..%2F..%2Fetc%2Fpasswd",
         "gradio_api/file=http://127.0.0.1:1/x",
         "gradio_api/file=https://example.org/x",

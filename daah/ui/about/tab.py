@@ -17,11 +17,14 @@ from daah.ui.state.context import AppContext
 
 DOCS = PATHS.docs
 
-#: Who the people of the built-in gallery are; of another one nothing is known.
-ORL = (
-    " The photos show volunteers of the early nineties, so your own face is most likely not among "
-    "them. The people are named s1 to s40."
-)
+#: Who the people of known galleries are; of another one nothing is known.
+WHO = {
+    "congress": " They are here because they hold or held a public office, their portraits are "
+    "official, and the photos are in the public domain. The gallery is for trying the search, not "
+    "for identifying anybody; your own face is most likely not in it.",
+    "orl": " The photos show volunteers of the early nineties, so your own face is most likely not "
+    "among them. The people are named s1 to s40.",
+}
 
 
 class AboutTab:
@@ -31,7 +34,7 @@ class AboutTab:
         gallery, settings = context.retriever.gallery, context.settings
         text = Template(static("about/about.md")).substitute(
             credit=gallery.provenance.credit or "added by hand",
-            who=ORL if gallery.provenance.source == "orl" else "",
+            who=WHO.get(gallery.provenance.source, ""),
             photos=f"{gallery.count():,}",
             people=f"{gallery.store.count_people():,}",
             bits=context.retriever.bits,

@@ -18,8 +18,8 @@ SIDE = 1000
 MARGIN = 30
 
 
-def summary(gallery: Gallery, additions: SessionGallery, public: bool) -> str:
-    """What is in the gallery, where it comes from, and what may be done with it."""
+def summary(gallery: Gallery, additions: SessionGallery, public: bool, note: str = "") -> str:
+    """What is in the gallery, where it comes from, and what may be done with it; then the note."""
     known = gallery.provenance
     people, photos = gallery.store.count_people(), gallery.count()
     title = f"{plural(photos, 'photo')} of {plural(people, 'person', 'people')}"
@@ -39,6 +39,7 @@ def summary(gallery: Gallery, additions: SessionGallery, public: bool) -> str:
         f"{heading(title, 'h-gallery')}"
         f'<p class="hint">Gallery {escape(gallery.name)}, {known.bits}-bit codes of model '
         f"{escape(known.model)}. {escape(source)}{rules}{mine}</p>"
+        + (f'<p class="hint">{escape(note)}</p>' if note else "")
     )
 
 

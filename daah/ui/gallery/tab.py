@@ -8,7 +8,7 @@ import gradio as gr
 import numpy as np
 
 from daah.errors import DaahError
-from daah.gallery import Entry, SessionGallery
+from daah.gallery import Entry, Gallery, SessionGallery
 from daah.ui.gallery import actions, html
 from daah.ui.page import html as page_html
 from daah.ui.page.components import html_panel, upload
@@ -33,7 +33,7 @@ class GalleryTab:
         public = context.settings.public
         nobody = SessionGallery()
         self.summary = html_panel(
-            "summary", html.summary(context.retriever.gallery, nobody, public)
+            "summary", html.summary(context.retriever.gallery, nobody, public, context.note)
         )
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
@@ -149,9 +149,12 @@ class GalleryTab:
         """Draw the tab as it is turned to."""
         gallery = self.context.retriever_for(_model(session)).gallery
         return {
-            self.summary: html.summary(gallery, additions, self.context.settings.public),
+            self.summary: self._summary(gallery, additions),
             self.map: self._map(session, None),
         }
+
+    def _summary(self, gallery: Gallery, additions: SessionGallery) -> str:
+        return html.summary(gallery, additions, self.context.settings.public, self.context.note)
 
     def _map(self, session: Session | None, chosen: Entry | None) -> str:
         query = None
@@ -231,7 +234,7 @@ class GalleryTab:
         return {
             self.additions: additions,
             self.own_people: html.added_people(additions),
-            self.summary: html.summary(gallery, additions, self.context.settings.public),
+            self.summary: self._summary(gallery, additions),
             self.people: self._people(text, additions),
         }
 

@@ -1,4 +1,4 @@
-"""The labelled examples of the Search tab. Their files are made by `scripts.make_examples`."""
+"""The labelled examples of the Search tab. Their files are made by `scripts.build_portraits`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from daah.images import read_image
+from daah.paths import PATHS
 
-FOLDER = Path(__file__).parent / "static" / "examples"
+FOLDER = PATHS.examples
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ class Example:
 
 
 EXAMPLES = (
-    Example("One face", "one-face.jpg", "A smiling woman with long hair"),
-    Example("Three faces", "three-faces.jpg", "Two men and a woman side by side"),
-    Example("Glasses", "glasses.jpg", "A bearded man with glasses"),
-    Example("Turned head", "turned-head.jpg", "A woman who looks to the side"),
+    Example("Another year", "another-year.jpg", "Martha Roby in another portrait"),
+    Example("Years younger", "years-younger.jpg", "Thomas Petri, decades younger, in a frame"),
+    Example("Grayscale", "grayscale.jpg", "Elton Gallegly in a black-and-white print"),
+    Example("Five people", "group.jpg", "Two women and three men side by side"),
     Example("Not in the gallery", "not-in-the-gallery.jpg", "Astronaut Eileen Collins"),
     Example("No face", "no-face.jpg", "A cup of coffee"),
 )
@@ -54,6 +55,6 @@ class Pairing:
 
 
 PAIRS = (
-    Pairing("One person, with and without glasses", "without-glasses.jpg", "glasses.jpg"),
-    Pairing("Two people", "one-face.jpg", "turned-head.jpg"),
+    Pairing("One person, years apart", "years-younger.jpg", "years-older.jpg"),
+    Pairing("Two people", "another-year.jpg", "another-person.jpg"),
 )

@@ -6,6 +6,8 @@ one is made ready when the first visitor asks for it, and then searches the same
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +17,14 @@ from weakref import WeakKeyDictionary
 from daah.comparison.side_by_side import SideBySide
 from daah.comparison.small_models import DEFAULT, ComparisonModels, load_models
 from daah.detection.alignment import aligned_face
-from daah.errors import CheckpointError, GalleryError
+from daah.errors import CheckpointError, DaahError, GalleryError
 from daah.gallery import Gallery, SessionGallery, open_variant
+from daah.gallery.location import known_gallery
 from daah.gallery.map import Projection
 from daah.models.encoder import FaceEncoder, load_encoder
 from daah.paths import PATHS
 from daah.retrieval import loading
+from daah.retrieval.loading import Awaited
 from daah.retrieval.retriever import FaceRetriever, Progress, silent
 from daah.ui.server.figures import Figures
 from daah.ui.settings import Settings
@@ -58,6 +62,8 @@ class AppContext:
     ) -> None:
         self.retriever = retriever
         self.settings = settings
+        #: What is being built meanwhile, in words; "" for nothing.
+        self.note = ""
         self.figures = Figures(PATHS.results)
         self.others = dict(others or {})
         self._baselines = baselines
@@ -185,11 +191,48 @@ class AppContext:
         if not uri.strip():
             raise GalleryError("Name the gallery's folder, for example gallery/family.")
         now = self.retriever
-        gallery = Gallery.open(uri.strip(), now.encoder, create=create)
+        gallery = Gallery.open(known_gallery(uri.strip()), now.encoder, create=create)
         gallery.require_complete()
         self.retriever = FaceRetriever(now.detector, now.encoder, gallery)
         self.forget_projection()
         return gallery
+
+    def search_when_built(self, awaited: Awaited) -> threading.Thread:
+        """Build a gallery in the background, and search it from then on.
+
+        If another gallery was chosen meanwhile, that one stays. An error is noted and ends it.
+
+        Args:
+            awaited: the gallery.
+
+        Returns:
+            The thread that builds it.
+        """
+        before = self.retriever
+
+        def report(share: float, text: str) -> None:
+            self.note = f"{awaited.name} is being added and will replace it: {text}"
+
+        def work() -> None:
+            if hasattr(os, "setpriority"):  # on Linux, of this thread: visitors come first
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+            report(0.0, "getting the photos")
+            try:
+                gallery = awaited.build(report)
+            except DaahError as problem:
+                print(f"{awaited.name}: {problem}", file=sys.stderr)
+                self.note = f"{awaited.name} could not be added; the server's log says why."
+                return
+            self.note = ""
+            if self.retriever is not before:
+                gallery.close()
+                return
+            self.retriever = FaceRetriever(before.detector, before.encoder, gallery)
+            self.forget_projection()
+
+        thread = threading.Thread(target=work, name="gallery", daemon=True)
+        thread.start()
+        return thread
 
     def require_local(self) -> None:
         """Raise GalleryError when strangers can reach this server."""

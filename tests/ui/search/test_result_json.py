@@ -32,7 +32,7 @@ def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, sessio
     assert set(first["matches"][0]) == {
         "id", "person", "name", "photo", "distance", "probability", "same_person",
     }  # fmt: skip
-    assert [person["person"] for person in first["people"]][0] == "red"
+    assert first["people"][0]["person"] == "red"
     assert len(first["people"]) == 3
     assert set(first["people"][0]) == {
         "person", "name", "agree", "bits", "verdict", "photo", "photos",

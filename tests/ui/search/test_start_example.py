@@ -33,7 +33,8 @@ def saved(path: Path, rgb: np.ndarray) -> str:
 def test_every_example_is_there_and_named() -> None:
     labels = [example.label for example in EXAMPLES]
     assert labels == [
-        "One face", "Three faces", "Glasses", "Turned head", "Not in the gallery", "No face",
+        "Another year", "Years younger", "Grayscale", "Five people",
+        "Not in the gallery", "No face",
     ]  # fmt: skip
     for example in EXAMPLES:
         assert example.read().ndim == 3

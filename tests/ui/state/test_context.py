@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from daah import codes
-from daah.errors import CheckpointError, GalleryError
-from daah.gallery import SessionGallery
+from daah.errors import CheckpointError, DataError, GalleryError
+from daah.gallery import Gallery, SessionGallery
+from daah.retrieval.loading import Awaited
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.app import build_app
 from daah.ui.gallery import actions as gallery_actions
+from daah.ui.gallery import html as gallery_html
 from daah.ui.methods import actions as methods_actions
 from daah.ui.search import actions as search_actions
 from daah.ui.settings import Settings
@@ -21,6 +25,7 @@ from daah.ui.state.context import AppContext
 from daah.ui.state.session import ATTENTION_ON, ATTENTION_PAINTED, Options
 from tests.doubles import retriever as fake_retriever
 from tests.doubles.retriever import PEOPLE, photo
+from tests.doubles.waiting import HANG, eventually
 
 RED, GREEN = PEOPLE["red"], PEOPLE["green"]
 OPTIONS = Options(bits=48, count=6, threshold=12)
@@ -176,3 +181,64 @@ def test_the_shipped_models_are_chosen_between_and_agree_with_their_cards(
     alone = np.array([(people == person).sum() == 1 for person in people])
     right = people[distance.argmin(1)] == people
     assert right[~alone].mean() > 0.3  # chance is one in forty
+
+
+# --- a gallery that is built while the page serves ------------------------------------------------
+
+
+def test_a_gallery_that_is_awaited_is_searched_once_it_is_built(
+    fake: FaceRetriever, tmp_path: Path
+) -> None:
+    context = AppContext(fake, Settings())
+    go, said = threading.Event(), []
+    other = fake_retriever.retriever(tmp_path / "other", {"ann": (9, 9, 200)}).gallery
+
+    def build(report: Callable[[float, str], None]) -> Gallery:
+        report(0.5, "3 of 6")
+        said.append(context.note)
+        assert go.wait(HANG)
+        return other
+
+    thread = context.search_when_built(Awaited("The others", build))
+    assert eventually(lambda: said == ["The others is being added and will replace it: 3 of 6"])
+    assert context.retriever is fake  # which is searched meanwhile
+    html = gallery_html.summary(fake.gallery, SessionGallery(), True, context.note)
+    assert "The others is being added" in html
+    go.set()
+    thread.join(HANG)
+    assert context.retriever.gallery is other
+    assert context.note == ""
+    assert context.projection().ids.size == 2
+
+
+def test_a_gallery_that_cannot_be_built_is_noted_and_the_old_one_stays(
+    fake: FaceRetriever, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = AppContext(fake, Settings())
+
+    def build(report: Callable[[float, str], None]) -> Gallery:
+        raise DataError("could not be fetched from /somewhere")
+
+    context.search_when_built(Awaited("The others", build)).join(HANG)
+    assert context.retriever is fake
+    assert context.note == "The others could not be added; the server's log says why."
+    assert "could not be fetched from /somewhere" in capsys.readouterr().err
+
+
+def test_a_gallery_that_was_chosen_meanwhile_stays(fake: FaceRetriever, tmp_path: Path) -> None:
+    context = AppContext(fake, Settings(public=False))
+    go = threading.Event()
+    other = fake_retriever.retriever(tmp_path / "other").gallery
+
+    def build(report: Callable[[float, str], None]) -> Gallery:
+        assert go.wait(HANG)
+        return other
+
+    thread = context.search_when_built(Awaited("The others", build))
+    mine = context.choose(str(tmp_path / "mine"), create=True)
+    go.set()
+    thread.join(HANG)
+    assert context.retriever.gallery is mine
+    with pytest.raises(GalleryError, match="closed"):
+        other.count()
+    mine.close()
