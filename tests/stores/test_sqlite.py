@@ -409,9 +409,10 @@ def test_a_removed_person_leaves_no_trace(tmp_path: Path) -> None:
     n = 1500
     ids = np.arange(n)
     codes = sample.codes(rng, n, 128, "random")
-    metas = [Meta(f"person-{i:05}-", f"photo-{i:05}-", 1e9) for i in range(n)]
+    metas = [Meta(f"person-{i:05}-", f"photo-{i:05}-", 1e9, f"name-{i:05}-") for i in range(n)]
+    logits = sample.logits_of(rng, codes, 128)
     with SQLiteStore(tmp_path / "g.db", sample.spec(128), cached_rows=10) as store:
-        store.upsert(ids, codes, metas)
+        store.upsert(ids, codes, metas, logits)
     with SQLiteStore(tmp_path / "g.db", sample.spec(128), cached_rows=10) as store:
         gone = rng.permutation(n)[:800]
         for part in np.split(gone, 8):
@@ -422,7 +423,8 @@ def test_a_removed_person_leaves_no_trace(tmp_path: Path) -> None:
             for file in tmp_path.iterdir():
                 content = file.read_bytes()
                 for i in gone:
-                    what = (metas[i].person, metas[i].photo, codes[i].tobytes())
+                    names = (metas[i].person, metas[i].photo, metas[i].name)
+                    what = (*names, codes[i].tobytes(), logits[i, :16].tobytes())
                     for part in (w.encode() if isinstance(w, str) else w for w in what):
                         if part in content:
                             found.append(f"{part!r} in {file.name}")
@@ -436,3 +438,4 @@ def test_a_removed_person_leaves_no_trace(tmp_path: Path) -> None:
         assert store.count() == 700
     assert traces() == []
     assert (tmp_path / "g.db-codes").exists()
+    assert (tmp_path / "g.db-templates").exists()
