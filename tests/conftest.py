@@ -230,10 +230,15 @@ def visit(browser: Any, host: Callable[[App], str]) -> Iterator[Callable[..., An
     contexts, errors = [], []
 
     def go(
-        url: str, width: int = 1280, dark: bool = False, forgive: tuple[str, ...] = (), **more: Any
+        url: str,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        forgive: tuple[str, ...] = (),
+        **more: Any,
     ) -> Any:
         context = browser.new_context(
-            viewport={"width": width, "height": 900},
+            viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
             permissions=["clipboard-read", "clipboard-write", "camera"],
             **more,

@@ -46,7 +46,10 @@ class Portrait:
         return self.path.name
 
     def read(self) -> bytes:
-        """The bytes of the file.
+        """Read the file.
+
+        Returns:
+            Its bytes, a JPEG of the aligned face.
 
         Raises:
             DataError: the file is missing.

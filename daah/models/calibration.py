@@ -16,11 +16,12 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from daah.errors import CheckpointError, ConfigError
+from daah.types import Verdict
 
 #: Chance of "same person" before looking at the distance, for which probabilities are stated.
 PRIOR = 0.5
@@ -33,9 +34,6 @@ FPIR_LEVELS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 
 #: Sizes of galleries whose limits are known: 2^0 to 2^30 people.
 SIZES = 31
-
-#: What the nearest person of a search is called.
-Verdict = Literal["match", "unclear", "no match"]
 
 
 @dataclass(frozen=True)

@@ -156,9 +156,6 @@ def pair_regions(
 ) -> np.ndarray:
     """Regions of a face that the bits shared with another face depend on.
 
-    The value of a cell is the sum over the shared bits of how far occluding it pushes them towards
-    flipping.
-
     Args:
         regions: (K, grid, grid) of `bit_regions`.
         bits: (K,) bool, code of the face.
@@ -166,11 +163,26 @@ def pair_regions(
         length: length of the prefix that is compared; None compares all bits.
 
     Returns:
-        (grid, grid) float32, scaled to a maximum of 1; all 0 without shared bits.
+        As of `subset_regions`.
     """
     length = len(bits) if length is None else length
-    shared = np.flatnonzero(bits[:length] == others[:length])
-    total = np.maximum(regions[shared], 0).sum(0, dtype=np.float32)
+    return subset_regions(regions[:length], bits[:length] == others[:length])
+
+
+def subset_regions(regions: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Regions of a face that some of its bits depend on.
+
+    The value of a cell is the sum over these bits of how far occluding it pushes them towards
+    flipping.
+
+    Args:
+        regions: (K, grid, grid) of `bit_regions`.
+        which: (K,) bool, the bits.
+
+    Returns:
+        (grid, grid) float32, scaled to a maximum of 1; all 0 without bits.
+    """
+    total = np.maximum(regions[which], 0).sum(0, dtype=np.float32)
     return total / max(float(total.max(initial=0)), 1e-9)
 
 

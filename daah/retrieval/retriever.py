@@ -19,7 +19,7 @@ from daah.errors import ConfigError, GalleryError
 from daah.gallery import Gallery, SessionGallery
 from daah.models import encoder as models_encoder
 from daah.models.encoder import Attention, FaceEncoder
-from daah.retrieval.verdict import PairLimit
+from daah.retrieval.verdict import SearchVerdict
 from daah.stores.base import Meta
 from daah.types import EncodedFace, Face, FaceMatches, Match, PersonMatch, SearchResult, Verdict
 
@@ -69,6 +69,7 @@ class FaceRetriever:
     Attributes:
         bits: length of the full code.
         lengths: code lengths, ascending; the longest is `bits`.
+        judge: what distances say in a search.
 
     Raises:
         GalleryError: the gallery is of another model.
@@ -85,7 +86,7 @@ class FaceRetriever:
         self.gallery = gallery
         self.bits = encoder.bits
         self.lengths = tuple(encoder.lengths)
-        self._judge = PairLimit(encoder.calibration)
+        self.judge = SearchVerdict(encoder.calibration)
         # The cache belongs to this retriever: another gallery has other faces.
         self._recalled = lru_cache(maxsize=RECALLED)(self._recall)
 
@@ -249,7 +250,7 @@ class FaceRetriever:
         Returns:
             As of `daah.retrieval.verdict`.
         """
-        return self._judge.verdict(distance, bits, people)
+        return self.judge.verdict(distance, bits, people)
 
     def search(
         self,

@@ -289,11 +289,10 @@ def _header(settings: Settings) -> str:
     code = f'<a href="{escape(settings.code_url)}">Code</a>' if settings.code_url else ""
     return (
         f"<header><h1>{TITLE}</h1>"
-        '<p class="lead">Each face becomes a short binary code. Matches are the codes with the '
-        "fewest different bits.</p>"
+        '<p class="lead">Finds a face by 32 bytes, and shows why.</p>'
         f'<nav aria-label="About this page"><a href="{PAPER}">Paper</a>{code}'
         '<button type="button" data-do="card">Model card</button></nav>'
         '<p class="privacy">Photos are processed on this server, deleted within '
-        f"{settings.keep_words}, never added to the gallery and never used for training."
-        "</p></header>"
+        f"{settings.keep_words} and never used for training"
+        f"{', nor added to the gallery' if settings.public else ''}.</p></header>"
     )

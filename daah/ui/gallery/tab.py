@@ -43,7 +43,7 @@ class GalleryTab:
                 self.name = gr.Textbox(
                     label="Search by name", elem_id="name", placeholder="All people", max_lines=1
                 )
-                self.people = html_panel("people", self._people("", nobody))
+                self.people = html_panel("gallery-people", self._people("", nobody))
         self._own()
         if not public:
             self._local()

@@ -16,7 +16,7 @@ from daah.gallery import SessionGallery
 from daah.reading import SMALL_READER
 from daah.retrieval import explain
 from daah.retrieval.retriever import FaceRetriever, Progress, silent
-from daah.types import ALIGNED_SIZE, EncodedFace, Face, Match
+from daah.types import ALIGNED_SIZE, EncodedFace, Face, Match, PersonMatch
 from daah.ui.page.photos import data_uri_bytes
 from daah.ui.search import cover
 from daah.ui.search.view import Detail, View
@@ -131,6 +131,14 @@ def painted_mask(picture: str) -> np.ndarray | None:
     return mask if mask.any() else None
 
 
+def add(session: Session, options: Options, additions: SessionGallery, most: int) -> SessionGallery:
+    """The visitor's additions with the chosen face, under the name "You" or the next free one."""
+    face = session.faces(session.attention(options.attention))[session.face]
+    taken = additions.people()
+    name = next(n for n in ("You", *(f"You {i}" for i in range(2, 999))) if n not in taken)
+    return additions.add(name, f"{name}/1", face, most)
+
+
 def search_entry(
     retriever: FaceRetriever, id: int, options: Options, additions: SessionGallery | None = None
 ) -> Session:
@@ -210,7 +218,7 @@ def look(
         session = replace(session, bit=None)  # chosen under another attention
     faces = session.faces(options.attention)
     started = time.perf_counter()
-    matches = tuple(rank(retriever, face, options, additions) for face in faces)
+    matches = tuple(retriever.match(face, options.count, options.bits, additions) for face in faces)
     people = tuple(
         retriever.match_people(face, options.count, options.bits, additions) for face in faces
     )
@@ -218,33 +226,44 @@ def look(
         seconds = {"search": time.perf_counter() - started, **session.seconds}
         session = replace(session, seconds={step: seconds[step] for step in STEPS})
     shown = matches[session.face] if faces else ()
-    chosen = next((m for m in shown if m.id == session.match), None)
+    near = people[session.face] if faces else ()
+    known = {m.id: m for m in (*shown, *(_photo(p) for p in near))}
+    chosen = known.get(session.match) if session.match is not None else None
+    rival = None
+    if chosen is not None:
+        rival = next((p for p in near if p.person != chosen.person), None)
+    total = retriever.count_people(additions)
     return View(
         session=session,
         options=options,
         faces=faces,
         matches=matches,
         people=people,
-        thumbnails={m.id: retriever.thumbnail(m.id, additions) for m in shown},
+        thumbnails={id: retriever.thumbnail(id, additions) for id in known},
         gallery=_searched(retriever, additions),
-        detail=Detail(chosen, retriever.recall(chosen.id, additions)) if chosen else None,
+        detail=_detail(retriever, chosen, additions),
         cover=cover.look(retriever, session, options, additions),
+        people_searched=total,
+        rate=retriever.judge.rate(near[0].distance, options.bits, total) if near else None,
+        rival=_detail(retriever, _photo(rival) if rival else None, additions),
     )
+
+
+def _photo(person: PersonMatch) -> Match:
+    """The nearest photo of a person, at the distance of the person."""
+    return Match(
+        person.id, person.person, person.photo, person.distance, person.bits, name=person.name
+    )
+
+
+def _detail(
+    retriever: FaceRetriever, match: Match | None, additions: SessionGallery | None
+) -> Detail | None:
+    return None if match is None else Detail(match, retriever.recall(match.id, additions))
 
 
 def _searched(retriever: FaceRetriever, additions: SessionGallery | None) -> int:
     return retriever.gallery.store.count() + (len(additions) if additions else 0)
-
-
-def rank(
-    retriever: FaceRetriever,
-    encoded: EncodedFace,
-    options: Options,
-    additions: SessionGallery | None = None,
-) -> tuple[Match, ...]:
-    """The nearest entries, judged by the threshold that the visitor set."""
-    found = retriever.match(encoded, options.count, options.bits, additions)
-    return tuple(replace(m, same_person=m.distance <= options.threshold) for m in found)
 
 
 def shown_photo(session: Session, faces: tuple[EncodedFace, ...]) -> tuple[np.ndarray, tuple]:

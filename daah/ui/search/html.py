@@ -15,7 +15,7 @@ import numpy as np
 from daah import codes
 from daah.images import enlarged
 from daah.retrieval import explain
-from daah.types import ALIGNED_SIZE, Match
+from daah.types import ALIGNED_SIZE, PersonMatch
 from daah.ui.page.html import (
     colour_key,
     data_uri,
@@ -25,8 +25,6 @@ from daah.ui.page.html import (
     say,
     slider,
     two_codes,
-    undecided,
-    verdict_words,
 )
 from daah.ui.search import actions, cover, result_json
 from daah.ui.search.view import View
@@ -39,30 +37,28 @@ FLIPS_SHOWN = 0.25
 
 WAITING = "Add a photo, or choose an example."
 
+#: What a verdict is called on a card, and above its band.
+VERDICTS = {"match": "Match", "unclear": "Unclear", "no match": "No match"}
+BANDS = {
+    "match": "Match",
+    "unclear": "Unclear: perhaps one of these, perhaps nobody",
+    "no match": "No match: look-alikes, for fun, not identity",
+}
+
+#: Tone of each verdict, as of `page.html.say`.
+TONES = {"match": "good", "unclear": "far", "no match": "none"}
+
 
 def sentence(view: View) -> str:
-    """The one sentence that says what came out, for eyes and for screen readers."""
+    """What came out for all faces and for the chosen one, for eyes and for screen readers."""
     faces = view.faces
     if not faces:
         return NO_FACE
     index, options = view.session.face, view.options
-    matches = view.matches[index]
-    parts = [found_words(len(faces), view.session.left_out)]
-    if not matches:
-        parts.append("The gallery is empty, so there is nobody to compare with.")
-    elif matches[0].same_person:
-        parts.append(
-            f"Face {index + 1}: best match {matches[0].distance} of {options.bits} bits differ, "
-            f"{_verdict(matches[0])}."
-        )
-    else:
-        parts.append(
-            f"Face {index + 1}: nobody in the gallery is within {options.threshold} bits. "
-            "The nearest are shown for reference."
-            if len(faces) > 1
-            else f"Nobody in the gallery is within {options.threshold} bits. "
-            "The nearest are shown for reference."
-        )
+    parts = []
+    if len(faces) > 1 or view.session.left_out:
+        parts.append(_all_faces(view))
+    parts.append(_chosen_words(view))
     width = faces[index].face.width
     if width < actions.SMALL_FACE:
         parts.append(f"This face is only {width:.0f} pixels wide, so it may be unreliable.")
@@ -73,6 +69,37 @@ def sentence(view: View) -> str:
     return " ".join(parts)
 
 
+def _all_faces(view: View) -> str:
+    """How many faces there are, and what became of each."""
+    found = found_words(len(view.faces), view.session.left_out).rstrip(".")
+    verdicts = [people[0].verdict if people else "no match" for people in view.people]
+    said = []
+    for verdict, words in (("match", "match"), ("unclear", "unclear"), ("no match", "no match")):
+        which = [i + 1 for i, own in enumerate(verdicts) if own == verdict]
+        if which and len(which) <= 4:
+            numbers = ", ".join(map(str, which))
+            said.append(f"{words} for {'face' if len(which) == 1 else 'faces'} {numbers}")
+        elif which:
+            said.append(f"{words} for {len(which)}")
+    return f"{found}: {'; '.join(said)}. Face {view.session.face + 1}:"
+
+
+def _chosen_words(view: View) -> str:
+    people = view.people[view.session.face]
+    if not people:
+        return "The gallery is empty, so there is nobody to compare with."
+    best = people[0]
+    agree = f"{best.agree} of {best.bits} bits agree."
+    if best.verdict == "match":
+        return f"Match: {best.name}. {agree}"
+    if best.verdict == "unclear":
+        return f"Unclear: the nearest is {best.name}, but it may be somebody else. {agree}"
+    return (
+        "No match: this person does not seem to be in the gallery. Below, the faces that look "
+        "most alike."
+    )
+
+
 def found_words(count: int, left_out: int) -> str:
     """How many faces a photo has; of very many only the largest are searched."""
     if left_out:
@@ -80,19 +107,12 @@ def found_words(count: int, left_out: int) -> str:
     return f"{plural(count, 'face')} found."
 
 
-def _verdict(match: Match) -> str:
-    """What a match within the limit is worth; without a calibration the limit is only a choice."""
-    if match.probability is None:
-        return "within the limit that is set, which this checkpoint is not calibrated for"
-    return verdict_words(bool(match.same_person), match.probability)
-
-
 def verdict(view: View) -> str:
     """`sentence` with the tone that goes with it."""
     if not view.faces:
         return say(sentence(view), "bad")
-    matches = view.matches[view.session.face]
-    return say(sentence(view), "good" if matches and matches[0].same_person else "far")
+    people = view.people[view.session.face]
+    return say(sentence(view), TONES[people[0].verdict] if people else "far")
 
 
 def boxes(view: View) -> str:
@@ -115,7 +135,10 @@ def boxes(view: View) -> str:
         words.append("This is a finished example. Add a photo to get your own result.")
     if len(faces) > 1:
         words.append("Tap a face to choose it.")
-    hint = f'<figcaption class="hint">{" ".join(words)}</figcaption>' if words else ""
+    hint = (
+        f'<figcaption class="hint">{" ".join(words)} '
+        '<button type="button" class="link" data-do="clear">Clear</button></figcaption>'
+    )
     return (
         f'<figure class="photo" data-point="face"><div class="stage" '
         f'style="aspect-ratio:{width}/{height};--w:{width}px;--ratio:{width / height:.4f}">'
@@ -125,16 +148,14 @@ def boxes(view: View) -> str:
 
 
 def chips(view: View) -> str:
-    """A strip with one button for every face."""
+    """A strip with one button for every face, where there are several."""
+    if len(view.faces) < 2:
+        return ""
     made = []
-    for i, (encoded, matches) in enumerate(zip(view.faces, view.matches, strict=True)):
-        best = matches[0] if matches else None
-        if best is None:
-            line = "no match"
-        elif best.same_person:
-            line = f"{best.name} · {plural(best.distance, 'bit')}"
-        else:
-            line = "nobody near enough"
+    for i, (encoded, people) in enumerate(zip(view.faces, view.people, strict=True)):
+        line = "no match"
+        if people and people[0].verdict != "no match":
+            line = people[0].name + ("" if people[0].verdict == "match" else "?")
         made.append(
             f'<button type="button" class="chip" data-do="face" data-index="{i}" '
             f'aria-pressed="{str(i == view.session.face).lower()}">'
@@ -145,33 +166,34 @@ def chips(view: View) -> str:
 
 
 def heatmap(view: View) -> str:
-    """Where the model looks, what it is given behind the mask, and what the code depends on."""
+    """The face as the network is given it, with the heatmap over it, and a slider between them."""
     encoded, options = view.chosen, view.options
-    photo, faces = actions.shown_photo(view.session, view.faces)
-    shown = explain.overlay_photo(photo, faces, options.strength)
-    height, width = photo.shape[:2]
-    number = view.session.face + 1
+    name = f"face {view.session.face + 1}"
+    heat = explain.overlay(encoded.face.aligned, encoded.mask, max(options.strength, 0.05))
     return (
-        f"{heading('What the model looks at', 'h-look')}"
-        '<div class="look"><figure>'
-        f'<div class="stage" style="aspect-ratio:{width}/{height};--ratio:{width / height:.4f}">'
-        f'<img alt="Heatmap of attention drawn on the photo" src="{data_uri(shown)}"></div>'
-        "<figcaption>On the photo</figcaption></figure><figure>"
-        f"{slider(encoded.face.aligned, encoded.mask, options.strength, f'face {number}')}"
-        f"<figcaption>Face {number}, aligned. Drag between face and heatmap."
-        "</figcaption></figure></div>"
-        f"{colour_key('hidden', 'seen')}"
-        f'<p class="hint">{_attention_words(view)}</p>'
-        f'<div class="look even"><figure>{_seen(view)}</figure>'
-        f"<figure>{_depends(view)}</figure></div>"
+        '<figure id="masked"><div class="compare" style="--cut:50%">'
+        f'<img alt="What the network is given of {name}" src="{data_uri(view.chosen.seen, 92)}">'
+        f'<img class="over" alt="Heatmap of attention on {name}" src="{data_uri(heat, 92)}">'
+        '<i aria-hidden="true"></i><input type="range" min="0" max="100" value="50" data-cut '
+        f'aria-label="Share of the heatmap shown on {name}"></div>'
+        f"{colour_key('hidden', 'seen')}</figure>"
     )
 
 
-def _seen(view: View) -> str:
+def closer(view: View) -> str:
+    """Where the model looks on the photo, and what the code depends on."""
+    options = view.options
+    photo, faces = actions.shown_photo(view.session, view.faces)
+    shown = explain.overlay_photo(photo, faces, options.strength)
+    height, width = photo.shape[:2]
     return (
-        f'<img alt="Face {view.session.face + 1} as the network is given it" '
-        f'src="{data_uri(view.chosen.seen, 92)}"><figcaption>What the network is given: '
-        "where the mask is closed on the face, an average face takes its place.</figcaption>"
+        f"{heading('What the model looks at', 'h-look')}"
+        f'<p class="hint">{_attention_words(view)}</p>'
+        '<div class="look even"><figure>'
+        f'<div class="stage" style="aspect-ratio:{width}/{height};--ratio:{width / height:.4f}">'
+        f'<img alt="Heatmap of attention drawn on the photo" src="{data_uri(shown)}"></div>'
+        "<figcaption>On the photo</figcaption></figure>"
+        f"<figure>{_depends(view)}</figure></div>"
     )
 
 
@@ -257,6 +279,38 @@ def covered(view: View) -> str:
 
 
 def code(view: View) -> str:
+    """The code as a barcode, 64 bits a row."""
+    bits = view.options.bits
+    own = view.chosen.code.bits[:bits]
+    other = view.detail.encoded.code.bits[:bits] if view.detail else None
+    return (
+        f"{barcode(own, other)}"
+        f'<p class="hint">{bits // 8} bytes: all that is stored and compared. '
+        '<a href="#h-code">See every bit</a></p>'
+    )
+
+
+def barcode(own: np.ndarray, other: np.ndarray | None = None) -> str:
+    """A code (bits,) bool as bars, 64 a row; bits that differ from `other` are marked."""
+    rows = [range(start, min(start + 64, len(own))) for start in range(0, len(own), 64)]
+    bars = []
+    for row, places in enumerate(rows):
+        for column, i in enumerate(places):
+            kind = "one" if own[i] else "zero"
+            if other is not None and own[i] != other[i]:
+                kind += " diff"
+            bars.append(
+                f'<rect class="{kind}" x="{column}" y="{row * 15}" width=".82" height="13"/>'
+            )
+    height = 15 * len(rows) - 2
+    return (
+        f'<svg class="barcode" viewBox="0 0 64 {height}" preserveAspectRatio="none" role="img" '
+        f'style="--rows:{len(rows)}" aria-label="Barcode of the {len(own)} bits">'
+        f"{''.join(bars)}</svg>"
+    )
+
+
+def cells(view: View) -> str:
     """The code as cells and as hex; differing bits outlined, a chosen bit explained."""
     encoded, bits, session = view.chosen, view.options.bits, view.session
     own = encoded.code.bits[:bits]
@@ -281,8 +335,7 @@ def code(view: View) -> str:
     )
     return (
         f"{heading(title, 'h-code')}"
-        f'<p class="hint">These {bits // 8} bytes are all that is compared: the fewer bits differ, '
-        "the more alike two faces are. Choose a bit to see which part of the face decides it.</p>"
+        '<p class="hint">Choose a bit to see which part of the face decides it.</p>'
         f'<div class="cells" role="group" aria-label="{title}" data-grid>{"".join(grouped)}</div>'
         f'<div class="legend" aria-hidden="true">{legend}</div>'
         f"{_bit(view)}"
@@ -321,103 +374,174 @@ def _spaced(hexed: str) -> str:
     return " ".join(hexed[i : i + 4] for i in range(0, len(hexed), 4))
 
 
-def matches(view: View) -> str:
-    """The nearest of the gallery as cards, with the threshold drawn between them."""
-    found = view.matches[view.session.face]
-    near = [m for m in found if m.same_person]
-    far = [m for m in found if not m.same_person]
-    limit = plural(view.options.threshold, "different bit")
-    searched = f'<p class="hint">{plural(view.gallery, "code")} searched.'
-    if found:
-        searched += (
-            " Choose one to see which bits differ and where the model looked. "
-            f"The mark on a bar is the limit: {limit}."
+def best(view: View) -> str:
+    """The nearest person, the verdict, and what it means."""
+    people = view.people[view.session.face]
+    if not people:
+        return '<p class="hint">Nobody is in the gallery yet.</p>'
+    person = people[0]
+    buttons = ""
+    if person.verdict == "no match":
+        buttons = (
+            '<div class="tools row"><button type="button" class="small" data-do="add">Add this '
+            'face for this visit</button><button type="button" class="small" data-tab="Compare">'
+            "Compare with another photo</button></div>"
         )
-    searched += "</p>"
-    out = [heading("Closest in the gallery", "h-matches"), searched]
-    calibrated = all(m.probability is not None for m in found)
-    within = "Likely the same person" if calibrated else "Within the limit"
-    beyond = "Probably different people" if calibrated else "Over the limit"
-    unsure = [m for m in far if undecided(m.probability)]
-    far = far[len(unsure) :]  # nearest first, and less likely with every bit
-    if near:
-        out.append(f'<h3 class="line good">{within}: up to {limit}</h3>')
-        out.append(_cards(view, near, ""))
-    if unsure:
-        out.append(f'<h3 class="line far">Over the limit, undecided: over {limit}</h3>')
-        out.append(_cards(view, unsure, " dim"))
-    if far:
-        over = "" if unsure else f": over {limit}"
-        out.append(f'<h3 class="line far">{beyond}{over}</h3>')
-        out.append(_cards(view, far, " dim"))
+    name = person.name if person.verdict != "no match" else f"Most alike: {person.name}"
+    return (
+        f'<article class="best {TONES[person.verdict]}">'
+        f'<img alt="Gallery photo of {escape(person.name)}" '
+        f'src="{data_uri(view.thumbnails[person.id], 90)}">'
+        f'<p class="verdict">{VERDICTS[person.verdict]}</p><h3>{escape(name)}</h3>'
+        f"{_agreement(person)}"
+        f'<p class="hint">{escape(_meaning(view, person))}</p>{buttons}</article>'
+    )
+
+
+def _agreement(person: PersonMatch) -> str:
+    """The share of bits that agree as a bar, long for alike, and in words."""
+    return (
+        f'<span class="track agree" aria-hidden="true" '
+        f'style="--d:{100 * person.agree / person.bits:.1f}%"></span>'
+        f"<span>{person.agree} of {person.bits} bits agree</span>"
+    )
+
+
+def _meaning(view: View, person: PersonMatch) -> str:
+    """What a verdict means in this gallery."""
+    if view.rate is None:
+        return "This model has no limits for searches, so nothing more can be said."
+    people = plural(view.people_searched, "person", "people")
+    if person.verdict == "match":
+        return (
+            f"Fewer than 1 in {round(1 / view.rate):,} strangers who search this gallery of "
+            f"{people} would get a match this good."
+        )
+    if person.verdict == "unclear":
+        return (
+            f"Strangers who search this gallery of {people} often find somebody as near, and so do "
+            "people who are in it with an unlike photo."
+        )
+    return "Of people who are in the gallery, 19 in 20 are found nearer than this."
+
+
+def people(view: View) -> str:
+    """The nearest people as cards, one a person, in bands of the verdict."""
+    found = [p for p in view.people[view.session.face] if p.distance <= view.options.threshold]
+    out = [
+        heading("Closest people", "h-people"),
+        f'<p class="hint">{plural(view.gallery, "photo")} of '
+        f"{plural(view.people_searched, 'person', 'people')} searched. Choose one to see why.</p>",
+    ]
+    for verdict, title in BANDS.items():
+        band = [p for p in found if p.verdict == verdict]
+        if band:
+            out.append(f'<h3 class="line {TONES[verdict]}">{title}</h3>{_cards(view, band)}')
     return "".join(out)
 
 
-def _cards(view: View, found: list[Match], extra: str) -> str:
+def _cards(view: View, found: list[PersonMatch]) -> str:
     cards = []
-    for m in found:
-        pressed = str(m.id == view.session.match).lower()
-        own = " · yours" if m.id < 0 else ""
+    for p in found:
+        pressed = str(p.id == view.session.match).lower()
+        own = " · yours" if p.id < 0 else ""
+        photos = f"{plural(p.photos, 'photo')}" if p.photos > 1 else ""
+        dim = "" if p.verdict == "match" else " dim"
         cards.append(
-            f'<li><button type="button" class="card{extra}" data-do="match" data-id="{m.id}" '
+            f'<li><button type="button" class="card{dim}" data-do="match" data-id="{p.id}" '
             f'aria-pressed="{pressed}">'
-            f'<img alt="Gallery photo {escape(m.photo)}" src="{data_uri(view.thumbnails[m.id])}">'
-            f"<span class=words><b>{escape(m.name)}{own}</b>"
-            f"<span>{m.distance} of {m.bits} bits</span>{track(m, view.options.threshold)}"
-            f"<small>{_probability(m)}</small></span></button></li>"
+            f'<img alt="Gallery photo of {escape(p.name)}" src="{data_uri(view.thumbnails[p.id])}">'
+            f"<span class=words><b>{escape(p.name)}{own}</b>{_agreement(p)}"
+            f"<small>{photos}</small></span></button></li>"
         )
     return f'<ol class="cards">{"".join(cards)}</ol>'
 
 
-def track(match: Match, threshold: int) -> str:
-    """A bar of the distance with a tick at the threshold. The numbers stand beside it."""
-    top = match.bits / 2  # two unrelated faces differ in about half of the bits
-    return (
-        f'<span class="track" aria-hidden="true" '
-        f'style="--d:{min(100, 100 * match.distance / top):.1f}%;'
-        f'--t:{min(100, 100 * (threshold + 0.5) / top):.1f}%"></span>'
-    )
-
-
-def _probability(match: Match) -> str:
-    if match.probability is None:
-        return "probability not calibrated"
-    return f"{percent(match.probability)} same person"
-
-
 def detail(view: View) -> str:
-    """The chosen match beside the face: pictures, heatmaps, the verdict in words."""
+    """The chosen person beside the face: pictures, bits, and why, or why not."""
     chosen, strength = view.detail, view.options.strength
     if chosen is None:
         return ""
-    m = chosen.match
-    number = view.session.face + 1
+    m, number = chosen.match, view.session.face + 1
     return (
         f"{heading(f'Face {number} and {m.name}', 'h-match')}"
-        f'<p class="hint">{escape(_pair_words(m, view.options.threshold))}</p>'
+        f'<p class="hint">{escape(_pair_words(view))}</p>'
         '<div class="pair"><figure>'
         f"{slider(view.chosen.face.aligned, view.chosen.mask, strength, f'face {number}')}"
         f"<figcaption>Face {number}</figcaption></figure><figure>"
         f"{slider(chosen.encoded.face.aligned, chosen.encoded.mask, strength, m.photo)}"
-        f"<figcaption>{escape(m.name)}, photo {escape(m.photo)}</figcaption></figure></div>"
+        f"<figcaption>{escape(m.name)}</figcaption></figure></div>"
         f"{two_codes(view.chosen.code.bits[: m.bits], chosen.encoded.code.bits[: m.bits])}"
+        f"{_photos(view)}{_why(view)}"
         '<button type="button" class="main" data-do="again">Search with this face</button>'
     )
 
 
-def _pair_words(m: Match, threshold: int) -> str:
-    same = "Within" if m.same_person else "Over"
-    chance = (
-        ""
-        if m.probability is None
-        else f" If both answers were equally likely beforehand, the chance that this is one "
-        f"person is {percent(m.probability)}."
+def _pair_words(view: View) -> str:
+    bits = view.detail.match.bits
+    own, theirs = view.chosen.code.bits[:bits], view.detail.encoded.code.bits[:bits]
+    differ = int((own != theirs).sum())
+    return f"{bits - differ} of {bits} bits agree with this photo, {differ} differ (orange)."
+
+
+def _photos(view: View) -> str:
+    """The person's other photos among the nearest, folded."""
+    chosen = view.detail.match
+    others = [
+        m
+        for m in view.matches[view.session.face]
+        if m.person == chosen.person and m.id != chosen.id
+    ]
+    if not others:
+        return ""
+    drawn = "".join(
+        f'<li><button type="button" class="card" data-do="match" data-id="{m.id}">'
+        f'<img alt="Gallery photo {escape(m.photo)}" src="{data_uri(view.thumbnails[m.id])}">'
+        f"<span class=words>{m.bits - m.distance} of {m.bits} bits agree</span></button></li>"
+        for m in others
     )
-    verdict = "" if m.probability is None else f": {_verdict(m)}"
     return (
-        f"{m.distance} of {m.bits} bits differ, {m.bits - m.distance} agree. "
-        f"{same} the limit of {threshold}{verdict}.{chance}"
+        f"<details><summary>{plural(len(others), 'more photo')} of {escape(chosen.name)}</summary>"
+        f'<ol class="cards small">{drawn}</ol></details>'
     )
+
+
+def _why(view: View) -> str:
+    """Which parts of the face decide the bits that agree, differ, and separate two people."""
+    session, chosen = view.session, view.detail
+    regions = session.regions.get((view.options.attention, session.face))
+    if regions is None:
+        return (
+            '<p><button type="button" class="small" data-do="depends">Show which face regions '
+            "decide these bits</button></p>"
+        )
+    bits = chosen.match.bits
+    own, theirs = view.chosen.code.bits[:bits], chosen.encoded.code.bits[:bits]
+    panels = [
+        (own == theirs, f"decide the {int((own == theirs).sum())} bits that agree"),
+        (own != theirs, f"decide the {int((own != theirs).sum())} bits that differ"),
+    ]
+    if view.rival is not None:
+        first = own == view.rival.encoded.code.bits[:bits]
+        apart = (own == theirs) != first
+        panels.append(
+            (
+                apart,
+                f"decide the {int(apart.sum())} bits that separate {chosen.match.name} from "
+                f"{view.rival.match.name}",
+            )
+        )
+    figures = []
+    for which, words in panels:
+        region = explain.subset_regions(regions[:bits], which)
+        drawn = explain.overlay(
+            view.chosen.face.aligned, explain.region_mask(region), view.options.strength
+        )
+        figures.append(
+            f'<figure><img alt="Regions that {escape(words)}" src="{data_uri(drawn, 92)}">'
+            f"<figcaption>Regions that {escape(words)}</figcaption></figure>"
+        )
+    return f'<div class="look three">{"".join(figures)}</div>'
 
 
 def download(view: View) -> str:

@@ -31,15 +31,18 @@ Result = TypeVar("Result")
 class Panels:
     """The pieces that a result is drawn in, in the order of the screen."""
 
-    sentence: gr.HTML
     boxes: gr.HTML
-    chips: gr.HTML
     heatmap: gr.HTML
-    paint: gr.HTML
-    cover: gr.HTML
     code: gr.HTML
-    matches: gr.HTML
+    best: gr.HTML
+    sentence: gr.HTML
+    chips: gr.HTML
+    paint: gr.HTML
+    people: gr.HTML
     match: gr.HTML
+    closer: gr.HTML
+    cover: gr.HTML
+    cells: gr.HTML
     download: gr.HTML
 
     def all(self) -> list[gr.HTML]:
@@ -48,18 +51,24 @@ class Panels:
 
 
 _DRAWN: dict[str, Callable[[View], str]] = {
-    "sentence": search_html.verdict,
     "boxes": search_html.boxes,
-    "chips": search_html.chips,
     "heatmap": search_html.heatmap,
-    "paint": search_html.paint,
-    "cover": search_html.covered,
     "code": search_html.code,
-    "matches": search_html.matches,
+    "best": search_html.best,
+    "sentence": search_html.verdict,
+    "chips": search_html.chips,
+    "paint": search_html.paint,
+    "people": search_html.people,
     "match": search_html.detail,
+    "closer": search_html.closer,
+    "cover": search_html.covered,
+    "cells": search_html.cells,
     "download": search_html.download,
 }
 
+
+#: What models beside the shipped one are called.
+_OTHERS = {"paper": "As published (32x32 pixels, for a closed set of people)"}
 
 #: All pieces but the canvas, which shows its own strokes.
 _AROUND_CANVAS = tuple(name for name in _DRAWN if name != "paint")
@@ -91,16 +100,11 @@ class SearchTab:
         self.start_example = start_example
         retriever = context.retriever
         self.session = gr.State(start_example)
-        # Where the slider stands, and the code length that this means.
-        self.position = gr.State(retriever.bits)
+        # The code length that results are of, while another choice is on its way.
         self.length = gr.State(retriever.bits)
         # The model that results are of: what is chosen becomes it once it is ready.
         self.model = gr.State(DEFAULT_MODEL)
-        with gr.Row(elem_classes="search"):
-            with gr.Column(scale=1, min_width=300, elem_classes="left"):
-                self._inputs()
-            with gr.Column(scale=2, min_width=320, elem_classes="right"):
-                self._outputs()
+        self._build()
         self._wire()
 
     @property
@@ -128,31 +132,72 @@ class SearchTab:
     def options_at_start(self) -> Options:
         """The controls before anybody touched them."""
         bits = self.retriever.bits
-        return Options(bits, self.settings.matches, _threshold(self.retriever, bits))
+        return Options(bits, self.settings.matches, bits)
 
-    def _inputs(self) -> None:
-        self.photo = upload("Your photo", "photo", 280)
-        self.examples = html_panel("examples", page_html.examples(EXAMPLES))
+    def _build(self) -> None:
+        """The first strip, then what explains it."""
+        drawn = blank(page_html.say(search_html.WAITING))
         start = self.options_at_start()
+        if self.start_example is not None:
+            drawn = draw(actions.look(self.retriever, self.start_example, start))
+
+        def panel(name: str, **more: Any) -> gr.HTML:
+            return html_panel(name, drawn[name], **more)
+
+        with gr.Row(elem_classes="first"):
+            with gr.Column(min_width=230, elem_classes="step"):
+                gr.HTML(page_html.heading("Photo", "h-photo"), elem_classes="part")
+                boxes = panel("boxes")
+                self.photo = upload("Your photo", "photo", 120)
+            with gr.Column(min_width=230, elem_classes="step"):
+                gr.HTML(page_html.heading("What the network sees", "h-sees"), elem_classes="part")
+                self.attention = gr.Radio(
+                    [("On", ATTENTION_ON), ("Off", ATTENTION_OFF), ("Paint", ATTENTION_PAINTED)],
+                    value=ATTENTION_ON,
+                    label="Attention",
+                    elem_id="attention",
+                    elem_classes="head",
+                )
+                heatmap = panel("heatmap")
+            with gr.Column(min_width=230, elem_classes="step"):
+                gr.HTML(page_html.heading("Code", "h-strip-code"), elem_classes="part")
+                self.bits = gr.Radio(
+                    **_lengths(self.retriever),
+                    value=start.bits,
+                    label="Code length in bits",
+                    elem_id="bits",
+                    elem_classes="head",
+                )
+                code = panel("code")
+            with gr.Column(min_width=230, elem_classes="step"):
+                gr.HTML(page_html.heading("Best person", "h-best"), elem_classes="part")
+                best = panel("best")
+        sentence = panel("sentence", live=True, script="search/answer.js")
+        chips = panel("chips")
+        paint = panel("paint", script="search/paint.js")
+        self.examples = html_panel("examples", page_html.examples(EXAMPLES))
+        people = panel("people")
+        match = panel("match")
+        closer, cover_panel, cell_panel = panel("closer"), panel("cover"), panel("cells")
+        download = panel("download")
+        self._options(start)
+        self.parts = Panels(
+            boxes, heatmap, code, best, sentence, chips, paint, people, match, closer,
+            cover_panel, cell_panel, download,
+        )  # fmt: skip
+
+    def _options(self, start: Options) -> None:
         with gr.Accordion("Options", open=False, elem_id="options"):
-            self.bits = gr.Slider(
-                **_lengths(self.retriever),
-                value=start.bits,
-                step=8,
-                label="Code length",
-                elem_id="bits",
-                buttons=[],
-            )
             self.count = gr.Slider(
-                4, 24, start.count, step=1, label="Matches to show", elem_id="count", buttons=[]
+                4, 24, start.count, step=1, label="People to show", elem_id="count", buttons=[]
             )
             self.threshold = gr.Slider(
                 0,
-                start.bits // 2,
+                start.bits,
                 start.threshold,
                 step=1,
-                label="Count as a match up to N different bits",
-                info=_threshold_info(self.retriever, start.bits),
+                label="Show people up to N different bits",
+                info="What is a match does not depend on it.",
                 elem_id="threshold",
                 buttons=[],
             )
@@ -165,36 +210,18 @@ class SearchTab:
                 elem_id="strength",
                 buttons=[],
             )
-            self.attention = gr.Radio(
-                [("On", ATTENTION_ON), ("Off", ATTENTION_OFF), ("Painted", ATTENTION_PAINTED)],
-                value=ATTENTION_ON,
-                label="Attention",
-                info="The model's own mask, none, or one that you paint.",
-                elem_id="attention",
-            )
             self.choice = gr.Radio(
                 [
-                    (self.retriever.encoder.name, DEFAULT_MODEL),
-                    *((n, n) for n in self.context.others),
+                    ("For people it has never seen", DEFAULT_MODEL),
+                    *((_OTHERS.get(n, n), n) for n in self.context.others),
                 ],
                 value=DEFAULT_MODEL,
                 label="Model",
-                info=_model_info(self.context),
+                info="The first switch encodes the gallery again (a few seconds). Compare and Live "
+                "use the first one.",
                 elem_id="model",
                 visible=bool(self.context.others),
             )
-
-    def _outputs(self) -> None:
-        start = blank(page_html.say(search_html.WAITING))
-        if self.start_example is not None:
-            start = draw(actions.look(self.retriever, self.start_example, self.options_at_start()))
-        pieces = {"sentence": html_panel("sentence", start["sentence"], live=True)}
-        for name in ("boxes", "chips", "heatmap"):
-            pieces[name] = html_panel(name, start[name])
-        pieces["paint"] = html_panel("paint", start["paint"], script="search/paint.js")
-        for name in ("cover", "code", "matches", "match", "download"):
-            pieces[name] = html_panel(name, start[name])
-        self.parts = Panels(**pieces)
 
     def _wire(self) -> None:
         parts = self.parts
@@ -211,17 +238,21 @@ class SearchTab:
         self.photo.clear(self._cleared, None, whole, show_progress="hidden", **RUNS_NETWORK)
         shown = self.examples.select(self._example, known, whole, **RUNS_NETWORK, **loud)
         shown.failure(self._failed, None, whole, **REDRAWS)
-        parts.match.select(self._again, known, whole, **RUNS_NETWORK, **loud)
+        parts.match.select(self._on_match, known, whole, **RUNS_NETWORK, **loud)
+        parts.best.select(
+            self._add, [self.session, self.additions, *self.controls],
+            [self.additions, *result], **RUNS_NETWORK, **loud,
+        )  # fmt: skip
         self.attention.input(self._on_result(self._attention), known, whole, **RUNS_NETWORK, **loud)
-        parts.code.select(
-            self._on_result(self._bit, "code"),
+        parts.cells.select(
+            self._on_result(self._bit, "cells"),
             known,
             result,
             **RUNS_NETWORK,
             show_progress="minimal",
-            show_progress_on=parts.code,
+            show_progress_on=parts.cells,
         )
-        for part, answer in ((parts.heatmap, self._depends), (parts.cover, self._cover)):
+        for part, answer in ((parts.closer, self._depends), (parts.cover, self._cover)):
             part.select(
                 self._on_result(answer, part.elem_id),
                 known,
@@ -234,20 +265,22 @@ class SearchTab:
             self._on_result(self._paint, *_AROUND_CANVAS), known, result, **RUNS_NETWORK, **loud
         )
 
-        parts.boxes.select(self._on_result(self._face), known, result, **REDRAWS)
+        parts.boxes.select(self._on_photo, known, whole, **REDRAWS)
         parts.chips.select(self._on_result(self._face), known, result, **REDRAWS)
-        parts.matches.select(
-            self._on_result(self._match, "code", "matches", "match"), known, result, **REDRAWS
+        parts.people.select(
+            self._on_result(self._match, "code", "people", "match", "cells"),
+            known,
+            result,
+            **REDRAWS,
         )
         self.bits.input(
             self._length,
-            [self.position, self.bits, *known],
-            [self.position, self.length, self.threshold, *result],
+            [self.bits, *known],
+            [self.length, *result],
             **newest,
         )
-        self.bits.release(self._settle, self.length, [self.bits, self.position], **REDRAWS)
         if self.context.others:
-            changed = [self.model, self.position, self.length, self.bits, self.threshold]
+            changed = [self.model, self.length, self.bits, self.threshold]
             picked = self.choice.input(
                 self._model,
                 [self.choice, *known],
@@ -258,11 +291,10 @@ class SearchTab:
                 **loud,
             )
             picked.failure(lambda model: model, self.model, self.choice, **REDRAWS)
-        ranked = ("sentence", "chips", "heatmap", "cover", "code", "matches", "match", "download")
-        for control in (self.count, self.threshold):
-            control.input(self._on_result(self._same, *ranked), known, result, **newest)
-        blended = self._on_result(self._same, "heatmap", "cover", "code", "match")
-        self.strength.input(blended, known, result, **newest)
+        self.count.input(self._on_result(self._same), known, result, **newest)
+        self.threshold.input(self._on_result(self._same, "people"), known, result, **newest)
+        blended = ("heatmap", "closer", "cover", "cells", "match")
+        self.strength.input(self._on_result(self._same, *blended), known, result, **newest)
 
     # One method per event: values in, a dictionary of component and new value out. Gradio puts its
     # own arguments where they stand in the signature, so they come first.
@@ -307,7 +339,7 @@ class SearchTab:
         if photo is None:
             return self._clear(page_html.say(search_html.WAITING))
         options = Options(*controls)
-        return self._fresh(
+        drawn = self._fresh(
             lambda: actions.search(
                 self.context.retriever_for(options.model),
                 photo,
@@ -318,6 +350,8 @@ class SearchTab:
             options,
             additions,
         )
+        # The photo is drawn with its faces; the field is free for the next one.
+        return {self.photo: None, **drawn}
 
     def _cleared(self) -> dict[Any, Any]:
         return {self.photo: None, **self._clear(page_html.say(search_html.WAITING))}
@@ -331,20 +365,39 @@ class SearchTab:
         *controls: Any,
     ) -> dict[Any, Any]:
         example = EXAMPLES[whole(event, "index") % len(EXAMPLES)]
-        photo = example.read()
-        drawn = self._search(progress, photo, session, additions, *controls)
-        return {self.photo: photo, **drawn}
+        return self._search(progress, example.read(), session, additions, *controls)
 
-    def _again(
+    def _on_match(
         self,
         event: gr.EventData,
         session: Session | None,
         additions: SessionGallery | None,
         *controls: Any,
     ) -> dict[Any, Any]:
+        """The buttons on the chosen person: why, another photo, or a search with this face."""
         if not self._here(session) or session.match is None:
             return self._expired()
-        return self.entry(session.match, additions, *controls)
+        if event._data.get("do") == "again":
+            return self.entry(session.match, additions, *controls)
+        answer = self._match if event._data.get("do") == "match" else self._depends
+        return self._on_result(answer)(event, session, additions, *controls)
+
+    def _add(
+        self,
+        session: Session | None,
+        additions: SessionGallery | None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        """Add the chosen face for this visit, and find it."""
+        if not self._here(session):
+            return self._expired()
+        options = Options(*controls)
+        mine = _found(
+            lambda: actions.add(
+                session, options, additions or SessionGallery(), self.settings.max_additions
+            )
+        )
+        return {self.additions: mine, **self._drawn(session, options, mine)}
 
     def entry(self, id: int, additions: SessionGallery | None, *controls: Any) -> dict[Any, Any]:
         """A new search with the face of a gallery entry."""
@@ -359,7 +412,7 @@ class SearchTab:
             options,
             additions,
         )
-        return {self.photo: drawn[self.session].photo, **drawn}
+        return {self.photo: None, **drawn}
 
     def _attention(self, _event: gr.EventData, session: Session, options: Options) -> Session:
         retriever = self.context.retriever_for(session.model)
@@ -378,19 +431,16 @@ class SearchTab:
             retriever = self.context.retriever_for(model, reported(progress))
         except DaahError as problem:
             raise UserError(str(problem), title="This model cannot be used") from None
-        bits, limit = retriever.bits, _threshold(retriever, retriever.bits)
+        bits = retriever.bits
         changed = {
             self.model: model,
-            self.position: bits,
             self.length: bits,
-            self.bits: gr.Slider(**_lengths(retriever), value=bits),
-            self.threshold: gr.Slider(
-                value=limit, maximum=bits // 2, info=_threshold_info(retriever, bits)
-            ),
+            self.bits: gr.Radio(**_lengths(retriever), value=bits),
+            self.threshold: gr.Slider(value=bits, maximum=bits),
         }
         if not self._here(session):
             return {**changed, **self._expired()}
-        options = replace(before, bits=bits, threshold=limit, model=model)
+        options = replace(before, bits=bits, threshold=bits, model=model)
         return {
             **changed,
             **self._fresh(
@@ -403,6 +453,18 @@ class SearchTab:
     def _failed(self) -> dict[Any, Any]:
         text = "That photo gave no result; the message says why. Try again, or choose another one."
         return {self.photo: None, **self._clear(page_html.say(text, "bad"))}
+
+    def _on_photo(
+        self,
+        event: gr.EventData,
+        session: Session | None,
+        additions: SessionGallery | None,
+        *controls: Any,
+    ) -> dict[Any, Any]:
+        """A tap on a face of the photo, or on the button that takes the photo away."""
+        if event._data.get("do") == "clear":
+            return self._cleared()
+        return self._on_result(self._face)(event, session, additions, *controls)
 
     def _face(self, event: gr.EventData, session: Session, _options: Options) -> Session | None:
         if event._data.get("do") == "face" and "x" in event._data:
@@ -432,30 +494,19 @@ class SearchTab:
 
     def _length(
         self,
-        before: int,
-        wanted: int,
+        bits: int,
         session: Session | None,
         additions: SessionGallery | None,
-        length: int,
+        _before: int,
         *controls: Any,
     ) -> dict[Any, Any]:
         *_, model = controls
-        retriever = self.context.retriever_for(model)
-        bits = actions.snap(retriever.lengths, before, int(wanted))
-        limit = _threshold(retriever, bits)
-        changed = {self.position: int(wanted), self.length: bits}
-        if bits != length:
-            # The range stays: what is on its way may still hold the longer code's limit.
-            changed[self.threshold] = gr.Slider(value=limit, info=_threshold_info(retriever, bits))
-        else:
-            limit = controls[1]
+        if bits not in self.context.retriever_for(model).lengths:
+            return {self.length: _before}
+        changed = {self.length: bits}
         if not self._here(session):
             return {**changed, **self._expired()}
-        count, _, *rest = controls
-        return {**changed, **self._drawn(session, Options(bits, count, limit, *rest), additions)}
-
-    def _settle(self, length: int) -> tuple[int, int]:
-        return length, length
+        return {**changed, **self._drawn(session, Options(bits, *controls), additions)}
 
     def _paint(self, event: gr.EventData, session: Session, options: Options) -> Session | None:
         if options.attention != ATTENTION_PAINTED or not session.encoded[ATTENTION_ON]:
@@ -500,34 +551,6 @@ def _found(work: Callable[[], Result]) -> Result:
         raise UserError(str(problem), title="No result") from None
 
 
-def _threshold(retriever: FaceRetriever, bits: int) -> int:
-    calibrated = retriever.threshold(bits)
-    # Without a calibration no limit is right; this one leaves the slider in a useful place.
-    return max(0, bits // 4 if calibrated is None else calibrated)
-
-
-def _threshold_info(retriever: FaceRetriever, bits: int) -> str:
-    if retriever.threshold(bits) is None:
-        return "This checkpoint is not calibrated at this length; choose the limit yourself."
-    return "By default one in a thousand pairs of different people is accepted."
-
-
 def _lengths(retriever: FaceRetriever) -> dict[str, Any]:
-    """The slider of code lengths; hidden where there is but one, because it needs two ends."""
-    lengths = ", ".join(str(n) for n in retriever.lengths)
-    return {
-        "minimum": min(retriever.bits - 8, *retriever.lengths),
-        "maximum": retriever.bits,
-        "visible": len(retriever.lengths) > 1,
-        "info": f"Bits that are compared: {lengths}. The photo is not encoded again.",
-    }
-
-
-def _model_info(context: AppContext) -> str:
-    shipped = context.retriever.encoder.name
-    words = [f"{shipped} is made for people outside its training set."]
-    if "paper" in context.others:
-        words.append("paper is the published network: 32x32 pixels, one length, a closed set.")
-    words.append("Another model encodes the same gallery when it is first chosen.")
-    words.append(f"Compare and Live use {shipped}.")
-    return " ".join(words)
+    """The choice of code lengths; hidden where there is but one."""
+    return {"choices": list(retriever.lengths), "visible": len(retriever.lengths) > 1}

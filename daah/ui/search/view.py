@@ -34,6 +34,10 @@ class View:
         gallery: number of codes searched.
         detail: the chosen match; None when none is.
         cover: the chosen face with something in front of it; None when nothing is.
+        people_searched: number of people searched.
+        rate: how often a stranger finds anybody as near as the nearest person of the chosen face;
+            None without limits of searches, or without people.
+        rival: the nearest photo of another person than the chosen one; None without one.
     """
 
     session: Session
@@ -45,6 +49,9 @@ class View:
     gallery: int
     detail: Detail | None
     cover: CoverView | None = None
+    people_searched: int = 0
+    rate: float | None = None
+    rival: Detail | None = None
 
     @property
     def chosen(self) -> EncodedFace:

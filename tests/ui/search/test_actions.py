@@ -211,7 +211,7 @@ def test_of_very_many_faces_the_sentence_and_the_document_say_so(
 ) -> None:
     view = search_actions.look(fake, replace(session, left_out=1270), OPTIONS)
     count = len(view.faces)
-    words = f"{count + 1270} faces or more found; the {count} largest are searched. Face 1: "
+    words = f"{count + 1270} faces or more found; the {count} largest are searched: "
     assert search_html.sentence(view).startswith(words)
     assert result_json.document(view)["faces_left_out"] == 1270
 

@@ -69,12 +69,12 @@ def test_both_answers_stand_in_the_page(fake: FaceRetriever, session: Session) -
 
 
 def test_what_the_code_depends_on_is_asked_for_once(fake: FaceRetriever, session: Session) -> None:
-    asked = search_html.heatmap(actions.look(fake, session, OPTIONS))
+    asked = search_html.closer(actions.look(fake, session, OPTIONS))
     assert 'data-do="depends"' in asked
     after = actions.regions_of(fake, session, OPTIONS)
     calls = fake.encoder.calls
     assert actions.regions_of(fake, after, OPTIONS) is after
-    shown = search_html.heatmap(actions.look(fake, after, OPTIONS))
+    shown = search_html.closer(actions.look(fake, after, OPTIONS))
     assert fake.encoder.calls == calls
     assert "What the code depends on: bits that flip" in shown
     assert "data-do" not in shown

@@ -9,6 +9,12 @@ element.addEventListener("click", (event) => {
     setTimeout(() => { copy.textContent = before; }, 1500);
     return;
   }
+  const to = event.target.closest("[data-tab]");
+  if (to) {
+    const tabs = [...document.querySelectorAll('#tabs button[role="tab"]')];
+    tabs.find((tab) => tab.textContent.trim() === to.dataset.tab)?.click();
+    return;
+  }
   const button = event.target.closest("[data-do]");
   if (button && element.contains(button)) {
     trigger("select", { ...button.dataset });
