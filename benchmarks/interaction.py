@@ -38,7 +38,7 @@ def actions(visitor: Visitor) -> dict[str, Callable[[int], object]]:
     shown = {}
     for face in (0, 1):  # the second changes something, whatever was chosen before
         shown = visitor.send("chips", "select", event_data={"do": "face", "index": face}).values
-    ids = re.findall(r'data-id="(-?\d+)"', shown["matches"])
+    ids = re.findall(r'data-id="(-?\d+)"', shown["people"])
 
     def slide(slider: str) -> Callable[[int], object]:
         return lambda turn: visitor.send(slider, "input", {slider: SLIDERS[slider][turn % 2]})
@@ -53,9 +53,9 @@ def actions(visitor: Visitor) -> dict[str, Callable[[int], object]]:
         "A tap on a face in the photo": tap(
             "boxes", lambda turn: {"do": "face", "x": 0.2 + 0.3 * (turn % 3), "y": 0.5}
         ),
-        # Another match each time: none of them was encoded before.
-        "A tap on a match": tap(
-            "matches", lambda turn: {"do": "match", "id": ids[turn % len(ids)]}
+        # Another one each time: none of them was encoded before.
+        "A tap on a person": tap(
+            "people", lambda turn: {"do": "match", "id": ids[turn % len(ids)]}
         ),
     }
 

@@ -202,7 +202,7 @@ class Regular:
         drawn = outcome.values
         # The heatmap alone is the person's as well, but does not say so.
         name = self.person if kind == "strength" and drawn.get("heatmap") else ""
-        return name + "".join(str(drawn.get(part, "")) for part in ("matches", "code", "heatmap"))
+        return name + "".join(str(drawn.get(part, "")) for part in ("people", "cells", "heatmap"))
 
     def ask_patiently(self, kind: str) -> str:
         """As `ask`, once the queue has room again."""
@@ -324,7 +324,7 @@ def tours(url: str, photos: dict[str, np.ndarray], count: int) -> dict[str, Any]
     for person in people:
         if person is not None:
             drawn = person.visitor.send("count", values={**LIMIT, "count": 5}).values
-            if person.person in drawn.get("matches", ""):
+            if person.person in drawn.get("people", ""):
                 left["kept"] += 1
             elif EXPIRED.partition("{")[0] in drawn["sentence"]:
                 left["given up, and said so"] += 1

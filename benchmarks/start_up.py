@@ -120,7 +120,7 @@ def use_everything(url: str) -> None:
     for example in reversed(EXAMPLES):
         photo = visitor.photo(example.file, example.path.read_bytes())
         do("photo", "input", {"photo": photo})
-    do("code", "select", data={"do": "bit", "index": 3})
+    do("cells", "select", data={"do": "bit", "index": 3})
     do("pairs", "select", data={"do": "pair", "index": 0})
     do("methods-examples", "select", data={"do": "example", "index": 1})
 

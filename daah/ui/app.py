@@ -106,7 +106,9 @@ class App(gr.Blocks):
         except UserError:
             raise
         except gr.Error as problem:
-            raise UserError(str(problem.message)) from None
+            said = str(problem.message)
+            # Gradio's words for a choice that is not offered name Python types.
+            raise UserError(NEVER if "list of choices" in said else said) from None
         except (TypeError, ValueError, LookupError, AttributeError, RecursionError, OSError):
             raise UserError(NEVER) from None
         if read := PHOTO_READERS.get(block_fn.api_name):

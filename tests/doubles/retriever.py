@@ -6,6 +6,7 @@ on nothing but its colour, so that a test knows which faces are alike.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from scipy.ndimage import find_objects, label
 from daah.detection.alignment import TEMPLATE
 from daah.evaluation.calibrate import fit_calibration
 from daah.gallery import Gallery
-from daah.models.calibration import Calibration
+from daah.models.calibration import FPIR, FPIR_LEVELS, SIZES, Calibration, SearchLimits
 from daah.retrieval.retriever import FaceRetriever
 from daah.types import ALIGNED_SIZE, Code, Detection, EncodedFace, Face
 
@@ -73,9 +74,20 @@ def face(colour: tuple[int, ...], box: np.ndarray | None = None) -> Face:
 @functools.cache
 def _calibration() -> Calibration:
     noise = np.random.default_rng(1)
-    return fit_calibration(
+    pairs = fit_calibration(
         {n: (noise.binomial(n, 0.08, 500), noise.binomial(n, 0.5, 5000)) for n in LENGTHS}
     )
+    return dataclasses.replace(pairs, searches={"hamming": {n: _limits(n) for n in LENGTHS}})
+
+
+def _limits(bits: int) -> SearchLimits:
+    """A match differs in 14% of the bits, less in a large gallery; one person in up to 25%."""
+    own = FPIR_LEVELS.index(FPIR)
+    rows = (
+        tuple(max(-1.0, bits * (0.14 - 0.004 * k) + row - own) for k in range(SIZES))
+        for row in range(len(FPIR_LEVELS))
+    )
+    return SearchLimits(tuple(rows), mated=bits / 4, people=100, searches=100)
 
 
 class SquareEncoder:

@@ -371,8 +371,8 @@ def test_no_address_is_fetched(visitor: Visitor, red: bytes) -> None:
 
 
 @pytest.mark.parametrize("value", [10**9, -5, "x", None, {"a": 1}, [1], float("nan"), float("inf")])
-def test_sliders_give_numbers_within_their_ends(visitor: Visitor, value: Any) -> None:
-    for element in ("count", "threshold", "strength", "bits"):
+def test_sliders_and_choices_give_what_they_offer(visitor: Visitor, value: Any) -> None:
+    for element in ("count", "threshold", "strength", "bits", "attention"):
         assert visitor.send(element, values={element: value}).error.endswith(".")
 
 
@@ -383,8 +383,9 @@ def test_half_a_match_is_rounded(visitor: Visitor) -> None:
 @pytest.mark.parametrize(
     ("element", "trigger"),
     [
-        ("boxes", "select"), ("chips", "select"), ("code", "select"), ("paint", "select"),
-        ("matches", "select"), ("match", "select"), ("examples", "select"), ("people", "select"),
+        ("boxes", "select"), ("chips", "select"), ("cells", "select"), ("paint", "select"),
+        ("people", "select"), ("match", "select"), ("best", "select"), ("closer", "select"),
+        ("cover", "select"), ("examples", "select"), ("gallery-people", "select"),
         ("map", "select"), ("entry", "select"), ("pairs", "select"), ("pair-bits", "select"),
         ("own-people", "select"), ("header", "select"),
     ],
@@ -593,14 +594,14 @@ def test_sessions_are_as_many_as_is_set(serve: Callable[..., str], running: list
 def test_controls_in_another_order_than_the_page_has_them(visitor: Visitor, red: bytes) -> None:
     """A slider is moved while a change of attention still waits for its turn."""
     visitor.send("photo", values={"photo": visitor.photo("a.png", red)})
-    chosen = visitor.send("code", "select", event_data={"index": 3})
-    assert chosen.values["code"]
+    chosen = visitor.send("cells", "select", event_data={"index": 3})
+    assert chosen.values["cells"]
     for attention in ("off", "painted", "on", "off"):
         for element in ("strength", "count", "threshold", "bits"):
             outcome = visitor.send(element, values={"attention": attention})
             assert outcome.error == ""
-            assert "code" in outcome.values
-        outcome = visitor.send("code", "select", {"attention": attention}, {"index": 5})
+            assert {"cells", "people"} & set(outcome.values)
+        outcome = visitor.send("cells", "select", {"attention": attention}, {"index": 5})
         assert outcome.error == ""
 
 
@@ -633,7 +634,7 @@ def test_the_endpoint_pushes_nobodys_session_out(
         assert "event: complete" in program.search(program.photo("a.png", red)).text
     assert list(running[-1].state_holder.session_data) == [visitor.session]
     assert list(running[-1].state_holder.time_last_used) == [visitor.session]
-    assert "red" in visitor.send("count").values["matches"]
+    assert "red" in visitor.send("count").values["people"]
 
 
 def test_uploads_end_before_the_disk_does(

@@ -13,6 +13,7 @@ import pytest
 from daah.errors import GalleryError
 from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever
+from daah.retrieval.verdict import SearchVerdict
 from daah.ui.compare import actions as compare_actions
 from daah.ui.compare import html as compare_html
 from daah.ui.notice import build_notice
@@ -25,8 +26,12 @@ from daah.ui.state.session import ATTENTION_OFF, ATTENTION_PAINTED, Options, Ses
 from tests.doubles import retriever as fake_retriever
 from tests.doubles.retriever import PEOPLE, photo
 
-RED, GREEN, BLUE = PEOPLE["red"], PEOPLE["green"], PEOPLE["blue"]
-OPTIONS = Options(bits=64, count=6, threshold=12)
+RED, BLUE = PEOPLE["red"], PEOPLE["blue"]
+
+#: Like red in three bits of four, and like nobody.
+UNLIKE_RED, NOBODY = (250, 130, 20), (5, 5, 5)
+
+OPTIONS = Options(bits=64, count=6, threshold=64)
 
 
 def seen(fake: FaceRetriever, *marks: tuple, options: Options = OPTIONS) -> View:
@@ -35,27 +40,56 @@ def seen(fake: FaceRetriever, *marks: tuple, options: Options = OPTIONS) -> View
     return search_actions.look(fake, session, options)
 
 
-def test_a_match(fake: FaceRetriever) -> None:
-    words = search_html.sentence(seen(fake, (RED, 300), (BLUE, 100), (GREEN, 60)))
-    assert re.fullmatch(
-        r"3 faces found\. Face 1: best match \d+ of 64 bits differ, likely the same person\.", words
+def test_a_match_of_three_faces(fake: FaceRetriever) -> None:
+    view = seen(fake, (RED, 300), (UNLIKE_RED, 100), (NOBODY, 60))
+    assert search_html.sentence(view) == (
+        "3 faces found: match for face 1; unclear for face 2; no match for face 3. Face 1: "
+        "Match: red. 64 of 64 bits agree."
+    )
+    assert "Fewer than 1 in 1,000 strangers who search this gallery of 3 people" in (
+        search_html.best(view)
     )
 
 
-def test_nobody_within_the_limit(fake: FaceRetriever) -> None:
-    words = search_html.sentence(
-        seen(fake, ((250, 130, 120), 300), options=replace(OPTIONS, threshold=0))
+def test_unclear_and_no_match_are_never_said_to_be_somebody(fake: FaceRetriever) -> None:
+    unclear = seen(fake, (UNLIKE_RED, 300))
+    assert search_html.sentence(unclear) == (
+        "Unclear: the nearest is red, but it may be somebody else. 49 of 64 bits agree."
     )
-    assert words == (
-        "1 face found. Nobody in the gallery is within 0 bits. The nearest are shown for reference."
+    nobody = seen(fake, (NOBODY, 300))
+    assert search_html.sentence(nobody) == (
+        "No match: this person does not seem to be in the gallery. Below, the faces that look most "
+        "alike."
     )
+    assert "Most alike: blue" in search_html.best(nobody)
+    for view in (unclear, nobody):
+        told = " ".join(tab.draw(view).values())
+        assert "%" not in re.sub(r"<[^>]*>", " ", told.replace("25% of the bits", ""))
+        assert "same person" not in told
+        assert '<p class="verdict">Match' not in told
+
+
+def test_many_faces_are_counted(fake: FaceRetriever) -> None:
+    words = search_html.sentence(seen(fake, *[(RED, 60)] * 5, (NOBODY, 50)))
+    assert words.startswith("6 faces found: match for 5; no match for face 6. Face 1: Match: red.")
+
+
+def test_the_slider_changes_what_is_shown_and_never_the_verdict(fake: FaceRetriever) -> None:
+    for colour, verdict in ((RED, "Match: red."), (NOBODY, "No match:")):
+        shown = []
+        for threshold in (0, 30, 64):
+            view = seen(fake, (colour, 300), options=replace(OPTIONS, threshold=threshold))
+            assert search_html.sentence(view).startswith(verdict)
+            shown.append(search_html.people(view).count("<li>"))
+        assert shown == sorted(shown)
+        assert shown[0] < shown[-1] == 3
 
 
 def test_no_face(fake: FaceRetriever) -> None:
     view = seen(fake)
     assert search_html.sentence(view) == "No face found. Try a larger, front-facing face."
     drawn = tab.draw(view)
-    assert [name for name, html in drawn.items() if html] == ["sentence", "boxes"]
+    assert {name for name, html in drawn.items() if html} == {"sentence", "boxes"}
 
 
 def test_a_small_face(fake: FaceRetriever) -> None:
@@ -68,11 +102,11 @@ def test_a_small_face(fake: FaceRetriever) -> None:
 def test_attention_off_and_painted(fake: FaceRetriever) -> None:
     off = seen(fake, (RED, 300), options=replace(OPTIONS, attention=ATTENTION_OFF))
     assert search_html.sentence(off).endswith("Attention is off.")
-    assert "every pixel" in search_html.heatmap(off)
+    assert "every pixel" in search_html.closer(off)
     painted = replace(OPTIONS, attention=ATTENTION_PAINTED)
     session = search_actions.search(fake, photo((RED, 300)), painted)
     waiting = search_actions.look(fake, session, painted)
-    assert "Until then its own mask stays" in search_html.heatmap(waiting)
+    assert "Until then its own mask stays" in search_html.closer(waiting)
     assert "<canvas" in search_html.paint(waiting)
     assert "data-mask" not in search_html.paint(waiting)
     session = search_actions.paint(fake, session, np.ones((224, 224), np.float32))
@@ -90,44 +124,42 @@ def test_an_empty_gallery(tmp_path) -> None:
 
 
 def test_a_checkpoint_without_calibration_gives_no_verdict(fake: FaceRetriever) -> None:
-    fake.encoder.calibration = None
+    fake.encoder.calibration, fake.judge = None, SearchVerdict(None)
     view = seen(fake, (RED, 300))
     everything = " ".join(tab.draw(view).values())
-    assert "likely the same person" not in everything.lower()
-    assert "not calibrated" in everything
+    assert "Match" not in everything
+    assert "no limits for searches" in everything
     pair = compare_actions.pair(fake, photo((RED, 90)), photo((BLUE, 90)), lambda *_: None)
     assert "there is no verdict" in compare_html.verdict(fake.compare(*pair.faces, 64))
 
 
-def test_the_limit_is_drawn_between_the_matches(fake: FaceRetriever) -> None:
-    html = search_html.matches(seen(fake, (RED, 300)))
-    near, far = html.split("Probably different people: over 12 different bits")
-    assert "Likely the same person: up to 12 different bits" in near
-    assert near.count('class="card"') == 2
-    assert far.count('class="card dim"') == 4
-    assert "% same person" in html
+def test_people_are_drawn_in_bands_of_their_verdict(fake: FaceRetriever) -> None:
+    html = search_html.people(seen(fake, (RED, 300)))
+    match, alike = html.split("No match: look-alikes, for fun, not identity")
+    assert match.count("<li>") == 1
+    assert ">Match</h3>" in match
+    assert "64 of 64 bits agree" in match
+    assert "2 photos" in match
+    assert alike.count('class="card dim"') == 2
 
 
-def test_over_the_limit_but_more_likely_one_person_is_no_verdict(fake: FaceRetriever) -> None:
-    options = replace(OPTIONS, threshold=0)
-    view = seen(fake, ((250, 130, 120), 300), options=options)
-    chances = [m.probability for m in view.matches[0]]
-    assert chances[0] > 0.5 > chances[-1]
-    html = search_html.matches(view)
-    _, unsure, far = re.split("Over the limit, undecided: over 0|Probably different people", html)
-    assert unsure.count('class="card dim"') == sum(chance >= 0.5 for chance in chances)
-    assert far.count('class="card dim"') == sum(chance < 0.5 for chance in chances)
-    session = search_actions.choose_match(view.session, view.matches[0][0].id)
-    detail = search_html.detail(search_actions.look(fake, session, options))
-    assert "over the limit, yet undecided" in detail
-    assert "different people" not in detail
+def test_the_detail_says_why_and_why_not_the_second(fake: FaceRetriever) -> None:
+    view = seen(fake, (RED, 300))
+    session = search_actions.choose_match(view.session, view.people[0][0].id)
+    waiting = search_html.detail(search_actions.look(fake, session, OPTIONS))
+    assert "Show which face regions decide these bits" in waiting
+    session = search_actions.regions_of(fake, session, OPTIONS)
+    shown = search_html.detail(search_actions.look(fake, session, OPTIONS))
+    second = view.people[0][1].name
+    apart = view.people[0][1].distance - view.people[0][0].distance
+    assert f"decide the {apart} bits that separate red from {second}" in shown
 
 
 def test_cells_show_the_bits_and_outline_those_that_differ(fake: FaceRetriever) -> None:
     view = seen(fake, (RED, 300))
     farthest = view.matches[0][-1]
     session = search_actions.choose_match(view.session, farthest.id)
-    html = search_html.code(search_actions.look(fake, session, OPTIONS))
+    html = search_html.cells(search_actions.look(fake, session, OPTIONS))
     assert html.count('class="cell on') == int(view.chosen.code.bits[:64].sum())
     assert html.count(", differs") == farthest.distance
     assert html.count('tabindex="0"') == 1
@@ -137,7 +169,7 @@ def test_cells_show_the_bits_and_outline_those_that_differ(fake: FaceRetriever) 
 def test_a_bit_is_explained(fake: FaceRetriever) -> None:
     view = seen(fake, (RED, 300))
     session = search_actions.choose_bit(fake, view.session, OPTIONS, 6)
-    html = search_html.code(search_actions.look(fake, session, OPTIONS))
+    html = search_html.cells(search_actions.look(fake, session, OPTIONS))
     assert f"Bit 7 is {int(view.chosen.code.bits[6])}." in html
     assert "Part of the face that moves bit 7 most" in html
 

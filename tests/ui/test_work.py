@@ -63,9 +63,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Visitor, Ne
 @pytest.mark.parametrize(
     ("slider", "ends", "part"),
     [
-        ("bits", (64, 128), "matches"),
-        ("count", (5, 4), "matches"),
-        ("threshold", (5, 30), "matches"),
+        ("bits", (64, 128), "people"),
+        ("threshold", (0, 128), "people"),
         ("strength", (0.2, 0.9), "heatmap"),
     ],
 )
@@ -98,9 +97,9 @@ def test_a_match_is_encoded_when_it_is_opened_and_no_other(
     visitor, networks = page
     for face in (0, 1):  # the second changes something, whatever was chosen before
         shown = visitor.send("chips", "select", event_data={"do": "face", "index": face}).values
-    first = re.findall(r'data-id="(-?\d+)"', shown["matches"])[0]
+    first = re.findall(r'data-id="(-?\d+)"', shown["people"])[0]
     networks.asked()
-    assert not visitor.send("matches", "select", event_data={"do": "match", "id": first}).error
+    assert not visitor.send("people", "select", event_data={"do": "match", "id": first}).error
     assert networks.asked() == (0, 1)
 
 
@@ -108,7 +107,7 @@ def test_a_frame_of_live_is_looked_at_once_and_each_face_encoded_once(
     retriever: FaceRetriever, orl_photos: list[Photo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked, encoded = [], []
-    detect, encode = retriever.detector.detect, retriever.encoder.encode
+    detect, encode = retriever.detector.detect, retriever.encoder.encode_with_pictures
 
     def detecting(rgb: Any, *arguments: Any, **options: Any) -> Any:
         looked.append(rgb.shape)
@@ -119,7 +118,7 @@ def test_a_frame_of_live_is_looked_at_once_and_each_face_encoded_once(
         return encode(aligned, *arguments, **options)
 
     monkeypatch.setattr(retriever.detector, "detect", detecting)
-    monkeypatch.setattr(retriever.encoder, "encode", encoding)
+    monkeypatch.setattr(retriever.encoder, "encode_with_pictures", encoding)
     shown = next(photo.rgb for photo in orl_photos if photo.name == "s12/9")
     live = Live(AppContext(retriever, Settings()))
     for frame in film(shown)[:3]:

@@ -193,19 +193,6 @@ def regions_of(retriever: FaceRetriever, session: Session, options: Options) -> 
     return replace(session, regions={**session.regions, key: found})
 
 
-def snap(lengths: tuple[int, ...], before: int, wanted: int) -> int:
-    """The code length that a slider moved from `before` to `wanted` means.
-
-    Only trained prefixes are codes; between two of them the direction of the move decides, so
-    that an arrow key never gets stuck.
-    """
-    if wanted in lengths:
-        return wanted
-    if wanted > before:
-        return min((n for n in lengths if n >= wanted), default=max(lengths))
-    return max((n for n in lengths if n <= wanted), default=min(lengths))
-
-
 def look(
     retriever: FaceRetriever,
     session: Session,
@@ -230,7 +217,8 @@ def look(
     known = {m.id: m for m in (*shown, *(_photo(p) for p in near))}
     chosen = known.get(session.match) if session.match is not None else None
     rival = None
-    if chosen is not None:
+    # Only with the regions, which it is drawn by: a gallery's face is encoded to be compared.
+    if chosen is not None and (options.attention, session.face) in session.regions:
         rival = next((p for p in near if p.person != chosen.person), None)
     total = retriever.count_people(additions)
     return View(

@@ -37,7 +37,8 @@ class View:
         people_searched: number of people searched.
         rate: how often a stranger finds anybody as near as the nearest person of the chosen face;
             None without limits of searches, or without people.
-        rival: the nearest photo of another person than the chosen one; None without one.
+        rival: the nearest photo of another person than the chosen one; None without one, or
+            before the regions that separate them are asked for.
     """
 
     session: Session

@@ -34,10 +34,10 @@ def refuse_addresses(inputs: Any) -> None:
 
 
 def as_offered(blocks: Sequence[Any], values: Sequence[Any]) -> list[Any]:
-    """The values of an event's inputs as the page's sliders and text boxes give them.
+    """The values of an event's inputs as the page's sliders, choices and text boxes give them.
 
-    Gradio checks only the ends of a slider. Raises UserError for a slider's value that is no
-    number.
+    Gradio checks only the ends of a slider, and takes no choice for one. Raises UserError for a
+    slider's value that is no number, and for no choice.
     """
     checked = list(values)
     for i, (block, value) in enumerate(zip(blocks, values, strict=True)):
@@ -47,6 +47,8 @@ def as_offered(blocks: Sequence[Any], values: Sequence[Any]) -> list[Any]:
             if not isinstance(value, int | float) or not math.isfinite(value):
                 raise UserError(NEVER)
             checked[i] = round(value) if float(block.step).is_integer() else float(value)
+        elif isinstance(block, gr.Radio) and value is None:
+            raise UserError(NEVER)
     return checked
 
 

@@ -26,7 +26,6 @@ from daah.ui.state.session import (
     Options,
     Session,
 )
-from tests.doubles import retriever as fake_retriever
 from tests.doubles.retriever import PEOPLE, photo
 
 RED, GREEN, BLUE = PEOPLE["red"], PEOPLE["green"], PEOPLE["blue"]
@@ -127,14 +126,6 @@ def test_a_painted_mask_replaces_the_models_and_undo_brings_it_back(
 def test_a_painting_that_is_none_is_refused(picture: str) -> None:
     with pytest.raises(ImageError):
         search_actions.painted_mask(picture)
-
-
-@pytest.mark.parametrize(
-    ("before", "wanted", "meant"),
-    [(128, 120, 96), (96, 104, 128), (64, 72, 96), (64, 56, 48), (48, 64, 64), (16, 8, 16)],
-)
-def test_the_length_slider_moves_to_the_next_code(before: int, wanted: int, meant: int) -> None:
-    assert search_actions.snap(fake_retriever.LENGTHS, before, wanted) == meant
 
 
 def test_a_tap_means_the_smallest_face_under_it(fake: FaceRetriever, session: Session) -> None:

@@ -155,13 +155,13 @@ def test_checkpoints_beside_the_shipped_one_are_offered(
     assert context_module.shipped_others(fake) == {}
 
 
-def test_a_page_over_a_model_of_one_length_hides_the_slider(both: AppContext) -> None:
+def test_a_page_over_a_model_of_one_length_hides_the_choice(both: AppContext) -> None:
     demo = build_app(both.retriever_for("paper"), Settings(), {})
     parts = {block.elem_id: block for block in demo.blocks.values()}
     assert parts["bits"].visible is False
-    assert parts["threshold"].maximum == 24
+    assert parts["threshold"].maximum == 48
     assert parts["model"].visible is False
-    assert "48 bits" in parts["code"].value
+    assert "48 bits" in parts["cells"].value
 
 
 def test_the_shipped_models_are_chosen_between_and_agree_with_their_cards(
