@@ -381,7 +381,7 @@ def best(view: View) -> str:
         return '<p class="hint">Nobody is in the gallery yet.</p>'
     person = people[0]
     buttons = ""
-    if person.verdict == "no match":
+    if person.verdict != "match":
         buttons = (
             '<div class="tools row"><button type="button" class="small" data-do="add">Add this '
             'face for this visit</button><button type="button" class="small" data-tab="Compare">'
