@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from html import escape
 
 import numpy as np
@@ -414,8 +415,8 @@ def _meaning(view: View, person: PersonMatch) -> str:
     people = plural(view.people_searched, "person", "people")
     if person.verdict == "match":
         return (
-            f"Fewer than 1 in {round(1 / view.rate):,} strangers who search this gallery of "
-            f"{people} would get a match this good."
+            f"Of strangers who search this gallery of {people}, fewer than {_share(view.rate)} "
+            "would get a match this good."
         )
     if person.verdict == "unclear":
         return (
@@ -423,6 +424,12 @@ def _meaning(view: View, person: PersonMatch) -> str:
             "people who are in it with an unlike photo."
         )
     return "Of people who are in the gallery, 19 in 20 are found nearer than this."
+
+
+def _share(rate: float) -> str:
+    """A rate as a share of a power of ten: 0.003 is "3 in 1,000"."""
+    whole = 10 ** math.ceil(-math.log10(rate))
+    return f"{round(rate * whole)} in {whole:,}"
 
 
 def people(view: View) -> str:
