@@ -3,7 +3,7 @@
     python -m benchmarks.quality --images PHOTOS --name "LFW, validation people" --out docs/results
     python -m benchmarks.quality --orl --out docs/results
 
-One detection serves all protocols. `--orl` measures the 400 public photos of the built-in
+One detection serves all protocols. `--orl` measures the 400 public photos of the ORL
 collection instead, which anybody can repeat, and draws a page of searches from them.
 `--teacher NPZ` adds the peers' rows, measured on the validation people of that cache.
 """
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--images", type=Path, metavar="DIR", help="folder of photos by person")
-    source.add_argument("--orl", action="store_true", help="the built-in collection instead")
+    source.add_argument("--orl", action="store_true", help="the ORL collection instead")
     parser.add_argument("--name", default="photos", help="what the figures call the photos")
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/demo.onnx"))
     parser.add_argument(
