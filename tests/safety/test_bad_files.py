@@ -138,10 +138,14 @@ def test_odd_photos_have_the_same_faces_everywhere(
         assert f'"faces_left_out": {found.left_out}' in text, scene.name
         outcome = real.send("photo", values={"photo": photo})
         assert outcome.error == ""
-        words = "No face" if count == 0 else f"{count} face"
+        said = outcome.values["sentence"]
         if found.left_out:
-            words = f"{count + found.left_out} faces or more found; the {count} largest are"
-        assert words in outcome.values["sentence"], scene.name
+            assert f"{count + found.left_out} faces or more found; the {count} largest are" in said
+        elif count > 1:
+            assert f"{count} faces found" in said, scene.name
+        else:
+            assert ("No face" in said) == (count == 0), scene.name
+            assert outcome.values["boxes"].count('class="box') == count, scene.name
 
 
 def test_odd_photos_on_the_command_line(

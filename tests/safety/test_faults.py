@@ -73,7 +73,7 @@ def found(url: str, photo: bytes) -> str:
     """What a new visitor's search answers: HTML of the matches, or the sentence that refuses."""
     visitor = Visitor(url)
     outcome = visitor.send("photo", values={"photo": visitor.photo("a.png", photo)})
-    return outcome.error or outcome.values["matches"]
+    return outcome.error or outcome.values["people"]
 
 
 @pytest.fixture(autouse=True)

@@ -73,7 +73,7 @@ def test_a_photo_and_what_was_made_of_it_are_gone_on_time(process: Process) -> N
     upload = visitor.photo(f"{NAME}.png", data)
     found = visitor.search(upload).text
     code = re.search(r'"code": "([0-9a-f]{32})"', found)[1]
-    assert visitor.send("photo", values={"photo": upload}).values["matches"]
+    assert visitor.send("photo", values={"photo": upload}).values["people"]
     assert visitor.send(
         "photo-first", values={"photo-first": upload, "photo-second": upload}
     ).values
@@ -82,7 +82,7 @@ def test_a_photo_and_what_was_made_of_it_are_gone_on_time(process: Process) -> N
     ]
     assert "is added" in added
     own = re.search(
-        r'data-id="(-\d+)"', visitor.send("name", "change", {"name": NAME}).values["people"]
+        r'data-id="(-\d+)"', visitor.send("name", "change", {"name": NAME}).values["gallery-people"]
     )
     visitor.send("entry", "select", event_data={"do": "search", "id": own[1]})
     traces = (
@@ -285,8 +285,8 @@ def test_additions_are_one_visitors_and_die_with_the_session(
     upload = mine.photo("me.png", red)
     mine.send("own-add", "click", {"own-name": "Zoe", "own-photo": upload})
     mine.send("photo", values={"photo": upload})
-    assert "Zoe" in mine.send("name", "change", {"name": "zoe"}).values["people"]
-    assert "Nobody named" in other.send("name", "change", {"name": "zoe"}).values["people"]
+    assert "Zoe" in mine.send("name", "change", {"name": "zoe"}).values["gallery-people"]
+    assert "Nobody named" in other.send("name", "change", {"name": "zoe"}).values["gallery-people"]
     demo = running[-1]
     held = demo.state_holder.session_data[mine.session]
     with socket.create_connection((mine.host, mine.port)) as page:
@@ -298,7 +298,7 @@ def test_additions_are_one_visitors_and_die_with_the_session(
         # The photo goes on time, page open or not; what was added stays.
         assert age(demo, KEEP) > 0
         assert eventually(lambda: not any(isinstance(v, Expires) for v in held.state_data.values()))
-        assert "Zoe" in mine.send("name", "change", {"name": "zoe"}).values["people"]
+        assert "Zoe" in mine.send("name", "change", {"name": "zoe"}).values["gallery-people"]
     assert eventually(lambda: held.is_closed)
     clock = Clock()
     forget = Forgetter(demo, KEEP, demo._kept, clock)
@@ -320,10 +320,10 @@ def test_additions_end_on_time_though_the_clock_is_set_back(
     (held,) = (v for v in demo.state_holder.session_data[visitor.session].state_data.values()
                if isinstance(v, SessionGallery))  # fmt: skip
     forget()
-    assert "Zoe" in visitor.send("name", "change", {"name": "zoe"}).values["people"]
+    assert "Zoe" in visitor.send("name", "change", {"name": "zoe"}).values["gallery-people"]
     object.__setattr__(held, "born", held.born - 3601)
     forget()
-    assert "Nobody named" in visitor.send("name", "change", {"name": "zoe"}).values["people"]
+    assert "Nobody named" in visitor.send("name", "change", {"name": "zoe"}).values["gallery-people"]
 
 
 def test_an_answer_that_nobody_fetches_is_forgotten(

@@ -80,7 +80,7 @@ def test_a_whole_visit_reaches_nobody_but_this_computer(
         assert visitor.request("GET", "/").status == 200
         portrait = (FOLDER / "another-year.jpg").read_bytes()
         photo = visitor.photo("a.jpg", portrait)
-        assert visitor.send("photo", values={"photo": photo}).values["matches"]
+        assert visitor.send("photo", values={"photo": photo}).values["people"]
         assert visitor.send("examples", "select", event_data={"index": 1}).error == ""
         both = {"photo-first": photo, "photo-second": photo}
         assert visitor.send("photo-first", values=both).values["verdict"]
