@@ -20,7 +20,7 @@ from daah.data.labelled_faces import LabelledFaces
 from daah.detection.alignment import align
 from daah.evaluation.corruptions import blur
 from daah.evaluation.encoding import BATCH, check_lengths, count_queries, encode_faces
-from daah.images import enlarged, read_image
+from daah.images import read_image
 from daah.metrics.leave_one_out import leave_one_out
 from daah.models.encoder import Attention, Encoder
 from daah.parallel import Progress, in_order
@@ -282,7 +282,7 @@ def fidelity_curves(
     for done, (face, mask) in enumerate(zip(aligned, masks, strict=True), 1):
         blurred = soften(face)
         ranks = {
-            "": _ranks(enlarged(mask, ALIGNED_SIZE), rng),
+            "": _ranks(_per_pixel(mask), rng),
             "_random": _ranks(_coarse_noise(rng), rng),
             "_gaussian": _ranks(-_from_middle(), rng),
         }
@@ -310,6 +310,18 @@ def _ranks(importance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     ranks = np.empty(importance.size)
     ranks[order] = np.arange(importance.size) / importance.size
     return ranks.reshape(importance.shape)
+
+
+def _per_pixel(mask: np.ndarray) -> np.ndarray:
+    """A mask (G, G) enlarged to (S, S), without values that no cell has.
+
+    Bilinear: bicubic, in which heatmaps are drawn, falls below the lowest cell around a sharp edge.
+    A ring around the face would rank behind the farthest corner, and where it is cut off at 0, in
+    an order of single random pixels.
+    """
+    size = (ALIGNED_SIZE, ALIGNED_SIZE)
+    smooth = Image.fromarray(mask.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(smooth)
 
 
 def _coarse_noise(rng: np.random.Generator) -> np.ndarray:

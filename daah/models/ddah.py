@@ -22,6 +22,7 @@ from daah.models.spatial_network import (
     COPY,
     GRID,
     FaceSpatialNetwork,
+    ImportanceHead,
     StageSpatialNetwork,
     plain_mask,
 )
@@ -36,9 +37,19 @@ class Encoding:
     mask: Tensor
 
 
-#: Mask from which on a gate is fully open: cells at the edge of a face, or of what covers it, never
-#: show the face alone.
-FULL = 0.7
+#: Share of the face from which on a cell's gate is fully open: cells at the edge of a face, or of
+#: what covers it, never show the face alone.
+VISIBLE = 0.7
+
+#: Mask from which on a gate is fully open. Above, it says how much a cell matters.
+FULL = 0.35
+
+#: Increase of the share beyond `VISIBLE` over which importance sets in: the mask has no jump.
+_ONSET = 0.1
+
+#: Weight of importance where the context keeps gates open: enough to order cells, too little to
+#: matter to a gate.
+_AROUND = 0.02
 
 
 class DDAH(nn.Module, ABC):
@@ -114,16 +125,20 @@ class PaperDDAH(PixelStatistics, DDAH):
 class DemoDDAH(DDAH):
     """The same ideas for people that training never saw: 112x112, nested codes.
 
-    The mask m says how much of the face is to be seen in each cell. Features are drawn towards
-    their learned mean where it is not, after the trunk's first and after its last stage:
-    f <- g f + (1 - g) mu. The stages between are told where that is by a learned map,
-    f <- f + (1 - g) h: to gate them as well costs the pretrained trunk more than it gains. So does
-    gating the image, because the trunk was never trained on faces with holes, whatever their
-    colour.
+    The mask m says where the network looks. Features are drawn towards their learned mean where it
+    does not, after the trunk's first and after its last stage: f <- g f + (1 - g) mu. The stages
+    between are told where that is by a learned map, f <- f + (1 - g) h: to gate them as well costs
+    the pretrained trunk more than it gains. So does gating the image, because the trunk was never
+    trained on faces with holes, whatever their colour.
 
     g = n + (1 - n) c with n = min(1, m / FULL): gates close where faces are. What surrounds a face
     (hair, outline) is not the face, so m is near 0 there, but says who somebody is; c, a fixed map,
     keeps gates open where no part of an aligned face ever is.
+
+    The spatial network says two things of each cell, which make up m (`mask_of`). The share of the
+    cell that shows the face decides how far its gate is open: m is FULL times that gate. Where a
+    gate is fully open, m exceeds FULL by how much the cell matters, which changes no code. So does
+    m exceed 0, by very little, where the context keeps gates open.
     """
 
     input_size = INPUT_SIZE
@@ -134,6 +149,7 @@ class DemoDDAH(DDAH):
         self.trunk = MobileFace()
         del self.trunk.linear  # fusing takes its place
         self.spatial = StageSpatialNetwork()
+        self.importance = ImportanceHead()
         #: Features where nothing of the face is seen, after the first and the last stage; what is
         #: added to them there, after the stages between.
         self.means = nn.ParameterList(nn.Parameter(torch.zeros(1, *shape)) for shape in SHAPES)
@@ -162,9 +178,23 @@ class DemoDDAH(DDAH):
         """Normalised faces to the trunk's first stage (B, 32, 28, 28), before any gate."""
         return self.trunk.stages[0](F.relu6(self.trunk.stem(x)))
 
-    def mask(self, x: Tensor, first: Tensor) -> Tensor:
-        """The mask (B, 1, 14, 14) of normalised faces and their first stage."""
-        return self.spatial(first, F.avg_pool2d(x, INPUT_SIZE // COPY)).sigmoid()
+    def look(self, x: Tensor, first: Tensor) -> Tensor:
+        """Shares of the face and importances (B, 2, 14, 14) in [0, 1] of normalised faces."""
+        features = self.spatial.features(first, F.avg_pool2d(x, INPUT_SIZE // COPY))
+        return torch.cat([self.spatial.score(features), self.importance(features)], 1).sigmoid()
+
+    def mask_of(self, shares: Tensor, importance: Tensor | None = None) -> Tensor:
+        """The mask (B, 1, 14, 14) that opens gates as far as shares of the face (same shape) say.
+
+        importance: (B, 1, 14, 14) in [0, 1], what the mask says beyond that; None says nothing.
+        """
+        shown = (shares / VISIBLE).clamp(max=1)
+        mask = FULL * shown
+        if importance is None:
+            return mask
+        onset = ((shares - VISIBLE) / _ONSET).clamp(0, 1)
+        around = _AROUND * (1 - shown) * self.context
+        return mask + ((1 - FULL) * onset + around) * importance
 
     def gate(self, mask: Tensor) -> Tensor:
         """Masks (B, 1, 14, 14) to how far gates are open; both in [0, 1]."""
@@ -215,8 +245,8 @@ class DemoDDAH(DDAH):
         x = self.trunk.normalise(faces)
         both = torch.cat([x, x.flip(3)])
         first = self.first_stage(both)
-        own, mirrored = self.mask(both, first).chunk(2)
-        mask = choose((own + mirrored.flip(3)) / 2)
+        own, mirrored = self.look(both, first).chunk(2)
+        mask = choose(self.mask_of(*((own + mirrored.flip(3)) / 2).split(1, 1)))
         ahead, mirrored = self.embed(first, torch.cat([mask, mask.flip(3)])).chunk(2)
         return F.normalize(ahead + mirrored, dim=1), mask
 

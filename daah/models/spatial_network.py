@@ -20,6 +20,9 @@ GRID = 14
 #: Side of the copy of the face that the demo's spatial network reads beside the first stage.
 COPY = 28
 
+#: Channels of the features that the demo's mask is read from.
+FEATURES = 48
+
 
 def _down(channels_in: int, channels_out: int) -> nn.Sequential:
     return nn.Sequential(
@@ -81,29 +84,29 @@ class StageSpatialNetwork(nn.Module):
         self.encoder = nn.ModuleList(
             nn.Sequential(*(InvertedResidual(*unit) for unit in stage)) for stage in STAGES[1:]
         )
-        self.edges = _convolution(SHAPES[0][0] + 3, 48, 3, stride=2)
-        self.lateral1 = nn.Conv2d(near, 48, 1)
+        self.edges = _convolution(SHAPES[0][0] + 3, FEATURES, 3, stride=2)
+        self.lateral1 = nn.Conv2d(near, FEATURES, 1)
         self.lateral2 = nn.Conv2d(middle, 96, 1)
         self.lateral3 = nn.Conv2d(far, 96, 1)
         self.join2 = _convolution(96, 96, 3)
-        self.up1 = nn.Conv2d(96, 48, 1)
-        self.join1 = _convolution(48, 48, 3)
-        self.score = nn.Conv2d(48, 1, 1)
+        self.up1 = nn.Conv2d(96, FEATURES, 1)
+        self.join1 = _convolution(FEATURES, FEATURES, 3)
+        self.score = nn.Conv2d(FEATURES, 1, 1)
 
     def transfer(self, trunk: MobileFace) -> None:
         """Let the encoder start as the trunk's own later stages."""
         for own, stage in zip(self.encoder, trunk.stages[1:], strict=True):
             own.load_state_dict(stage.state_dict())
 
-    def forward(self, first: Tensor, copy: Tensor) -> Tensor:
-        """Logits of the mask.
+    def features(self, first: Tensor, copy: Tensor) -> Tensor:
+        """What `score` reads of each cell.
 
         Args:
             first: (B, 32, 28, 28), the trunk's first stage.
             copy: (B, 3, 28, 28), the normalised face, averaged.
 
         Returns:
-            (B, 1, 14, 14).
+            (B, 48, 14, 14).
         """
         e1 = self.encoder[0](first)  # (B, 32, 14, 14)
         e2 = self.encoder[1](e1)  # (B, 64, 7, 7)
@@ -113,4 +116,26 @@ class StageSpatialNetwork(nn.Module):
         d2 = d2 + self.join2(d2)
         d1 = F.interpolate(self.up1(d2), scale_factor=2.0, mode="nearest")
         d1 = F.relu(d1 + self.lateral1(e1) + self.edges(torch.cat([first, copy], 1)))
-        return self.score(d1 + self.join1(d1))
+        return d1 + self.join1(d1)
+
+    def forward(self, first: Tensor, copy: Tensor) -> Tensor:
+        """Logits (B, 1, 14, 14) of each cell's share of the face; arguments as of `features`."""
+        return self.score(self.features(first, copy))
+
+
+class ImportanceHead(nn.Module):
+    """How much each cell matters to the embedding, beside `StageSpatialNetwork.score`.
+
+    A map that all faces share, which is most of it, and what differs from face to face.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.usual = nn.Parameter(torch.zeros(1, 1, GRID, GRID))
+        self.own = nn.Sequential(
+            nn.Conv2d(FEATURES, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 1, 1)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, 48, 14, 14) of the spatial network to logits (B, 1, 14, 14)."""
+        return self.usual + self.own(features)

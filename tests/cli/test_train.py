@@ -43,6 +43,8 @@ SMALL = {
     "tune_steps": 3,
     "tune_batch": 8,
     "refine_steps": 2,
+    "importance_faces": 4,
+    "importance_steps": 2,
     "hash_starts": 2,
 }
 
@@ -119,8 +121,8 @@ def test_a_run_leaves_a_log_a_curve_and_its_files(folder: Path) -> None:
     with Image.open(out / "learning.png") as curve:
         assert curve.size[0] > 400
     assert {path.name for path in out.iterdir()} == {
-        "bank.npz", "demo.json", "demo.safetensors", "learning.png", "log.csv", "mask.state",
-        "refined.state", "trunk.state",
+        "bank.npz", "demo.json", "demo.safetensors", "importance.state", "learning.png", "log.csv",
+        "mask.state", "refined.state", "trunk.state",
     }  # fmt: skip
 
 

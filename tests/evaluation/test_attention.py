@@ -146,6 +146,24 @@ def test_a_flat_mask_is_ordered_at_random_rather_than_by_rows():
     assert changed[:112].mean() == pytest.approx(changed[112:].mean(), abs=0.1)
 
 
+def test_what_is_next_to_a_sharp_edge_is_ordered_as_its_cells_are():
+    """Bicubic falls below 0 around the edge, and would put a ring behind the farthest corner."""
+    face = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    distance = np.hypot(*(np.mgrid[:14, :14] - 6.5))
+    mask = np.where(distance < 3, 1, 0.02 * np.exp(-distance / 5))[None]
+    seen: list[np.ndarray] = []
+
+    def watch(images: np.ndarray) -> np.ndarray:
+        seen.append(images)
+        return np.ones((len(images), 8))
+
+    fidelity_curves(watch, face, mask, np.random.default_rng(0))
+    half = (seen[0][2 + 2 * 4] != face[0]).any(2)  # half of the pixels are deleted
+    pixels = np.hypot(*(np.mgrid[:224, :224] - 111.5)) / 16
+    assert half[(pixels > 3.5) & (pixels < 4.5)].mean() > 0.95
+    assert not half[pixels > 7].any()
+
+
 def test_every_order_removes_the_same_number_of_pixels():
     face = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
     seen: list[np.ndarray] = []

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from daah.models.ddah import FULL, DemoDDAH
+from daah.models.ddah import FULL, VISIBLE, DemoDDAH
 from daah.models.layers import area_average
 from daah.models.spatial_network import GRID
 from daah.models.trunk import MobileFace, embed_both_views
@@ -86,6 +86,54 @@ def test_a_cell_that_is_mostly_face_opens_its_gate(network) -> None:
     for share, gate in ((0.0, 0.0), (FULL / 2, 0.5), (FULL, 1.0), (1.0, 1.0)):
         got = network.gate(torch.full((1, 1, GRID, GRID), share))
         torch.testing.assert_close(got, torch.full_like(got, gate))
+
+
+def test_the_share_of_the_face_opens_a_gate_whatever_the_importance(network) -> None:
+    network.context.zero_()
+    shares = torch.linspace(0, 1, GRID * GRID).view(1, 1, GRID, GRID)
+    expected = (shares / VISIBLE).clamp(max=1)
+    for importance in (None, torch.zeros_like(shares), torch.ones_like(shares)):
+        mask = network.mask_of(shares, importance)
+        assert mask.min() >= 0
+        assert mask.max() <= 1
+        torch.testing.assert_close(network.gate(mask), expected)
+
+
+def test_importance_orders_cells_that_are_open(network) -> None:
+    network.context.zero_()
+    shares = torch.ones(1, 1, GRID, GRID)
+    importance = torch.linspace(0, 1, GRID * GRID).view(1, 1, GRID, GRID)
+    torch.testing.assert_close(network.mask_of(shares, importance), FULL + (1 - FULL) * importance)
+    # It sets in without a jump, and says nothing of a cell that is half hidden.
+    edge = VISIBLE + torch.tensor([-0.2, 0.0, 0.01, 0.2]).view(1, 1, 1, 4).expand(1, 1, GRID, 4)
+    edge = torch.cat([edge, edge[..., :1].expand(1, 1, GRID, GRID - 4)], 3)
+    gained = network.mask_of(edge, torch.ones_like(edge)) - network.mask_of(edge)
+    assert gained[0, 0, 0, 0] == 0
+    assert gained[0, 0, 0, 1] == pytest.approx(0, abs=1e-6)
+    assert 0 < gained[0, 0, 0, 2] < 0.1
+    assert gained[0, 0, 0, 3] == pytest.approx(1 - FULL)
+
+
+def test_importance_orders_what_surrounds_a_face_and_moves_no_gate(network) -> None:
+    network.context.zero_()
+    network.context[..., : GRID // 2] = 1
+    nothing, importance = torch.zeros(1, 1, GRID, GRID), torch.rand(1, 1, GRID, GRID)
+    mask = network.mask_of(nothing, importance)
+    outside, face = mask[..., : GRID // 2], mask[..., GRID // 2 :]
+    torch.testing.assert_close(outside, 0.02 * importance[..., : GRID // 2])
+    assert not face.any()
+    assert torch.equal(network.gate(mask), network.gate(nothing))
+
+
+def test_importance_changes_no_code(network, faces) -> None:
+    with torch.no_grad():
+        network.context.copy_(torch.rand(1, 1, GRID, GRID).round())
+        torch.nn.init.normal_(network.importance.usual, std=3)
+        before = network(faces)
+        torch.nn.init.normal_(network.importance.usual, std=3)
+        after = network(faces)
+    assert (before.mask - after.mask).abs().max() > 1e-3
+    torch.testing.assert_close(after.logits, before.logits, atol=1e-4, rtol=1e-4)
 
 
 def test_without_a_mask_nothing_is_gated(network, faces) -> None:

@@ -3,8 +3,8 @@
 Training has stages in place of epochs:
 
 1. a bank of covered training faces (`bank`), with what the untouched trunk says of the clean ones;
-2. the spatial network, the later stages of the trunk, and the spatial network again
-   (`gated_attention`);
+2. the spatial network, the later stages of the trunk, the spatial network again, and its
+   importance head (`gated_attention`);
 3. the hash layer, constructed from the trained network's embeddings (`nested_code`), the best of
    several starts on people who were kept out of everything else.
 
@@ -35,6 +35,7 @@ from daah.training.recipes.covers import Cover, Sources
 from daah.training.recipes.gated_attention import (
     AttentionSettings,
     bank_masks,
+    fit_importance,
     fit_mask,
     refine_mask,
     set_means,
@@ -135,12 +136,15 @@ class DemoTraining:
         if settings.attention:
             log = fit_mask(model.spatial, bank, settings, seed, self._state("mask"))
             self._log(log)
-            masks = bank_masks(model.spatial, bank)
+            masks = bank_masks(model, bank)
         else:
             model.context.fill_(1)  # a gate that is always open
         self._log(tune(model, bank, centre, settings, masks, seed + 1, self._state("trunk")))
         if settings.attention and settings.refine_steps:
             log = refine_mask(model, bank, centre, settings, seed + 2, self._state("refined"))
+            self._log(log)
+        if settings.attention and settings.importance_steps:
+            log = fit_importance(model, bank, settings, seed + 3, self._state("importance"))
             self._log(log)
         model.eval().requires_grad_(False)
         metrics = self._fit_hash_layer()

@@ -1,4 +1,4 @@
-"""Training of the demo network's attention, in three stages.
+"""Training of the demo network's attention, in four stages.
 
 1. `fit_mask`: the spatial network alone learns the known share of each cell that shows the face.
 2. `tune`: the trunk's later stages learn to say of a covered face behind its mask what the
@@ -9,6 +9,9 @@
    paper's face spatial loss max(0, margin + L_att - L_plain): covered faces behind their mask are
    compared with the same faces without one. The known shares stay in the loss, and keep the mask
    where the face is.
+4. `fit_importance`: the importance head learns what looking at each part of a face is worth to the
+   tuned network: how much its embedding changes when that part alone is hidden, and how near that
+   part alone brings it. Everything else stays as it is, and so does every code.
 
 Axes: N = faces of a bank, B = batch, G = 14 cells per side of the mask.
 """
@@ -23,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from daah.models.ddah import DemoDDAH
 from daah.models.spatial_network import StageSpatialNetwork
@@ -36,6 +40,9 @@ _NEVER = -1e4
 
 #: Faces per call of a network where nothing is learned.
 _BATCH = 64
+
+#: Parts per side that a face is divided into where importance is measured.
+_PARTS = 7
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,10 @@ class AttentionSettings:
         refine_steps: steps of the spatial network at the end.
         lr_refine: relative learning rate there.
         margin: margin of the face spatial loss.
+        importance_faces: faces on which importance is measured, half of them covered; one takes
+            0.2 s.
+        importance_steps: steps of the importance head.
+        lr_importance: its learning rate; that of the map that all faces share is ten times as high.
         attention: whether there is a mask; without one the network is the control.
         channel_attention: whether channel attention is trained, or stays the identity.
         fused_stages: whether the third stage joins the fusing layer, or stays out.
@@ -86,6 +97,9 @@ class AttentionSettings:
     refine_steps: int = 150
     lr_refine: float = 5e-4
     margin: float = 0.0
+    importance_faces: int = 1000
+    importance_steps: int = 800
+    lr_importance: float = 3e-3
     attention: bool = True
     channel_attention: bool = True
     fused_stages: bool = True
@@ -152,21 +166,21 @@ def mask_loss(
 
 
 @torch.no_grad()
-def bank_masks(spatial: StageSpatialNetwork, bank: Bank) -> Tensor:
-    """The masks of all faces of a bank, each of one view.
+def bank_masks(network: DemoDDAH, bank: Bank) -> Tensor:
+    """The masks of all faces of a bank, each of one view and without importance.
 
     Args:
-        spatial: the spatial network.
+        network: its spatial network is used.
         bank: covered training faces.
 
     Returns:
         (N, 1, G, G) in [0, 1].
     """
-    spatial.eval()
+    network.spatial.eval()
     parts = []
     for start in range(0, len(bank), _BATCH):
         indices = np.arange(start, min(start + _BATCH, len(bank)))
-        parts.append(spatial(*bank.inputs(indices)).sigmoid())
+        parts.append(network.mask_of(network.spatial(*bank.inputs(indices)).sigmoid()))
     return torch.cat(parts)
 
 
@@ -366,8 +380,105 @@ def face_spatial_step(
     first, copy = bank.inputs(indices)
     logits = network.spatial(first, copy)
     target = torch.from_numpy(bank.target[indices])
-    masked = embedding_loss(network.embed(first, logits.sigmoid()), target, centre, settings)
+    mask = network.mask_of(logits.sigmoid())
+    masked = embedding_loss(network.embed(first, mask), target, centre, settings)
     with torch.no_grad():
         unmasked = embedding_loss(network.embed(first, None), target, centre, settings)
     known = mask_loss(logits, bank, indices, settings)
     return face_spatial_loss(masked, unmasked, settings.margin) + known
+
+
+def fit_importance(
+    network: DemoDDAH,
+    bank: Bank,
+    settings: AttentionSettings,
+    seed: int = 0,
+    state: Path | None = None,
+) -> list[dict[str, float]]:
+    """Train the importance head on what looking is worth, and nothing else.
+
+    Args:
+        network: as `refine_mask` left it.
+        bank: covered training faces.
+        settings: how.
+        seed: seed of the faces and the batches.
+        state: file to resume from.
+
+    Returns:
+        The log.
+    """
+    head = network.importance.train()
+    groups = [
+        {"params": list(head.own.parameters()), "lr": settings.lr_importance},
+        {"params": [head.usual], "lr": 10 * settings.lr_importance},
+    ]
+    run = StageRun(Stage("importance", settings.importance_steps, seed, state), head, groups)
+    measured: tuple[Tensor, Tensor] | None = None
+    for rng in run:
+        if measured is None:  # a finished stage measures nothing
+            measured = _importances(network, bank, settings.importance_faces, seed)
+        features, importance = measured
+        rows = torch.from_numpy(rng.integers(0, len(features), settings.mask_batch))
+        logits = head(features[rows])
+        run.update(F.binary_cross_entropy_with_logits(logits, importance[rows]))
+    return run.log
+
+
+@torch.no_grad()
+def _importances(network: DemoDDAH, bank: Bank, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Features (F, 48, 14, 14) and importances (F, 1, 14, 14) of F <= `count` faces."""
+    rng = np.random.default_rng(seed)
+    clean = rng.permutation(np.flatnonzero(bank.clean()))[: count // 2]
+    covered = rng.permutation(np.flatnonzero(~bank.clean()))[: count - count // 2]
+    chosen = np.concatenate([clean, covered])
+    network.eval().to(memory_format=torch.channels_last)
+    parts = []
+    for start in tqdm(range(0, len(chosen), _BATCH), desc="hidden parts"):
+        first, copy = bank.inputs(chosen[start : start + _BATCH])
+        features = network.spatial.features(first, copy)
+        mask = network.mask_of(network.spatial.score(features).sigmoid())
+        parts.append((features, looking_pays(network, first, mask)))
+    features, importance = (torch.cat(part) for part in zip(*parts, strict=True))
+    return features, importance
+
+
+@torch.no_grad()
+def looking_pays(network: DemoDDAH, first: Tensor, mask: Tensor) -> Tensor:
+    """What looking at each part of a face is worth to the network, relative to its best part.
+
+    As the face spatial loss does, it compares embeddings of one face behind two masks. Two pairs
+    are compared of each part, by their cosine similarities to the embedding of the whole face
+    behind its own mask: the whole face and the face without that part (what hiding it costs), and
+    that part alone and nothing at all (what showing it gains). Hidden is a part whose features are
+    the mean ones and whose gates are closed, so that hair and outline, where the context keeps
+    gates open, are measured as well. Both are shares of their sum over the face, and are added.
+
+    Args:
+        network: in eval mode.
+        first: (B, 32, 28, 28), the trunk's first stage.
+        mask: (B, 1, 14, 14) in [0, 1].
+
+    Returns:
+        (B, 1, 14, 14) in [0, 1], measured on 7 x 7 parts.
+    """
+    mean = network.means[0].expand_as(first)
+    whole = F.normalize(network.embed(first, mask), dim=1)
+
+    def similarity(features: Tensor, given: Tensor) -> Tensor:
+        return F.cosine_similarity(network.embed(features, given), whole, dim=1)
+
+    nothing = similarity(mean, torch.zeros_like(mask))
+    cost, gain = (first.new_empty(len(first), 1, _PARTS, _PARTS) for _ in range(2))
+    for row in range(_PARTS):
+        for column in range(_PARTS):
+            part = first.new_zeros(1, 1, _PARTS, _PARTS)
+            part[..., row, column] = 1
+            cells = F.interpolate(part, mask.shape[2:])
+            own = F.interpolate(part, first.shape[2:])
+            without = similarity(torch.lerp(first, mean, own), mask * (1 - cells))
+            alone = similarity(torch.lerp(mean, first, own), mask * cells)
+            cost[..., row, column] = (1 - without).clamp(min=0)[:, None]
+            gain[..., row, column] = (alone - nothing).clamp(min=0)[:, None]
+    total = sum(part / part.sum((2, 3), keepdim=True).clamp(min=1e-6) for part in (cost, gain))
+    worth = F.interpolate(total, mask.shape[2:], mode="bilinear", align_corners=False)
+    return worth / worth.amax((2, 3), keepdim=True).clamp(min=1e-6)

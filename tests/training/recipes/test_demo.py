@@ -30,7 +30,15 @@ from tests.doubles.training import (
 )
 
 SETTINGS = DemoSettings(
-    bank=24, mask_steps=2, mask_batch=4, tune_steps=2, tune_batch=8, refine_steps=2, hash_starts=2
+    bank=24,
+    mask_steps=2,
+    mask_batch=4,
+    tune_steps=2,
+    tune_batch=8,
+    refine_steps=2,
+    importance_faces=4,
+    importance_steps=2,
+    hash_starts=2,
 )
 
 
@@ -75,6 +83,7 @@ def test_a_run_leaves_a_network_its_figures_and_its_files(whole: DemoTraining) -
     assert all(0 < last[f"map_{length}"] <= 1 for length in DEMO.lengths)
     assert sorted(path.name for path in whole.out.iterdir()) == [
         "bank.npz",
+        "importance.state",
         "mask.state",
         "refined.state",
         "trunk.state",
@@ -89,14 +98,21 @@ def test_a_run_leaves_a_network_its_figures_and_its_files(whole: DemoTraining) -
 def test_every_stage_has_its_part_of_the_network(whole: DemoTraining, tmp_path: Path) -> None:
     start = copied(begin(tmp_path).model)
     parts = {key.rpartition(".")[0] for key in changed(whole.model, start)}
-    for part in ("spatial.score", "trunk.stages.3.2.project", "fuse", "attention4.excite", "hash"):
+    for part in (
+        "spatial.score",
+        "importance.own.2",
+        "trunk.stages.3.2.project",
+        "fuse",
+        "attention4.excite",
+        "hash",
+    ):
         assert part in parts
     assert "trunk.stem" not in parts
     assert not [part for part in parts if part.startswith("trunk.stages.0")]
 
 
-# Steps of the mask, the trunk, and the mask again; the hash layer follows.
-@pytest.mark.parametrize("stopped", [0, 2, 3, 5])
+# Steps of the mask, the trunk, the mask again, and its importance; the hash layer follows.
+@pytest.mark.parametrize("stopped", [0, 2, 3, 5, 7])
 def test_a_stopped_run_ends_with_the_weights_of_a_whole_one(
     whole: DemoTraining, stopped: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,7 +146,9 @@ def test_the_control_has_no_mask_and_gates_that_are_always_open(tmp_path: Path) 
     start = copied(training.model)
     training.run()
     others = changed(training.model, start)
-    assert not [key for key in others if key.startswith(("spatial", "means.1", "means.2"))]
+    assert not [
+        key for key in others if key.startswith(("spatial", "importance", "means.1", "means.2"))
+    ]
     assert "fuse.weight" in others
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bank.npz", "trunk.state"]
     assert (training.model.context == 1).all()
@@ -143,9 +161,10 @@ def test_the_control_has_no_mask_and_gates_that_are_always_open(tmp_path: Path) 
 
 
 def test_without_steps_of_refinement_the_mask_stays_as_it_was_fitted(tmp_path: Path) -> None:
-    training = begin(tmp_path, refine_steps=0)
+    training = begin(tmp_path, refine_steps=0, importance_steps=0)
     training.run()
     assert not (tmp_path / "refined.state").exists()
+    assert not (tmp_path / "importance.state").exists()
     fitted = torch.load(tmp_path / "mask.state", weights_only=True)["average"]
     assert changed(training.model.spatial, fitted) == set()
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from daah.models.ddah import DemoDDAH
+from daah.models.ddah import FULL, DemoDDAH
 from daah.training.recipes import gated_attention
 from daah.training.recipes.bank import Bank
 from daah.training.recipes.gated_attention import (
@@ -20,7 +20,9 @@ from daah.training.recipes.gated_attention import (
     bank_masks,
     embedding_loss,
     face_spatial_step,
+    fit_importance,
     fit_mask,
+    looking_pays,
     mask_loss,
     refine_mask,
     set_means,
@@ -37,7 +39,14 @@ from tests.doubles.training import (
 )
 
 SETTINGS = AttentionSettings(
-    mask_steps=30, mask_batch=8, tune_steps=8, tune_batch=8, refine_steps=6, lr=5e-3
+    mask_steps=30,
+    mask_batch=8,
+    tune_steps=8,
+    tune_batch=8,
+    refine_steps=6,
+    importance_faces=8,
+    importance_steps=6,
+    lr=5e-3,
 )
 CENTRE = torch.zeros(256)
 
@@ -76,19 +85,21 @@ def test_the_mask_learns_the_known_shares(network: DemoDDAH, bank: Bank) -> None
     assert not network.spatial.training
     assert [row["step"] for row in log] == [50]
     assert log[0]["spatial network"] < before
-    masks = bank_masks(network.spatial, bank)
+    masks = bank_masks(network, bank)
     assert tuple(masks.shape) == (24, 1, 14, 14)
     own = masks[:, 0].numpy()
-    assert own[bank.cover > 0].mean() < 0.3
-    assert own[bank.cover == 0].mean() > 0.7
+    gates = own / FULL
+    assert gates[bank.cover > 0].mean() < 0.4
+    assert gates[bank.cover == 0].mean() > 0.9
 
 
 def test_masks_of_a_bank_are_those_of_its_faces_one_by_one(network: DemoDDAH, bank: Bank) -> None:
     torch.nn.init.normal_(network.spatial.score.weight)
     network.spatial.train()
-    masks = bank_masks(network.spatial, bank)
+    masks = bank_masks(network, bank)
     with torch.no_grad():
-        alone = network.spatial(*bank.inputs(np.array([5]))).sigmoid()
+        shares_of_one = network.spatial(*bank.inputs(np.array([5]))).sigmoid()
+        alone = network.mask_of(shares_of_one)
     torch.testing.assert_close(masks[5:6], alone, atol=1e-5, rtol=1e-4)
 
 
@@ -282,7 +293,7 @@ def test_the_face_spatial_loss_is_a_hinge_beside_the_known_shares(
         known = float(mask_loss(logits, bank, indices, SETTINGS))
         masked, unmasked = (
             float(embedding_loss(network.embed(first, mask), target, CENTRE, SETTINGS))
-            for mask in (logits.sigmoid(), None)
+            for mask in (network.mask_of(logits.sigmoid()), None)
         )
     assert step(-100.0) == pytest.approx(known, rel=1e-5)
     assert step(5.0) == pytest.approx(5 + masked - unmasked + known, rel=1e-4)
@@ -310,6 +321,96 @@ def test_refining_changes_the_spatial_network_alone(network: DemoDDAH, bank: Ban
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
+# --- importance -----------------------------------------------------------------------------------
+
+
+def looks_at(row: int, column: int) -> DemoDDAH:
+    """A network whose embedding is the features of one of 7 x 7 parts, as far as its gate is open.
+
+    Its mean features are 0, and so is the embedding where nothing is seen.
+    """
+    network = demo_network()
+    cells = slice(2 * row, 2 * row + 2), slice(2 * column, 2 * column + 2)
+    fine = slice(4 * row, 4 * row + 4), slice(4 * column, 4 * column + 4)
+
+    def embed(first: Tensor, mask: Tensor) -> Tensor:
+        gate = network.gate(mask)[:, :, cells[0], cells[1]].mean((2, 3))
+        constant = torch.ones(len(first), 1)  # without which a cosine knows no size
+        return torch.cat([gate * first[:, :, fine[0], fine[1]].mean((2, 3)), constant], 1)
+
+    network.embed = embed
+    return network
+
+
+def test_looking_pays_where_the_network_looks() -> None:
+    worth = looking_pays(looks_at(2, 4), torch.ones(3, 32, 28, 28), torch.ones(3, 1, 14, 14))
+    assert tuple(worth.shape) == (3, 1, 14, 14)
+    assert worth.amax((2, 3)) == pytest.approx(1)
+    assert worth[:, 0, 4:6, 8:10].min() > 0.5
+    # The neighbouring parts get something by smoothing, others nothing.
+    assert not worth[:, 0, 8:].any()
+    assert not worth[:, 0, :, :6].any()
+
+
+def test_looking_at_a_covered_part_does_not_pay() -> None:
+    masks = torch.ones(1, 1, 14, 14)
+    masks[..., 4:6, 8:10] = 0
+    worth = looking_pays(looks_at(2, 4), torch.ones(1, 32, 28, 28), masks)
+    assert not worth.any()
+
+
+def test_both_hiding_and_showing_count() -> None:
+    """Of two parts that say the same, neither is missed; each is enough."""
+    network = looks_at(2, 4)
+    one, other = network.embed, looks_at(5, 1).embed
+    network.embed = lambda first, mask: torch.maximum(one(first, mask), other(first, mask))
+    worth = looking_pays(network, torch.ones(1, 32, 28, 28), torch.ones(1, 1, 14, 14))[0, 0]
+    assert worth[5, 9] == pytest.approx(1)
+    assert worth[10, 2] == pytest.approx(1)
+
+
+def test_the_importance_head_learns_what_looking_is_worth(network: DemoDDAH, bank: Bank) -> None:
+    network.embed = looks_at(2, 4).embed
+    steps = replace(SETTINGS, importance_faces=24, importance_steps=100, lr_importance=0.01)
+    state = copied(network)
+    log = fit_importance(network, bank, steps)
+    assert log[1]["importance"] < log[0]["importance"]
+    assert {key.split(".")[0] for key in changed(network, state)} == {"importance"}
+    assert not network.importance.training
+    with torch.no_grad():
+        features = network.spatial.features(*bank.inputs(np.arange(4)))
+        said = network.importance(features).sigmoid()[:, 0]
+    assert said[:, 4:6, 8:10].mean() > 3 * said.mean()
+
+
+def test_importance_is_measured_on_clean_and_covered_faces(
+    network: DemoDDAH, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[np.ndarray] = []
+    real = Bank.inputs
+
+    def inputs(self: Bank, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        asked.append(indices)
+        return real(self, indices)
+
+    monkeypatch.setattr(Bank, "inputs", inputs)
+    fit_importance(network, bank, SETTINGS)
+    chosen = np.concatenate(asked)
+    assert len(set(chosen)) == 8
+    assert bank.clean()[chosen].sum() == 4
+
+
+def test_a_finished_stage_measures_nothing_again(
+    network: DemoDDAH, bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "importance.state"
+    fit_importance(network, bank, SETTINGS, 0, state)
+    learned = copied(network)
+    monkeypatch.setattr(gated_attention, "looking_pays", None)
+    fit_importance(network, bank, SETTINGS, 0, state)
+    assert changed(network, learned) == set()
+
+
 # --- stopped and resumed --------------------------------------------------------------------------
 
 
@@ -325,7 +426,11 @@ def refined(network: DemoDDAH, bank: Bank, state: Path | None) -> None:
     refine_mask(network, bank, CENTRE, SETTINGS, 3, state)
 
 
-@pytest.mark.parametrize("stage", [fit, tuned, refined])
+def weighed(network: DemoDDAH, bank: Bank, state: Path | None) -> None:
+    fit_importance(network, bank, SETTINGS, 3, state)
+
+
+@pytest.mark.parametrize("stage", [fit, tuned, refined, weighed])
 def test_a_stopped_stage_ends_as_a_whole_one(
     stage: Callable[[DemoDDAH, Bank, Path | None], None],
     bank: Bank,
