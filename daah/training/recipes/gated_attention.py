@@ -44,6 +44,10 @@ _BATCH = 64
 #: Parts per side that a face is divided into where importance is measured.
 _PARTS = 7
 
+#: Quantile of a face's cells whose importance counts as 1. Faces have their best cells in different
+#: places: what is learned of importances relative to the very best would be far from 1 everywhere.
+_BEST = 0.975
+
 
 @dataclass(frozen=True)
 class AttentionSettings:
@@ -444,7 +448,7 @@ def _importances(network: DemoDDAH, bank: Bank, count: int, seed: int) -> tuple[
 
 @torch.no_grad()
 def looking_pays(network: DemoDDAH, first: Tensor, mask: Tensor) -> Tensor:
-    """What looking at each part of a face is worth to the network, relative to its best part.
+    """What looking at each part of a face is worth to the network, relative to its best parts.
 
     As the face spatial loss does, it compares embeddings of one face behind two masks. Two pairs
     are compared of each part, by their cosine similarities to the embedding of the whole face
@@ -481,4 +485,5 @@ def looking_pays(network: DemoDDAH, first: Tensor, mask: Tensor) -> Tensor:
             gain[..., row, column] = (alone - nothing).clamp(min=0)[:, None]
     total = sum(part / part.sum((2, 3), keepdim=True).clamp(min=1e-6) for part in (cost, gain))
     worth = F.interpolate(total, mask.shape[2:], mode="bilinear", align_corners=False)
-    return worth / worth.amax((2, 3), keepdim=True).clamp(min=1e-6)
+    best = worth.flatten(1).quantile(_BEST, 1).view(-1, 1, 1, 1)
+    return (worth / best.clamp(min=1e-6)).clamp(max=1)
