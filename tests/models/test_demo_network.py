@@ -16,7 +16,7 @@ def trunk() -> MobileFace:
     return MobileFace().eval()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def network(trunk: MobileFace) -> DemoDDAH:
     network = DemoDDAH(bits=48)
     network.transfer(trunk)
