@@ -75,7 +75,7 @@ def faces(pair: Pair, strength: float) -> str:
     )
     return (
         f"{heading('What the model looks at', 'h-pair-look')}"
-        f'<div class="pair">{figures}</div>{colour_key("hidden", "seen")}'
+        f'<div class="pair">{figures}</div>{colour_key("hidden", "matters most")}'
     )
 
 

@@ -177,7 +177,7 @@ def heatmap(view: View) -> str:
         f'<img class="over" alt="Heatmap of attention on {name}" src="{data_uri(heat, 92)}">'
         '<i aria-hidden="true"></i><input type="range" min="0" max="100" value="50" data-cut '
         f'aria-label="Share of the heatmap shown on {name}"></div>'
-        f"{colour_key('hidden', 'seen')}</figure>"
+        f"{colour_key('hidden', 'matters most')}</figure>"
     )
 
 
@@ -239,9 +239,10 @@ def _attention_words(view: View) -> str:
             "stays."
         )
     return (
-        "The network computes this mask: how much of each part of the picture is the face, on a "
-        "scale that is the same for every photo. What is bright is read as it is; what is dark and "
-        "in front of the face is replaced. It shows where the model looks, not why it decides."
+        "The network computes this mask from the face, on a scale that is the same for every "
+        "photo. What is dark and in front of the face is hidden from the code; what is green to "
+        "yellow is read as it is, and the brighter it is, the more it usually matters. It shows "
+        "where the model looks, not why it decides."
     )
 
 
