@@ -136,6 +136,21 @@ class PeopleHits:
 
 
 @dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Rows within a radius of Q queries: those of query q are `starts[q]` to `starts[q + 1]`.
+
+    Attributes:
+        starts: (Q + 1,) int64, ascending from 0 to M.
+        ids: (M,) int64, of each query by distance, ties by id.
+        distances: (M,) int32, Hamming distance in bits.
+    """
+
+    starts: np.ndarray
+    ids: np.ndarray
+    distances: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Rows of a scan.
 
@@ -259,6 +274,22 @@ class CodeStore(Protocol):
 
         Returns:
             The people, nearest first.
+
+        Raises:
+            GalleryError: the store cannot be read.
+            ValueError: shapes, dtypes or values are invalid.
+        """
+
+    def within(self, codes: np.ndarray, radius: int, bits: int | None = None) -> Neighbours:
+        """All rows whose Hamming distance to a query is at most a radius.
+
+        Args:
+            codes: query codes (Q, B) uint8, packed.
+            radius: the largest distance in bits, 0 or more.
+            bits: length of the prefix that is compared; None compares all bits.
+
+        Returns:
+            The rows of each query, nearest first, ties by id.
 
         Raises:
             GalleryError: the store cannot be read.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from daah.codes import sign, unpack
+from daah.stores.base import Neighbours
 
 
 def asymmetric_each(logits: np.ndarray, packed: np.ndarray) -> np.ndarray:
@@ -40,3 +41,23 @@ def order(*keys: np.ndarray) -> np.ndarray:
         Column indices (Q, C) int64.
     """
     return np.lexsort(keys[::-1], axis=-1)
+
+
+def neighbours(
+    queries: int, asked: np.ndarray, ids: np.ndarray, distances: np.ndarray
+) -> Neighbours:
+    """Order the rows that a search by radius found.
+
+    Args:
+        queries: number of queries.
+        asked: (M,) int, by which query each row was found.
+        ids: (M,) int64.
+        distances: (M,) int.
+
+    Returns:
+        The rows of each query, nearest first, ties by id.
+    """
+    by = np.lexsort((ids, distances, asked))
+    starts = np.zeros(queries + 1, np.int64)
+    np.cumsum(np.bincount(asked, minlength=queries), out=starts[1:])
+    return Neighbours(starts, ids[by].astype(np.int64), distances[by].astype(np.int32))

@@ -135,6 +135,23 @@ def query_argument(
     return codes, bits, logits
 
 
+def radius_argument(radius: int) -> int:
+    """Validate a radius in bits.
+
+    Args:
+        radius: the radius.
+
+    Returns:
+        The radius.
+
+    Raises:
+        ValueError: it is no whole number, or below 0.
+    """
+    if not isinstance(radius, int | np.integer) or radius < 0:
+        raise ValueError(f"radius: expected a whole number of bits, 0 or more, got {radius!r}")
+    return int(radius)
+
+
 def _meta_argument(meta: Meta) -> Meta:
     for name in ("person", "photo", "name"):
         value = getattr(meta, name)

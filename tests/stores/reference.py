@@ -17,12 +17,13 @@ from daah.stores.base import (
     Filter,
     Hits,
     Meta,
+    Neighbours,
     PeopleHits,
     Person,
     Progress,
 )
 from daah.stores.people import person_id
-from daah.stores.validation import ids_argument, query_argument, rows_argument
+from daah.stores.validation import ids_argument, query_argument, radius_argument, rows_argument
 
 
 class NumpyStore:
@@ -132,6 +133,23 @@ class NumpyStore:
                 photos[q, column] = len(own)
             meta.append(self._batch(ids[q, : len(row)].tolist()).meta)
         return PeopleHits(near.distances, near.asymmetric, ids, photos, tuple(meta))
+
+    def within(self, codes: np.ndarray, radius: int, bits: int | None = None) -> Neighbours:
+        self._check()
+        queries, bits, _ = query_argument(self.spec, codes, 1, bits, None)
+        radius = radius_argument(radius)
+        batch = self._batch(self._ids(None))
+        near = hamming(prefix(queries, bits), prefix(batch.codes, bits))
+        starts, ids, distances = [0], [], []
+        for row in near:
+            found = sorted(zip(row.tolist(), batch.ids.tolist(), strict=True))
+            found = [pair for pair in found if pair[0] <= radius]
+            distances += [pair[0] for pair in found]
+            ids += [pair[1] for pair in found]
+            starts.append(len(ids))
+        return Neighbours(
+            np.array(starts, np.int64), np.array(ids, np.int64), np.array(distances, np.int32)
+        )
 
     def own_logits(self, id: int) -> np.ndarray:
         """Logits of a row, or -1 and 1 by its bits."""

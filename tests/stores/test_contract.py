@@ -158,6 +158,40 @@ def test_query_bits_beyond_the_code_do_not_count(store: CodeStore, rng) -> None:
     assert hits.distances[0, 0] == 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_rows_within_a_radius_are_found(store: CodeStore, rng, kind: str) -> None:
+    """Also when there are more of them than one answer of a server holds by default."""
+    rows = filled(store, rng, kind=kind)
+    gone = rng.permutation(len(rows.ids))[:20]
+    store.remove(rows.ids[gone])
+    store.flush()
+    kept = np.setdiff1d(np.arange(len(rows.ids)), gone)
+    rows = Batch(rows.ids[kept], rows.codes[kept], tuple(rows.meta[row] for row in kept))
+    queries = np.concatenate([rows.codes[:3], sample.codes(rng, 3, store.spec.bits, kind)])
+    for length in lengths(store):
+        for radius in (0, 1, length // 8, length // 2, length, 10**6):
+            found = store.within(queries, radius, length)
+            want = [
+                [(distance, id) for distance, id, _ in nearest(rows, query, length, None)]
+                for query in queries
+            ]
+            want = [[pair for pair in pairs if pair[0] <= radius] for pairs in want]
+            assert found.starts.tolist() == [0, *np.cumsum([len(pairs) for pairs in want])]
+            flat = [pair for pairs in want for pair in pairs]
+            assert list(zip(found.distances.tolist(), found.ids.tolist(), strict=True)) == flat
+            assert found.ids.dtype == np.int64
+            assert found.distances.dtype == np.int32
+
+
+def test_within_of_nothing(store: CodeStore, rng) -> None:
+    codes = sample.codes(rng, 2, store.spec.bits)
+    assert store.within(codes, 5).starts.tolist() == [0, 0, 0]
+    assert store.within(codes[:0], 5).starts.tolist() == [0]
+    for radius in (-1, 1.5):
+        with pytest.raises(ValueError, match="radius"):
+            store.within(codes, radius)
+
+
 def test_empty_store(store: CodeStore, rng) -> None:
     queries = sample.codes(rng, 2, store.spec.bits)
     logits = rng.normal(size=(2, store.spec.bits)).astype(np.float32)

@@ -23,6 +23,7 @@ from daah.stores.base import (
     Filter,
     Hits,
     Meta,
+    Neighbours,
     PeopleHits,
     Person,
     Progress,
@@ -33,13 +34,14 @@ from daah.stores.milvus.collection import (
     PHOTO_BYTES,
     WRITE_ROWS,
     Collection,
+    Found,
     Row,
 )
 from daah.stores.milvus.logits import LogitsCollection
 from daah.stores.milvus.uri import parse
 from daah.stores.people import code_logits, person_id, sums
-from daah.stores.ranking import asymmetric_each, order
-from daah.stores.validation import ids_argument, query_argument, rows_argument
+from daah.stores.ranking import asymmetric_each, neighbours, order
+from daah.stores.validation import ids_argument, query_argument, radius_argument, rows_argument
 
 VERSION = 1
 #: Id of the row that holds the generation; in a prefix collection it marks the copy as complete.
@@ -52,6 +54,8 @@ TRUSTED = 5.0
 PHOTOS_AT_ONCE = 20_000
 #: People whose photos are read with one request.
 PEOPLE_AT_ONCE = 500
+#: Rows that are first asked for in a search by radius.
+NEIGHBOURS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,6 +283,33 @@ class MilvusStore:
                 tuple(replace(best[people[i].person][1], name=people[i].name) for i in there)
             )
         return PeopleHits(distances, weighted, ids, photos, tuple(meta))
+
+    def within(self, codes: np.ndarray, radius: int, bits: int | None = None) -> Neighbours:
+        """See `CodeStore.within`. Asks for more rows until one is beyond the radius.
+
+        The server's own range search cuts its answer like any other; this one does not.
+        """
+        codes, bits, _ = query_argument(self.spec, codes, 1, bits, None)
+        radius = radius_argument(radius)
+        with self._connection.operation():
+            target = self._target(self._main, bits)
+            cut = prefix(codes, bits)
+            done: dict[int, Found] = {}
+            k = NEIGHBOURS
+            while len(done) < len(codes):
+                open_ = [q for q in range(len(codes)) if q not in done]
+                for q, found in zip(open_, target.nearest(cut[open_], k, None), strict=True):
+                    if len(found) < k or found.distances[-1] > radius:
+                        done[q] = found.chosen(np.flatnonzero(found.distances <= radius))
+                k *= 4
+        near = [done[q] for q in range(len(codes))]
+        empty = np.zeros(0, np.int64)
+        return neighbours(
+            len(codes),
+            np.repeat(np.arange(len(codes)), [len(found) for found in near]),
+            np.concatenate([empty, *(found.ids for found in near)]),
+            np.concatenate([empty, *(found.distances for found in near)]),
+        )
 
     def contains(self, ids: np.ndarray) -> np.ndarray:
         """See `CodeStore.contains`."""

@@ -57,6 +57,37 @@ def nearest(
     return distances, found
 
 
+def within(
+    codes: np.ndarray,
+    queries: np.ndarray,
+    radius: int,
+    mask: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All rows up to a distance from each query, in no particular order.
+
+    Args:
+        codes: (N, 8 W) uint8, whole 64-bit words.
+        queries: (Q, 8 W) uint8.
+        radius: the largest distance.
+        mask: as of `nearest`.
+
+    Returns:
+        Queries (M,) int64, rows (M,) int64 and distances (M,) int32.
+    """
+    if mask is not None:
+        queries = _masked(queries, mask)
+    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32))]
+    for start in range(0, len(codes), BLOCK):
+        block = codes[start : start + BLOCK]
+        index = faiss.IndexBinaryFlat(8 * queries.shape[1])
+        index.add(block if mask is None else _masked(block, mask))
+        ends, distances, rows = index.range_search(queries, radius + 1)  # faiss's is exclusive
+        asked = np.repeat(np.arange(len(queries)), np.diff(ends.astype(np.int64)))
+        parts.append((asked, rows + start, distances.astype(np.int32)))
+    asked, rows, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return asked, rows, distances
+
+
 def _masked(codes: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """codes (N, 8 W) uint8 cut to the words of mask (V,) uint64, other bits zero: (N, 8 V)."""
     return (codes.view(np.uint64)[:, : len(mask)] & mask).view(np.uint8)

@@ -14,7 +14,7 @@ import numpy as np
 
 from daah.codes import nbytes
 from daah.stores.base import Filter
-from daah.stores.sqlite.knn import nearest
+from daah.stores.sqlite.knn import nearest, within
 from daah.stores.sqlite.schema import PersonRow
 
 #: Newer or dead rows that are merged into the large segment: this many, or this share of it.
@@ -313,6 +313,29 @@ class Rows:
         keep = np.lexsort((ids, distances), axis=-1)[:, :k]
         query = np.arange(len(codes))[:, None]
         return distances[query, keep], ids[query, keep], found[query, keep]
+
+    def within(
+        self, codes: np.ndarray, radius: int, bits: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All rows up to a distance from each query, in no particular order.
+
+        Args:
+            codes: (Q, B) uint8.
+            radius: the largest distance.
+            bits: length of the prefix that is compared.
+
+        Returns:
+            Queries (M,) int64, ids (M,) int64 and distances (M,) int32.
+        """
+        queries = padded(codes)
+        mask = _mask(bits) if bits < self.bits else None
+        asked, rows, distances = within(self.base.codes, queries, radius, mask)
+        alive = ~np.isin(rows, self.dead)
+        base = asked[alive], self.base.ids[rows[alive]].astype(np.int64), distances[alive]
+        asked, rows, distances = within(self.newer.codes, queries, radius, mask)
+        newer = asked, self.newer.ids[rows].astype(np.int64), distances
+        asked, ids, distances = (np.concatenate(part) for part in zip(base, newer, strict=True))
+        return asked, ids, distances
 
     def _alive(
         self, queries: np.ndarray, k: int, mask: np.ndarray | None, rows: np.ndarray | None

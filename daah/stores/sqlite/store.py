@@ -25,17 +25,18 @@ from daah.stores.base import (
     Filter,
     Hits,
     Meta,
+    Neighbours,
     PeopleHits,
     Person,
     Progress,
 )
 from daah.stores.people import code_logits, person_id
-from daah.stores.ranking import asymmetric_each, order
+from daah.stores.ranking import asymmetric_each, neighbours, order
 from daah.stores.sqlite import code_cache, schema
 from daah.stores.sqlite.people import Change, PeopleTable
 from daah.stores.sqlite.schema import CODES, DAMAGED, TEMPLATES, Head
 from daah.stores.sqlite.snapshot import Held, Labels, Rows, Segment, compact, padded
-from daah.stores.validation import ids_argument, query_argument, rows_argument
+from daah.stores.validation import ids_argument, query_argument, radius_argument, rows_argument
 
 #: Rows read from SQLite at a time; few enough to stay in the cache of a core during the check.
 READ_ROWS = 4_000
@@ -253,6 +254,13 @@ class SQLiteStore:
             _filled(counts.reshape(numbers.shape), k, 0),
             tuple(tuple([found[id][1] for id in row]) for row in ids.tolist()),
         )
+
+    def within(self, codes: np.ndarray, radius: int, bits: int | None = None) -> Neighbours:
+        """See `CodeStore.within`. Scans all codes in memory."""
+        codes, bits, _ = query_argument(self.spec, codes, 1, bits, None)
+        radius = radius_argument(radius)
+        with self._read() as (_, held):
+            return neighbours(len(codes), *held.faces.within(codes, min(radius, bits), bits))
 
     def contains(self, ids: np.ndarray) -> np.ndarray:
         """See `CodeStore.contains`."""
