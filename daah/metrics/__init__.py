@@ -9,6 +9,7 @@ Axes: Q queries, M database rows, G tie groups, P people, B bootstrap samples.
 """
 
 from daah.metrics.bootstrap import bootstrap_people
+from daah.metrics.clustering import BCubed, bcubed
 from daah.metrics.identification import Identification, identification_rates
 from daah.metrics.ranking import (
     PrecisionRecall,
@@ -24,6 +25,7 @@ from daah.metrics.reliability import Reliability, expected_calibration_error, re
 from daah.metrics.verification import Operating, Roc, roc, tar_at_far
 
 __all__ = [
+    "BCubed",
     "Identification",
     "Operating",
     "PrecisionRecall",
@@ -31,6 +33,7 @@ __all__ = [
     "Roc",
     "TieGroups",
     "average_precision",
+    "bcubed",
     "bootstrap_people",
     "expected_calibration_error",
     "identification_rates",
