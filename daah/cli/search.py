@@ -85,8 +85,9 @@ def search(
 
     Each face gets the K nearest "people", each compared by one code of all of their photos, with
     the number of bits that agree and a verdict: match, unclear or no match. "matches" are the K
-    nearest photos by Hamming distance. "probability" is that of the same person at this distance,
-    for equal priors. "id" is a string, because it has more digits than a JavaScript number holds.
+    nearest photos by Hamming distance. "pair_probability" is that of the same person for one pair
+    of photos at this distance, with even odds beforehand; it is no verdict of a search. "id" is a
+    string, because it has more digits than a JavaScript number holds.
 
     \b
     Examples:
@@ -115,7 +116,7 @@ def search(
             "faces": [
                 _face(found.encoded)
                 | {"people": [person.describe() for person in found.people]}
-                | {"matches": [vars(match) | {"id": str(match.id)} for match in found.matches]}
+                | {"matches": [match.describe() for match in found.matches]}
                 for found in result.faces
             ],
             "faces_left_out": result.left_out,

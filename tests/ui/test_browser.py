@@ -389,7 +389,7 @@ def test_compare(app: str, length: int, visit: Visit, keep: Keep) -> None:
     expect(page.locator("#pair-heatmaps .compare")).to_have_count(2)
     page.locator("#compare-bits").get_by_label("64", exact=True).click()
     expect(page.locator("#verdict")).to_contain_text("of 64 bits differ")
-    page.get_by_role("button", name="Show where the bits that agree").click()
+    page.get_by_role("button", name="Show which face regions the shared").click()
     expect(page.locator("#pair-bits img")).to_have_count(2)
     keep(page)
     page.locator("#photo-second input[type=file]").set_input_files(FOLDER / "no-face.jpg")

@@ -22,7 +22,10 @@ from daah.ui.page.html import (
 )
 from daah.ui.state.session import Pair
 
-WAITING = "Add two photos, or choose a pair. The largest face of each is compared."
+WAITING = (
+    "Add two photos, or choose a pair. The largest face of each is compared; then any other can be "
+    "chosen."
+)
 NAMES = ("first face", "second face")
 
 
@@ -34,35 +37,58 @@ def verdict(found: Comparison) -> str:
             "this length, so there is no verdict.",
         )
     word = verdict_words(found.same_person, found.probability or 0.0)
+    agree = found.bits - found.distance
     return say(
-        f"{found.distance} of {found.bits} bits differ, {word}.",
+        f"{word}: {found.distance} of {found.bits} bits differ, {agree} agree.",
         "good" if found.same_person else "far",
     )
 
 
+def choices(pair: Pair) -> str:
+    """One button for every face of a photo with several, to compare it instead."""
+    drawn = []
+    for photo, (name, offered) in enumerate(zip(NAMES, pair.offered, strict=True)):
+        if len(offered) < 2:
+            continue
+        made = "".join(
+            f'<button type="button" class="chip" data-do="face" data-photo="{photo}" '
+            f'data-index="{i}" aria-pressed="{str(i == pair.chosen[photo]).lower()}">'
+            f'<img alt="" src="{data_uri(face.aligned)}"><span><b>Face {i + 1}</b></span></button>'
+            for i, face in enumerate(offered)
+        )
+        which = name.split()[0]
+        drawn.append(
+            f'<p class="hint">Faces of the {which} photo, the largest first:</p>'
+            f'<div class="chips" role="group" aria-label="Faces of the {which} photo">{made}</div>'
+        )
+    return "".join(drawn)
+
+
 def numbers(pair: Pair, found: Comparison) -> str:
-    """Distance against the limit, and the probability, each with its meaning."""
-    limit = "–" if found.threshold is None else str(found.threshold)
+    """Agreeing bits against the limit, and the probability, each with its meaning."""
+    least = "–" if found.threshold is None else str(found.bits - found.threshold)
     chance = "–" if found.probability is None else percent(found.probability)
-    tall = found.bits / 2
-    limit_at = 0.0 if found.threshold is None else 100 * (found.threshold + 0.5) / tall
+    agree = found.bits - found.distance
+    limit_at = 0.0 if found.threshold is None else 100 * (1 - (found.threshold + 0.5) / found.bits)
     notes = [
-        f"The {name.split()[0]} photo has {plural(count, 'face')}; the largest is compared."
-        for name, count in zip(NAMES, pair.counts, strict=True)
+        f"The {name.split()[0]} photo has {plural(count, 'face')}; "
+        f"{f'face {place + 1}' if place else 'the largest'} is compared."
+        for name, count, place in zip(NAMES, pair.counts, pair.chosen, strict=True)
         if count > 1
     ]
     return (
         '<dl class="numbers">'
-        f"<div><dt>Different bits</dt><dd>{found.distance} <small>of {found.bits}</small></dd>"
-        "</div>"
-        f"<div><dt>Limit for the same person</dt><dd>{limit}</dd></div>"
+        f"<div><dt>Bits that agree</dt><dd>{agree} <small>of {found.bits}</small></dd></div>"
+        f"<div><dt>Limit: needed for the same person</dt><dd>{least}</dd></div>"
         f"<div><dt>Probability of the same person</dt><dd>{chance}</dd></div></dl>"
         '<span class="track wide" aria-hidden="true" '
-        f'style="--d:{min(100, 100 * found.distance / tall):.1f}%;--t:{min(100, limit_at):.1f}%">'
-        "</span>"
-        '<p class="hint">The bar ends at half of the bits, where two unrelated codes lie on '
-        "average; the mark is the limit. The probability holds if both answers were equally "
-        f"likely beforehand.{' ' if notes else ''}{escape(' '.join(notes))}</p>"
+        f'style="--d:{100 * agree / found.bits:.1f}%;--t:{limit_at:.1f}%"></span>'
+        '<p class="hint">The bar is longer the more the codes are alike; the mark is the limit. '
+        "Codes of two unrelated people agree in about half of their bits. The probability is for "
+        "even odds beforehand (50:50): as if, before looking, the same person and two people had "
+        "been equally likely. For two photos picked from a crowd it is far lower, because most "
+        "pairs are of two people.</p>"
+        + (f'<p class="hint">{escape(" ".join(notes))}</p>' if notes else "")
     )
 
 
@@ -92,7 +118,7 @@ def bits(pair: Pair, length: int, strength: float) -> str:
     if pair.regions is None:
         parts.append(
             '<button type="button" class="small" data-do="regions">'
-            "Show where the bits that agree are decided</button>"
+            "Show which face regions the shared bits depend on</button>"
         )
     else:
         shown = "".join(

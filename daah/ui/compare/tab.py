@@ -38,12 +38,15 @@ class CompareTab:
         )
         self.verdict = html_panel("verdict", page_html.say(html.WAITING), live=True)
         self.numbers = html_panel("numbers")
+        self.choices = html_panel("pair-faces")
         self.faces = html_panel("pair-heatmaps")
         self.bits = html_panel("pair-bits")
         self._wire()
 
     def _wire(self) -> None:
-        result = [self.pair, self.verdict, self.numbers, self.faces, self.bits]
+        result = [
+            self.pair, self.verdict, self.numbers, self.choices, self.faces, self.bits
+        ]  # fmt: skip
         photos = [self.first, self.second]
         loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": self.verdict}
         for photo in photos:
@@ -63,6 +66,10 @@ class CompareTab:
             self._example, self.length, [*photos, *result], **RUNS_NETWORK, **loud
         )
         done.failure(self._failed, None, result, **REDRAWS)
+        chosen = self.choices.select(
+            self._choose, [self.pair, self.length], result, **RUNS_NETWORK, **loud
+        )
+        chosen.failure(self._failed, None, result, **REDRAWS)
         self.length.input(self._again, [self.pair, self.length], result, **REDRAWS)
         self.bits.select(
             self._regions,
@@ -110,6 +117,13 @@ class CompareTab:
             return {self.pair: None}
         return self._drawn(pair, length) if self._here(pair) else self._expired()
 
+    def _choose(self, event: gr.EventData, pair: Pair | None, length: int) -> dict[Any, Any]:
+        """Another face of one of the photos."""
+        if pair is None or not self._here(pair):
+            return self._expired()
+        photo, index = whole(event, "photo"), whole(event, "index")
+        return self._drawn(actions.choose(self.context.retriever, pair, photo, index), length)
+
     def _regions(self, pair: Pair | None, length: int) -> dict[Any, Any]:
         if pair is None or not self._here(pair):
             return self._expired()
@@ -125,6 +139,7 @@ class CompareTab:
             self.pair: pair,
             self.verdict: html.verdict(found),
             self.numbers: html.numbers(pair, found),
+            self.choices: html.choices(pair),
             self.faces: html.faces(pair, STRENGTH),
             self.bits: html.bits(pair, length, STRENGTH),
         }
@@ -137,5 +152,5 @@ class CompareTab:
         return self._clear(page_html.say(text, "bad"))
 
     def _clear(self, sentence: str) -> dict[Any, Any]:
-        empty = dict.fromkeys((self.numbers, self.faces, self.bits), "")
+        empty = dict.fromkeys((self.numbers, self.choices, self.faces, self.bits), "")
         return {self.pair: None, self.verdict: sentence, **empty}

@@ -51,10 +51,8 @@ def verdict_words(within: bool, probability: float) -> str:
     neither answer is given.
     """
     if within:
-        return "likely the same person"
-    return (
-        "over the limit, yet undecided" if undecided(probability) else "probably different people"
-    )
+        return "Likely the same person"
+    return "Undecided" if undecided(probability) else "Probably different people"
 
 
 def undecided(probability: float | None) -> bool:

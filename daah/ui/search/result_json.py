@@ -29,10 +29,7 @@ def describe(
     people: tuple[PersonMatch, ...],
     bits: int,
 ) -> dict[str, Any]:
-    """One face with its matches and people as plain JSON values, in pixels of the upright photo.
-
-    Ids are texts: they have 63 bits, and a JavaScript number holds 53.
-    """
+    """One face with its matches and people as plain JSON values, in pixels of the upright photo."""
     face = encoded.face
     packed = codes.prefix(codes.pack(encoded.code.bits), bits)
     return {
@@ -40,17 +37,6 @@ def describe(
         "score": round(float(face.score), 4),
         "landmarks": [[round(float(v), 1) for v in point] for point in face.landmarks],
         "code": codes.to_hex(packed),
-        "matches": [
-            {
-                "id": str(m.id),
-                "person": m.person,
-                "name": m.name,
-                "photo": m.photo,
-                "distance": m.distance,
-                "probability": m.probability,
-                "same_person": m.same_person,
-            }
-            for m in matches
-        ],
+        "matches": [match.describe() for match in matches],
         "people": [person.describe() for person in people],
     }

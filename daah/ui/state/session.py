@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from daah.types import EncodedFace
+from daah.types import EncodedFace, Face
 
 #: Longest side of a photo as it is drawn: a page of a megabyte is slow on a phone.
 SHOWN_SIDE = 960
@@ -140,12 +140,16 @@ def _smaller(rgb: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Pair(Expires):
-    """Two faces to compare: the largest of each photo, and how many each photo has.
+    """Two faces to compare, one of each photo, and how many each photo has.
 
     regions: what decides the bits of each face, once asked for. born: time.monotonic().
+    offered: the largest faces of each photo, largest first. chosen: the place of each compared face
+    among them.
     """
 
     faces: tuple[EncodedFace, EncodedFace]
     counts: tuple[int, int]
     regions: tuple[np.ndarray, np.ndarray] | None = None
+    offered: tuple[tuple[Face, ...], tuple[Face, ...]] = ((), ())
+    chosen: tuple[int, int] = (0, 0)
     born: float = field(default_factory=time.monotonic)

@@ -30,7 +30,8 @@ def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, sessio
     bits = session.encoded[ATTENTION_ON][0].code.bits[:64]
     assert first["code"] == codes.to_hex(codes.pack(bits))
     assert set(first["matches"][0]) == {
-        "id", "person", "name", "photo", "distance", "probability", "same_person",
+        "id", "person", "name", "photo", "distance", "bits", "pair_probability",
+        "same_person",
     }  # fmt: skip
     assert first["people"][0]["person"] == "red"
     assert len(first["people"]) == 3
