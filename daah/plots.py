@@ -400,6 +400,32 @@ def identification_curves(
 
 
 @mpl.rc_context(STYLE)
+def quality_curves(discard: Mapping[str, Series], reliability: Series) -> Figure:
+    """Errors against the share of searches that is discarded, and success against the score.
+
+    Args:
+        discard: share of failed searches among those that are left, by the share that is discarded
+            for its low quality; by name.
+        reliability: share of searches that succeed, by their score.
+
+    Returns:
+        The figure; a score that is right is on the diagonal of its second panel.
+    """
+    figure, (left, right) = _figure(9.6, 4.0, columns=2)
+    for i, (name, series) in enumerate(discard.items()):
+        _line(left, series, name, i)
+    left.set_ylim(0, None)
+    _label(left, "share discarded, worst first", "searches that fail", "Error versus discard")
+    left.legend()
+    right.plot([0, 1], [0, 1], color=_INK, linewidth=1.0, linestyle=":")
+    _line(right, reliability, "", 0)
+    right.set_xlim(0, 1)
+    right.set_ylim(0, 1)
+    _label(right, "quality score", "searches that succeed", "Does the score hold?")
+    return figure
+
+
+@mpl.rc_context(STYLE)
 def retrieval_page(examples: Sequence[RetrievalExample], title: str = "") -> Figure:
     """A page of retrieval examples, one row per query: the query, then what was retrieved.
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 #: What a search says of a person: found, perhaps, or not this one.
 Verdict = Literal["match", "unclear", "no match"]
+
+#: What makes a face hard to tell from others.
+Flaw = Literal["small", "blurred", "turned", "partly hidden"]
+
+#: Every `Flaw`, in the order in which they are named.
+FLAWS: tuple[Flaw, ...] = get_args(Flaw)
 
 #: Side of an aligned face in pixels: twice that of ArcFace's frame, which networks read. It is the
 #: size that is stored and shown.
@@ -228,6 +234,38 @@ class PersonMatch:
         }
 
 
+@dataclass(frozen=True)
+class FaceQuality:
+    """How far a face can be told from others.
+
+    Attributes:
+        score: estimated chance in [0, 1] that a search with this face finds its person; None for a
+            model whose quality was not fitted.
+        reasons: what makes it hard, in the order of `FLAWS`.
+
+    Raises:
+        ValueError: the score is out of range.
+    """
+
+    score: float | None
+    reasons: tuple[Flaw, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.score is not None and not 0.0 <= self.score <= 1.0:
+            raise ValueError(f"score: expected [0, 1], got {self.score}")
+
+    @property
+    def words(self) -> str:
+        """The reasons as they stand in a sentence: "small, blurred and turned"."""
+        *first, last = self.reasons or ("",)
+        return f"{', '.join(first)} and {last}" if first else last
+
+    def describe(self) -> dict[str, float | list[str] | None]:
+        """The quality as plain JSON values, as the command line and the endpoint give it."""
+        score = None if self.score is None else round(self.score, 3)
+        return {"score": score, "reasons": list(self.reasons)}
+
+
 @dataclass(frozen=True, eq=False)
 class FaceMatches:
     """One face of a photo with its matches.
@@ -236,11 +274,13 @@ class FaceMatches:
         encoded: the face.
         matches: photos, nearest first.
         people: people, nearest first.
+        quality: how far the face can be told from others.
     """
 
     encoded: EncodedFace
     matches: tuple[Match, ...]
     people: tuple[PersonMatch, ...] = ()
+    quality: FaceQuality = FaceQuality(None)
 
 
 @dataclass(frozen=True, eq=False)

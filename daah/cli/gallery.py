@@ -28,6 +28,17 @@ if TYPE_CHECKING:
     from daah.gallery import Entry, Gallery
     from daah.models.encoder import FaceEncoder
 
+MinQuality = Annotated[
+    float | None,
+    typer.Option(
+        "--min-quality",
+        metavar="SCORE",
+        min=0,
+        max=1,
+        help="Refuse faces of less quality. Default: 0.1; 0 enrols every face.",
+    ),
+]
+
 app = application(
     """Build, fill, check and move galleries of enrolled people.
 
@@ -59,6 +70,7 @@ def build(
             "gallery of its name.",
         ),
     ] = None,
+    min_quality: MinQuality = None,
     folder: FacesFolder = None,
     checkpoint: CheckpointFile = None,
     json: JsonFile = None,
@@ -66,7 +78,8 @@ def build(
     """Make a gallery from a collection of labelled photos.
 
     A new gallery needs a new or empty folder. The same command finishes a build that was stopped;
-    until then the gallery cannot be searched.
+    until then the gallery cannot be searched. Faces that are hard to tell from others are listed as
+    "warnings", worse ones are skipped; the reason says why.
 
     \b
     Examples:
@@ -76,6 +89,7 @@ def build(
     from daah.detection.detector import FaceDetector
     from daah.gallery import Gallery, check_source
     from daah.gallery import build as build_gallery
+    from daah.models.quality import REFUSED
 
     if gallery is None and source not in BUILT_IN:
         raise typer.BadParameter(
@@ -85,7 +99,9 @@ def build(
     encoder = load_model(checkpoint)
     uri = _uri(gallery or source)
     with Gallery.open(uri, encoder, folder=folder) as opened, Progress() as progress:
-        report = build_gallery(opened, source, FaceDetector(), encoder, progress)
+        least = REFUSED if min_quality is None else min_quality
+        report = build_gallery(opened, source, FaceDetector(), encoder, progress, least)
+        _doubts(report.doubtful)
         emit(_facts(opened) | dataclasses.asdict(report), json)
 
 
@@ -114,6 +130,7 @@ def add(
     draw_map: Annotated[
         bool, typer.Option("--map/--no-map", help="Redraw the gallery's map at the end.")
     ] = True,
+    min_quality: MinQuality = None,
     folder: FacesFolder = None,
     checkpoint: CheckpointFile = None,
     json: JsonFile = None,
@@ -123,7 +140,8 @@ def add(
     Imports are resumable: photos that are already in the gallery are skipped. Memory does not grow
     with the number of photos. Under `accelerate launch` each process takes its share: several
     processes need a gallery on a server, and a folder of faces that all of them can write to. Each
-    lists its own refusals, the first in FILE, the others in FILE.1 and so on.
+    lists its own refusals, the first in FILE, the others in FILE.1 and so on. Faces that are hard
+    to tell from others are listed as "warnings", worse ones are refused; the reason says why.
 
     \b
     Examples:
@@ -136,6 +154,7 @@ def add(
     from contextlib import ExitStack
 
     from daah.gallery import enrol, manifest
+    from daah.models.quality import REFUSED
 
     photos = manifest.listing(source, person)  # before a gallery is made for nothing
     encoder = load_model(checkpoint)
@@ -162,6 +181,7 @@ def add(
             workers=workers,
             progress=None if processes.index else progress,
             refused=note,
+            min_quality=REFUSED if min_quality is None else min_quality,
         )
         report = enrol.together(processes.gather(report))
         if processes.index:
@@ -169,6 +189,7 @@ def add(
         if draw_map and opened.count():
             typer.echo("Drawing the map", err=True)
             opened.draw_map()
+        _doubts(report.doubtful)
         emit(_facts(opened) | dataclasses.asdict(report), json)
 
 
@@ -443,6 +464,15 @@ def renew(
         if renewed and opened.count():
             opened.draw_map()
         emit(_facts(opened) | {"renewed": renewed}, json)
+
+
+def _doubts(count: int) -> None:
+    """Tell of faces that were enrolled with a warning."""
+    if count:
+        photos = "1 photo shows" if count == 1 else f"{count} photos show"
+        typer.echo(
+            f"warning: {photos} a face that is hard to tell from others; see warnings", err=True
+        )
 
 
 def _uri(gallery: str | None) -> str:

@@ -35,8 +35,9 @@ def encode(
 ) -> None:
     """Print the binary code of every face in a photo, largest face first.
 
-    Each face has its box and landmarks in pixels of the upright photo, the detection score, and
-    the code as hexadecimal digits, first bit first. The 50 largest are encoded; "faces_left_out" is
+    Each face has its box and landmarks in pixels of the upright photo, the detection score, the
+    code as hexadecimal digits, first bit first, and its quality: the chance that a search with it
+    finds its person, and what makes it hard. The 50 largest are encoded; "faces_left_out" is
     the least number of further faces.
 
     \b
@@ -49,10 +50,12 @@ def encode(
     rgb = read_image(image)  # before seconds of loading the rest
     from daah.detection.detector import FaceDetector
     from daah.models import encoder as models_encoder
+    from daah.models.quality import assess
 
     encoder = load_model(checkpoint)
     found = FaceDetector().find(rgb)
     faces = models_encoder.encode(encoder, found.faces, attention)
+    fitted = encoder.calibration.quality if encoder.calibration else None
     emit(
         {
             "image": str(image),
@@ -60,7 +63,12 @@ def encode(
             "height": rgb.shape[0],
             "checkpoint": about(encoder),
             "bits": encoder.bits,
-            "faces": [_face(face) | (_logits(face) if logits else {}) for face in faces],
+            "faces": [
+                _face(face)
+                | {"quality": assess(face, fitted).describe()}
+                | (_logits(face) if logits else {})
+                for face in faces
+            ],
             "faces_left_out": found.left_out,
         },
         json,
@@ -84,7 +92,8 @@ def search(
     """Find the people of a photo in a gallery.
 
     Each face gets the K nearest "people", each compared by one code of all of their photos, with
-    the number of bits that agree and a verdict: match, unclear or no match. "matches" are the K
+    the number of bits that agree and a verdict: match, unclear or no match. "quality" is the chance
+    that a search with the face finds its person, and what makes it hard. "matches" are the K
     nearest photos by Hamming distance. "pair_probability" is that of the same person for one pair
     of photos at this distance, with even odds beforehand; it is no verdict of a search. "id" is a
     string, because it has more digits than a JavaScript number holds.
@@ -115,6 +124,7 @@ def search(
             "seconds": {step: round(value, 4) for step, value in result.seconds.items()},
             "faces": [
                 _face(found.encoded)
+                | {"quality": found.quality.describe()}
                 | {"people": [person.describe() for person in found.people]}
                 | {"matches": [match.describe() for match in found.matches]}
                 for found in result.faces

@@ -222,22 +222,32 @@ def calibrate(
         typer.Option(metavar="RATE", help="False accept rate of the threshold."),
     ] = 1e-3,
     fold: Fold = None,
+    quality: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Photos by person; by the tenth of the training people that networks do not learn "
+            "from, the quality of faces is fitted. Not with --aligned.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the calibration and change nothing.")
     ] = False,
     json: JsonFile = None,
 ) -> None:
-    """Fit the probability of the same person at each distance, and the threshold.
+    """Fit the probability of the same person at each distance, the limits, and the quality.
 
-    The people must not be in the training set. Codes and galleries stay valid.
+    The people must not be in the training set. Codes and galleries stay valid. Without --quality a
+    fitted quality is lost, because it belongs to the limits.
 
     \b
     Examples:
       python -m daah calibrate --images PHOTOS --checkpoint runs/demo/demo.safetensors
-      python -m daah calibrate --images LFW --fold 1 --checkpoint runs/demo/demo.safetensors
+      python -m daah calibrate --images LFW --fold 1 --quality LFW \\
+        --checkpoint runs/demo/demo.safetensors
       python -m daah calibrate --images CROPS --aligned --checkpoint my.safetensors --dry-run
     """
-    from daah.data.labelled_faces import read_faces
+    from daah.data.labelled_faces import detect_faces, read_faces
     from daah.evaluation.calibrate import calibrate as fit
     from daah.models.checkpoint import load_checkpoint, set_calibration
     from daah.models.graph import export_graph
@@ -247,10 +257,13 @@ def calibrate(
             f"{checkpoint}: a graph is written, not changed; name the checkpoint "
             f"{checkpoint.with_suffix('.safetensors')}, and its graph is written again"
         )
+    if quality is not None and aligned:
+        raise ConfigError("--quality needs photos, which tell the size of a face; not --aligned")
     encoder = load_model(checkpoint)
     with Progress() as progress:
         faces = read_faces(images, aligned, progress=progress, fold=fold)
-        fitted = fit(encoder, faces, far, progress).to_dict()
+        others = detect_faces(quality, progress=progress, kept_out=True) if quality else None
+        fitted = fit(encoder, faces, far, progress, others).to_dict()
     if not dry_run:
         set_calibration(checkpoint, fitted)
         export_graph(load_checkpoint(checkpoint), checkpoint.with_suffix(".onnx"))

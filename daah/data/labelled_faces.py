@@ -90,6 +90,7 @@ def detect_faces(
     detector: FaceDetector | None = None,
     progress: Progress | None = None,
     fold: int | None = None,
+    kept_out: bool = False,
 ) -> LabelledFaces:
     """Detect the principal face of every photo of a tree.
 
@@ -100,14 +101,19 @@ def detect_faces(
         detector: None creates one.
         progress: called with photos done, their number, and the step.
         fold: 0 to 4 reads only the people of that fold (`data.splits.fold`); None reads all.
+        kept_out: whether to read only the people of `data.splits.is_kept_out`.
 
     Returns:
         The faces.
 
     Raises:
-        DataError: the tree or the fold has no photos, or none has a face.
+        DataError: the tree or the part that is read has no photos, or none has a face.
     """
     listed = _photos(folder, fold)
+    if kept_out:
+        listed = [(person, path) for person, path in listed if splits.is_kept_out(person)]
+    if not listed:
+        raise DataError(f"{folder}: nobody is of the training people who are kept out")
     detector = detector or FaceDetector()
 
     def find(entry: tuple[str, Path]) -> Face | str:

@@ -88,9 +88,25 @@ def kept_out(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
     chosen = {
         label
         for label, person in enumerate(faces.people)
-        if label not in elsewhere and _digest(person) // 5 % 10 == 0
+        if label not in elsewhere and _of_the_tenth(person)
     }
     return np.array([row for row in rows if faces.labels[row] in chosen], np.int64)
+
+
+def is_kept_out(person: str) -> bool:
+    """Whether a person is of the tenth of the training people that networks do not learn from.
+
+    Args:
+        person: name of the person.
+
+    Returns:
+        As of `kept_out`, for somebody who occurs in the first folder alone.
+    """
+    return fold(person) not in (VALIDATION_FOLD, TEST_FOLD) and _of_the_tenth(person)
+
+
+def _of_the_tenth(person: str) -> bool:
+    return _digest(person) // 5 % 10 == 0
 
 
 def _elsewhere(faces: FaceSet) -> set[int]:

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from daah import codes, metrics
 from daah.data.labelled_faces import LabelledFaces
 from daah.evaluation.encoding import count_queries, encode_faces
+from daah.evaluation.face_quality import fit_quality, fit_shifts, hard_searches, search_faces
 from daah.evaluation.search_limits import fit_search_limits
 from daah.metrics.leave_one_out import pair_distances
 from daah.models.calibration import PRIOR, Calibration, LengthCalibration
@@ -28,8 +29,10 @@ def calibrate(
     faces: LabelledFaces,
     far: float = 1e-3,
     progress: Progress | None = None,
+    kept_out: LabelledFaces | None = None,
+    sample: int = 1000,
 ) -> Calibration:
-    """Fit probability, threshold and limits of searches of every code length.
+    """Fit probability, threshold and limits of searches of every code length, and quality.
 
     Args:
         encoder: the encoder.
@@ -37,15 +40,23 @@ def calibrate(
             that results are reported on.
         far: false accept rate that every threshold of pairs keeps.
         progress: called with batches done, their number, and the step.
+        kept_out: photos of still other people, by which the quality of faces is fitted; None leaves
+            it out. Then `faces` must be photos too, not aligned crops.
+        sample: photos of `faces` that are copied with each flaw, for limits of their own.
 
     Returns:
         The calibration of all lengths of the encoder.
 
     Raises:
-        DataError: there are fewer than two identities, or none has two photos.
+        DataError: there are fewer than two identities, or none has two photos; or the searches of
+            the fit of quality are too few, or all succeed or fail.
     """
     count_queries(faces.labels)
-    logits = encode_faces(encoder, faces.aligned, progress)
+    if kept_out is None:
+        logits = encode_faces(encoder, faces.aligned, progress)
+    else:
+        everything = search_faces(encoder, faces, np.arange(len(faces)), progress=progress)
+        logits = everything.logits
     pairs = fit_calibration(
         {
             bits: pair_distances(codes.from_logits(logits, bits), faces.labels)
@@ -60,7 +71,12 @@ def calibrate(
         }
         for distance in ("hamming", "asymmetric")
     }
-    return replace(pairs, searches=searches)
+    if kept_out is None:
+        return replace(pairs, searches=searches)
+    quality = fit_quality(encoder, kept_out, searches["hamming"], progress)
+    hard = hard_searches(encoder, faces, everything, sample, progress=progress)
+    quality = fit_shifts(quality, hard, logits, faces.labels, searches["hamming"])
+    return replace(pairs, searches=searches, quality=quality)
 
 
 def calibration_error(

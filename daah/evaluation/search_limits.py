@@ -33,7 +33,11 @@ _MISSED = 0.05
 
 
 def fit_search_limits(
-    logits: np.ndarray, labels: np.ndarray, bits: int, distance: str = "hamming"
+    logits: np.ndarray,
+    labels: np.ndarray,
+    bits: int,
+    distance: str = "hamming",
+    probes: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> SearchLimits:
     """Fit the limits of one code length. The first photo of each person is the template.
 
@@ -42,18 +46,23 @@ def fit_search_limits(
         labels: (P,) their people.
         bits: code length.
         distance: "hamming" or "asymmetric".
+        probes: what is searched instead of the photos: their rows (R,), and the logits (R, K) of
+            copies of them; None searches the photos.
 
     Returns:
         The limits.
 
     Raises:
-        ValueError: there are fewer than two people, or none has two photos.
+        ValueError: there are fewer than two people, or no search is for one of them.
     """
     _, first, person = np.unique(labels, return_index=True, return_inverse=True)
-    mated = np.setdiff1d(np.arange(len(person)), first)
+    rows, searched = (np.arange(len(person)), logits) if probes is None else probes
+    templates = logits[first]
+    person = person[rows]
+    mated = np.flatnonzero(~np.isin(rows, first))
     if len(first) < 2 or not len(mated):
         raise ValueError("search limits: expected two people or more, one with two photos or more")
-    found = search_distances(logits, logits[first], bits, distance)  # (P, M)
+    found = search_distances(searched, templates, bits, distance)  # (P, M)
     step = 1 if distance == "hamming" else _STEPS
     grid = np.ceil(found * step).astype(np.int64)
     own = grid[mated, person[mated]]

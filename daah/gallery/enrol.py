@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 
 from daah.data import sources
-from daah.detection.alignment import aligned_face
 from daah.detection.detector import FaceDetector, principal_face
 from daah.errors import DaahError, DataError, GalleryError
 from daah.gallery import location, portraits
@@ -29,8 +28,9 @@ from daah.gallery.manifest import Listing, Refused, Row, listing, row_of
 from daah.gallery.thumbnails import Thumbnails
 from daah.images import read_image
 from daah.models.encoder import FaceEncoder, encode_many
+from daah.models.quality import DOUBTFUL, REFUSED, assess, complaint
 from daah.parallel import Progress, ordered_map
-from daah.types import ALIGNMENT
+from daah.types import ALIGNMENT, Face
 
 #: Maximum number of faces per transaction.
 WRITE_BATCH = 256
@@ -74,6 +74,8 @@ class BulkReport:
         examples: the first hundred of these, with reasons.
         seconds: duration of the run.
         rate: photos per second, without those that were present.
+        doubtful: photos enrolled by this run whose face is hard to tell from others.
+        warnings: the first hundred of these, with reasons.
     """
 
     seen: int
@@ -83,6 +85,8 @@ class BulkReport:
     examples: tuple[Refused, ...]
     seconds: float
     rate: float
+    doubtful: int = 0
+    warnings: tuple[Refused, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,16 @@ class BuildReport:
         present: faces enrolled before.
         skipped: (photo, reason) of the photos that were not enrolled.
         seconds: duration of the run.
+        doubtful: faces enrolled by this run that are hard to tell from others.
+        warnings: (photo, reason) of the first hundred of these.
     """
 
     added: int
     present: int
     skipped: tuple[tuple[str, str], ...]
     seconds: float
+    doubtful: int = 0
+    warnings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,6 +158,8 @@ def together(reports: Sequence[BulkReport]) -> BulkReport:
         examples=tuple(what for report in reports for what in report.examples)[:_NAMED],
         seconds=max(report.seconds for report in reports),
         rate=sum(report.rate for report in reports),
+        doubtful=sum(report.doubtful for report in reports),
+        warnings=tuple(what for report in reports for what in report.warnings)[:_NAMED],
     )
 
 
@@ -163,10 +173,12 @@ def add(
     progress: Progress | None = None,
     refused: Callable[[Refused], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    min_quality: float = REFUSED,
 ) -> BulkReport:
     """Enrol a listing of any length.
 
-    The principal face of each photo is enrolled. A photo that is listed twice is enrolled once.
+    The principal face of each photo is enrolled, unless its quality is too low; low quality is
+    reported. A photo that is listed twice is enrolled once.
     Faces are written WRITE_SECONDS after their detection, or as soon as WRITE_BATCH of them wait.
 
     Args:
@@ -181,6 +193,7 @@ def add(
         progress: called with photos done, their number, and the rate.
         refused: called with every photo that is not enrolled.
         clock: monotonic clock in seconds.
+        min_quality: score in [0, 1] under which a face is refused; 0 enrols every face.
 
     Returns:
         What the run did.
@@ -193,10 +206,10 @@ def add(
         workers = max(1, (os.cpu_count() or 2) - 1)
     gallery.require_writable()
     tally = _Tally(photos.total, progress, refused)
-    waiting: dict[int, tuple[Row, np.ndarray]] = {}
+    waiting: dict[int, tuple[Row, Face]] = {}
     since = clock()
     new = _new_rows(gallery, photos.rows(), tally)
-    for row, face in ordered_map(_aligned, new, workers, make_detector):
+    for row, face in ordered_map(_principal, new, workers, make_detector):
         if isinstance(face, str):
             tally.refuse(Refused(row.photo, face))
         elif row.id in waiting:
@@ -205,9 +218,9 @@ def add(
             since = since if waiting else clock()
             waiting[row.id] = (row, face)
         if len(waiting) >= WRITE_BATCH or (waiting and clock() - since >= WRITE_SECONDS):
-            _write(gallery, encoder, waiting, tally)
+            _write(gallery, encoder, waiting, tally, min_quality)
     if waiting:
-        _write(gallery, encoder, waiting, tally)
+        _write(gallery, encoder, waiting, tally, min_quality)
     gallery.flush()
     return tally.report()
 
@@ -222,8 +235,9 @@ class _Tally:
         self._progress = progress
         self._on_refused = refused
         self._started = time.perf_counter()
-        self._added = self._present = self._refused = 0
+        self._added = self._present = self._refused = self._doubtful = 0
         self._examples: list[Refused] = []
+        self._warnings: list[Refused] = []
 
     def added(self, count: int) -> None:
         self._added += count
@@ -246,6 +260,12 @@ class _Tally:
             self._on_refused(what)
         self._show()
 
+    def doubt(self, what: Refused) -> None:
+        """Count a photo that is enrolled with a warning."""
+        self._doubtful += 1
+        if len(self._warnings) < _NAMED:
+            self._warnings.append(what)
+
     def report(self) -> BulkReport:
         seconds = time.perf_counter() - self._started
         return BulkReport(
@@ -256,6 +276,8 @@ class _Tally:
             examples=tuple(self._examples),
             seconds=seconds,
             rate=(self._added + self._refused) / max(seconds, 1e-9),
+            doubtful=self._doubtful,
+            warnings=tuple(self._warnings),
         )
 
     @property
@@ -297,35 +319,43 @@ def _people(gallery: Gallery, ids: Sequence[int]) -> dict[int, str]:
 def _write(
     gallery: Gallery,
     encoder: FaceEncoder,
-    waiting: dict[int, tuple[Row, np.ndarray]],
+    waiting: dict[int, tuple[Row, Face]],
     tally: _Tally,
+    min_quality: float,
 ) -> None:
     # The same photo may have been listed, and written, since it was looked up.
     for id_, person in _people(gallery, list(waiting)).items():
         tally.held(waiting.pop(id_)[0], person)
-    if not waiting:
-        return
-    encoded = encode_many(encoder, [aligned_face(aligned) for _, aligned in waiting.values()])
-    gallery.add_many(
-        [
-            (row.person, row.photo, face)
-            for (row, _), face in zip(waiting.values(), encoded, strict=True)
-        ],
-        list(waiting),
-        {row.person: row.name for row, _ in waiting.values() if row.name},
-    )
-    tally.added(len(waiting))
+    model = None if encoder.calibration is None else encoder.calibration.quality
+    kept = {}
+    encoded = encode_many(encoder, [face for _, face in waiting.values()])
+    for (id_, (row, _)), face in zip(waiting.items(), encoded, strict=True):
+        quality = assess(face, model)
+        if why := complaint(quality, min_quality):
+            tally.refuse(Refused(row.photo, why))
+            continue
+        if why := complaint(quality, DOUBTFUL):
+            tally.doubt(Refused(row.photo, why))
+        kept[id_] = row, face
     waiting.clear()
+    if not kept:
+        return
+    gallery.add_many(
+        [(row.person, row.photo, face) for row, face in kept.values()],
+        list(kept),
+        {row.person: row.name for row, _ in kept.values() if row.name},
+    )
+    tally.added(len(kept))
 
 
-def _aligned(detector: FaceDetector, row: Row) -> np.ndarray | str:
-    """The aligned principal face (224, 224, 3) uint8 of a photo, or why there is none."""
+def _principal(detector: FaceDetector, row: Row) -> Face | str:
+    """The principal face of a photo, or why there is none."""
     try:
         rgb = read_image(row.image) if isinstance(row.image, Path) else row.image
         face = principal_face(detector.detect(rgb), rgb.shape)
     except DaahError as error:
         return str(error)
-    return NO_FACE if face is None else face.aligned
+    return NO_FACE if face is None else face
 
 
 # --- whole collections ----------------------------------------------------------------------------
@@ -337,6 +367,7 @@ def build(
     detector: FaceDetector,
     encoder: FaceEncoder,
     progress: Progress | None = None,
+    min_quality: float = REFUSED,
 ) -> BuildReport:
     """Enrol every photo of a collection, and draw the gallery's map.
 
@@ -350,6 +381,7 @@ def build(
         detector: used on threads of this process.
         encoder: the model of the gallery's codes.
         progress: as of `add`.
+        min_quality: as of `add`; the shipped portraits are enrolled without a check.
 
     Returns:
         What the build did, with every photo that it skipped.
@@ -383,6 +415,7 @@ def build(
         make_detector=lambda: detector,
         progress=progress,
         refused=skipped.append,
+        min_quality=min_quality,
     )
     if not report.added + report.present:
         raise DataError(f"No face was found in any of the {len(skipped)} photos of {name}.")
@@ -393,6 +426,8 @@ def build(
         report.present,
         tuple((photo.photo, photo.reason) for photo in skipped),
         time.perf_counter() - started,
+        report.doubtful,
+        tuple((photo.photo, photo.reason) for photo in report.warnings),
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from daah.errors import CheckpointError, ConfigError
+from daah.models.quality import QualityModel, Shift
 from daah.types import Verdict
 
 #: Chance of "same person" before looking at the distance, for which probabilities are stated.
@@ -34,6 +35,8 @@ FPIR_LEVELS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 
 #: Sizes of galleries whose limits are known: 2^0 to 2^30 people.
 SIZES = 31
+
+_UNCHANGED = Shift()
 
 
 @dataclass(frozen=True)
@@ -138,21 +141,22 @@ class SearchLimits:
         kept = (level for level in FPIR_LEVELS if distance <= self.limit(people, level))
         return next(kept, 1.0)
 
-    def verdict(self, distance: float, people: int) -> Verdict:
+    def verdict(self, distance: float, people: int, shift: Shift = _UNCHANGED) -> Verdict:
         """What a search's nearest person at this distance is called.
 
         Args:
             distance: in bits.
             people: number of people in the gallery, 1 or more.
+            shift: of the limits, for a face that is hard to tell from others.
 
         Returns:
             "match" within the limit at `FPIR`, "no match" where fewer than one in twenty photos of
             an enrolled person are, "unclear" between.
         """
         limit = self.limit(people)
-        if distance <= limit:
+        if distance + shift.match <= limit:
             return "match"
-        return "unclear" if distance <= self.mated else "no match"
+        return "unclear" if distance <= max(self.mated + shift.mated, limit) else "no match"
 
 
 @dataclass(frozen=True)
@@ -163,11 +167,13 @@ class Calibration:
         target_far: false accept rate that every threshold keeps on the pairs of the fit.
         by_bits: the calibration of pairs, by length in bits.
         searches: limits of searches, by distance ("hamming", "asymmetric") and length in bits.
+        quality: what is known of hard faces; None where it was not fitted.
     """
 
     target_far: float
     by_bits: Mapping[int, LengthCalibration]
     searches: Mapping[str, Mapping[int, SearchLimits]] = field(default_factory=dict)
+    quality: QualityModel | None = None
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -246,7 +252,7 @@ class Calibration:
         """Plain JSON values; `from_dict` reads them back.
 
         Returns:
-            The prior, the target rate, and each length's numbers.
+            The prior, the target rate, each length's numbers, and the quality where it was fitted.
         """
         return {
             "prior": PRIOR,
@@ -263,7 +269,7 @@ class Calibration:
                 }
                 for distance, by_bits in self.searches.items()
             },
-        }
+        } | ({} if self.quality is None else {"quality": self.quality.to_dict()})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
@@ -279,7 +285,8 @@ class Calibration:
             CheckpointError: anything else than what `to_dict` writes.
         """
         try:
-            _keys(values, {"prior", "target_far", "lengths", "searches"})
+            known = {"prior", "target_far", "lengths", "searches"}
+            _keys(values, known | ({"quality"} & set(values)))  # absent from older checkpoints
             if values["prior"] != PRIOR:
                 raise ValueError(f"prior: expected {PRIOR}, got {values['prior']}")
             by_bits = {}
@@ -299,7 +306,8 @@ class Calibration:
                 str(distance): {int(bits): _limits(entry) for bits, entry in entries.items()}
                 for distance, entries in values["searches"].items()
             }
-            return cls(float(values["target_far"]), by_bits, searches)
+            quality = QualityModel.from_dict(values["quality"]) if "quality" in values else None
+            return cls(float(values["target_far"]), by_bits, searches, quality)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(
                 f"The checkpoint's calibration is damaged ({error}). Fetch the checkpoint again."

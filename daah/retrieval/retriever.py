@@ -21,7 +21,15 @@ from daah.models import encoder as models_encoder
 from daah.models.encoder import Attention, FaceEncoder
 from daah.retrieval.verdict import SearchVerdict
 from daah.stores.base import Meta
-from daah.types import EncodedFace, Face, FaceMatches, Match, PersonMatch, SearchResult, Verdict
+from daah.types import (
+    EncodedFace,
+    Face,
+    FaceMatches,
+    FaceQuality,
+    Match,
+    PersonMatch,
+    SearchResult,
+)
 
 #: Called with the share of the work that is done, in [0, 1], and the name of the step.
 Progress = Callable[[float, str], None]
@@ -214,13 +222,14 @@ class FaceRetriever:
             found += session.people_distances(encoded.code, bits)
         found.sort(key=lambda row: (*row[:2], row[4].person, row[2]))
         total = self.count_people(session)
+        quality = self.quality(encoded)
         return tuple(
             PersonMatch(
                 person=meta.person,
                 name=meta.shown,
                 distance=distance,
                 bits=bits,
-                verdict=self.verdict(distance, bits, total),
+                verdict=self.judge.verdict(distance, bits, total, quality),
                 id=id_,
                 photo=meta.photo,
                 photos=photos,
@@ -239,18 +248,16 @@ class FaceRetriever:
         """
         return self.gallery.store.count_people() + (len(session.people()) if session else 0)
 
-    def verdict(self, distance: int, bits: int, people: int) -> Verdict:
-        """What the distance of a face to a person says.
+    def quality(self, encoded: EncodedFace) -> FaceQuality:
+        """How far a face can be told from others.
 
         Args:
-            distance: Hamming distance to the person's template.
-            bits: number of bits that were compared.
-            people: number of people who were searched.
+            encoded: the face.
 
         Returns:
-            As of `daah.retrieval.verdict`.
+            As of `daah.models.quality.assess`.
         """
-        return self.judge.verdict(distance, bits, people)
+        return self.judge.quality(encoded)
 
     def search(
         self,
@@ -295,6 +302,7 @@ class FaceRetriever:
                 face,
                 self.match(face, k, bits, session),
                 self.match_people(face, k, bits, session),
+                self.quality(face),
             )
             for face in encoded
         )

@@ -118,7 +118,7 @@ def test_people_are_ranked_by_the_signs_of_their_mean_logits(
         assert (person.photo, person.id) in {
             (m.photo, m.id) for m in photos if m.distance == photos[0].distance
         }
-        assert person.verdict == small.verdict(person.distance, bits, 30)
+        assert person.verdict == small.judge.verdict(person.distance, bits, 30)
         assert person.name == ("Named" if person.person == "p00" else person.person)
     assert small.match_people(query, k=4, bits=bits) == found[:4]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from daah.models.calibration import FPIR_LEVELS, SIZES, Calibration, SearchLimits
+from daah.models.quality import QualityModel, Shift
 from daah.retrieval.verdict import SearchVerdict
+from daah.types import FaceQuality
 
 #: Of 32 bits: in a gallery of 2^k people a match is within 10 - k / 4 bits, whatever the rate adds.
 LIMITS = SearchLimits(
@@ -41,3 +43,22 @@ def test_without_limits_everything_is_unclear() -> None:
 
 def test_an_empty_gallery_is_judged_as_one_of_one_person() -> None:
     assert JUDGE.verdict(10, 32, 0) == JUDGE.verdict(10, 32, 1)
+
+
+def test_a_hard_face_needs_to_be_nearer_for_a_match_and_further_for_no_match() -> None:
+    model = QualityModel(
+        (0.0,) * 5,
+        0.0,
+        {"small": 38.0, "blurred": 0.04, "turned": 0.3, "partly hidden": 0.2},
+        {"small": {32: Shift(3, 4)}},
+    )
+    judge = SearchVerdict(Calibration(0.01, {}, {"hamming": {32: LIMITS}}, model))
+    hard, good = FaceQuality(0.2, ("small",)), FaceQuality(0.9)
+    found = [judge.verdict(distance, 32, 1, hard) for distance in range(18)]
+    assert found == ["match"] * 8 + ["unclear"] * 9 + ["no match"]
+    assert [judge.verdict(d, 32, 1, good) for d in range(15)] == [
+        JUDGE.verdict(d, 32, 1) for d in range(15)
+    ]
+    assert judge.limit(32, 1, hard) == 7
+    assert judge.rate(7, 32, 1, hard) == JUDGE.rate(10, 32, 1) == 0.01
+    assert judge.rate(8, 32, 1, hard) > 0.01

@@ -673,7 +673,7 @@ def test_a_result_that_is_over_says_so(tmp_path: Path, host: Host, visit: Visit)
 def test_a_small_face_is_told(launch: Callable[..., str], visit: Visit, keep: Keep) -> None:
     page = visit(launch())
     upload(page, png(photo((PEOPLE["red"], 30))))
-    expect(sentence(page)).to_contain_text("only 30 pixels wide, so it may be unreliable")
+    expect(sentence(page)).to_contain_text("This face is small, and still near enough for a match.")
     keep(page)
 
 

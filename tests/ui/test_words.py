@@ -93,10 +93,12 @@ def test_no_face(fake: FaceRetriever) -> None:
 
 
 def test_a_small_face(fake: FaceRetriever) -> None:
-    assert "only 30 pixels wide, so it may be unreliable" in search_html.sentence(
-        seen(fake, (RED, 30))
-    )
-    assert "unreliable" not in search_html.sentence(seen(fake, (RED, 41)))
+    words = search_html.sentence(seen(fake, (RED, 30)))
+    assert words.startswith("Match: ")
+    assert words.endswith("This face is small, and still near enough for a match.")
+    stranger = search_html.sentence(seen(fake, ((200, 200, 20), 30)))
+    assert stranger.endswith("This face is small, so a search may miss the right person.")
+    assert "This face is" not in search_html.sentence(seen(fake, (RED, 60)))
 
 
 def test_attention_off_and_painted(fake: FaceRetriever) -> None:

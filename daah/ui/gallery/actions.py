@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from daah.detection.detector import principal_face
 from daah.errors import GalleryError, ImageError
 from daah.gallery import Entry, Gallery, SessionGallery, enrol, manifest
 from daah.gallery.session import MOST_ENTRIES
+from daah.models.quality import DOUBTFUL, REFUSED, complaint
 from daah.reading import READER
 from daah.retrieval.retriever import FaceRetriever, Progress
 from daah.types import EncodedFace
@@ -116,12 +118,21 @@ def photos_of(gallery: Gallery, additions: SessionGallery, id: int) -> list[Entr
     return [one, *islice(rest, MOST_PHOTOS - 1)]
 
 
+#: Called with why a face that was added is hard to tell from others.
+Warn = Callable[[str], None]
+
+
+def unheard(_why: str) -> None:
+    """A `Warn` that tells nobody."""
+
+
 def add_for_visit(
     retriever: FaceRetriever,
     additions: SessionGallery,
     person: str,
     photo: np.ndarray | None,
     most: int = MOST_ENTRIES,
+    warn: Warn = unheard,
 ) -> SessionGallery:
     """The visitor's additions with the main face of one more photo.
 
@@ -131,22 +142,27 @@ def add_for_visit(
         person: Whose face it is.
         photo: (H, W, 3) uint8 RGB.
         most: Faces that a visitor may add.
+        warn: Called when the face is hard to tell from others.
 
     Returns:
         The additions with one more.
 
     Raises:
-        DaahError: When there is no photo, no face, no name, or no room.
+        DaahError: When there is no photo, no face or a useless one, no name, or no room.
     """
     if photo is None:
         raise ImageError("Add a photo of the person first.")
-    encoded = _main_face(retriever, photo)
+    encoded = _main_face(retriever, photo, warn)
     taken = additions.people().get(person.strip(), 0)
     return additions.add(person, f"{person.strip()}/{taken + 1}", encoded, most)
 
 
 def add_person(
-    context: AppContext, person: str, files: Sequence[str], progress: Progress
+    context: AppContext,
+    person: str,
+    files: Sequence[str],
+    progress: Progress,
+    warn: Warn = unheard,
 ) -> tuple[int, list[tuple[str, str]]]:
     """Enrol photos of one person in a local gallery: how many, and what was skipped and why."""
     context.require_local()
@@ -158,7 +174,9 @@ def add_person(
         path = Path(file)
         progress(i / len(files), f"Photo {i + 1} of {len(files)}")
         try:
-            rows.append((person, path.name, _main_face(context.retriever, READER.read(path))))
+            told = functools.partial(_tell, warn, path.name)
+            face = _main_face(context.retriever, READER.read(path), told)
+            rows.append((person, path.name, face))
         except ImageError as problem:
             skipped.append((path.name, str(problem)))
     gallery.add_many(rows)
@@ -172,7 +190,13 @@ def remove_person(context: AppContext, person: str) -> int:
     return context.retriever.gallery.remove(person)
 
 
-def import_folder(context: AppContext, folder: str, progress: Progress) -> tuple[int, int, list]:
+def _tell(warn: Warn, photo: str, why: str) -> None:
+    warn(f"{photo}: {why}")
+
+
+def import_folder(
+    context: AppContext, folder: str, progress: Progress, warn: Warn = unheard
+) -> tuple[int, int, list]:
     """Enrol a folder with a folder of photos for each person: added, present, skipped."""
     context.require_local()
     if not folder.strip():
@@ -188,6 +212,8 @@ def import_folder(context: AppContext, folder: str, progress: Progress) -> tuple
             done / max(total, 1), f"{done:,} of {total:,}: {who}"
         ),
     )
+    for doubt in report.warnings:
+        _tell(warn, doubt.photo, doubt.reason)
     return report.added, report.present, [(r.photo, r.reason) for r in report.examples]
 
 
@@ -198,8 +224,15 @@ def redraw(context: AppContext) -> None:
     context.forget_projection()
 
 
-def _main_face(retriever: FaceRetriever, rgb: np.ndarray) -> EncodedFace:
+def _main_face(retriever: FaceRetriever, rgb: np.ndarray, warn: Warn) -> EncodedFace:
+    """The main face of a photo. Raises ImageError without one, or where it is of no use."""
     face = principal_face(retriever.detect(rgb), rgb.shape)
     if face is None:
         raise ImageError("No face found. Try a larger, front-facing face.")
-    return retriever.encode([face])[0]
+    (encoded,) = retriever.encode([face])
+    quality = retriever.quality(encoded)
+    if why := complaint(quality, REFUSED):
+        raise ImageError(f"Not added: {why}. Choose a sharp, large photo from the front.")
+    if why := complaint(quality, DOUBTFUL):
+        warn(why)
+    return encoded

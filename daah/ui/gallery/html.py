@@ -145,8 +145,21 @@ def added_people(additions: SessionGallery) -> str:
     return f'<ul class="rows">{rows}</ul>' if rows else ""
 
 
-def outcome(added: int, skipped: Sequence[tuple[str, str]], present: int = 0) -> str:
-    """What an import did, and what it skipped and why."""
+def outcome(
+    added: int,
+    skipped: Sequence[tuple[str, str]],
+    present: int = 0,
+    warnings: Sequence[str] = (),
+) -> str:
+    """What an import did, what it skipped and why, and which faces are hard to tell from others."""
+    if warnings:
+        rows = "".join(f"<li>{escape(why)}</li>" for why in warnings[:20])
+        more = f"<li>and {len(warnings) - 20:,} more</li>" if len(warnings) > 20 else ""
+        return (
+            f"{outcome(added, skipped, present)}"
+            '<p class="say">Added, but hard to tell from others; better photos would be found more '
+            f'often:</p><ul class="skipped">{rows}{more}</ul>'
+        )
     first = f"{plural(added, 'photo')} added."
     if present:
         first += f" {plural(present, 'photo')} had been there before."

@@ -201,14 +201,17 @@ class GalleryTab:
     def _add_own(
         self, additions: SessionGallery, person: str, photo: np.ndarray | None, text: str
     ) -> dict[Any, Any]:
+        warnings: list[str] = []
         try:
             most = self.context.settings.max_additions
             additions = actions.add_for_visit(
-                self.context.retriever, additions, person, photo, most
+                self.context.retriever, additions, person, photo, most, warnings.append
             )
         except DaahError as problem:
             return {self.own_done: page_html.say(str(problem), "bad")}
         words = f"{person.strip()} is added for this visit. Search to find them."
+        if warnings:
+            words += f" A better photo would be found more often: {warnings[0]}."
         return {
             **self._mine(additions, text),
             self.own_photo: None,
@@ -248,11 +251,13 @@ class GalleryTab:
         additions: SessionGallery,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> dict[Any, Any]:
+        warnings: list[str] = []
+
         def work() -> str:
             added, skipped = actions.add_person(
-                self.context, person, files or [], reported(progress)
+                self.context, person, files or [], reported(progress), warnings.append
             )
-            return html.outcome(added, skipped)
+            return html.outcome(added, skipped, warnings=warnings)
 
         return {**self._changed(work, session, additions), self.files: None}
 
@@ -274,11 +279,13 @@ class GalleryTab:
         additions: SessionGallery,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> dict[Any, Any]:
+        warnings: list[str] = []
+
         def work() -> str:
             added, present, skipped = actions.import_folder(
-                self.context, folder, reported(progress)
+                self.context, folder, reported(progress), warnings.append
             )
-            return html.outcome(added, skipped, present)
+            return html.outcome(added, skipped, present, warnings)
 
         return self._changed(work, session, additions)
 

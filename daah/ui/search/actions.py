@@ -28,9 +28,6 @@ STEPS = ("detect", "encode", "search")
 #: Cells on a side of the per-bit view.
 GRID = 10
 
-#: Under this width, in pixels of the photo, a face is searched with a warning.
-SMALL_FACE = 40
-
 
 def search(
     retriever: FaceRetriever,
@@ -212,6 +209,7 @@ def look(
     if "encode" in session.seconds:  # not of a gallery's face, for which there was nothing to do
         seconds = {"search": time.perf_counter() - started, **session.seconds}
         session = replace(session, seconds={step: seconds[step] for step in STEPS})
+    quality = tuple(retriever.quality(face) for face in faces)
     shown = matches[session.face] if faces else ()
     near = people[session.face] if faces else ()
     known = {m.id: m for m in (*shown, *(_photo(p) for p in near))}
@@ -232,8 +230,13 @@ def look(
         detail=_detail(retriever, chosen, additions),
         cover=cover.look(retriever, session, options, additions),
         people_searched=total,
-        rate=retriever.judge.rate(near[0].distance, options.bits, total) if near else None,
+        rate=(
+            retriever.judge.rate(near[0].distance, options.bits, total, quality[session.face])
+            if near
+            else None
+        ),
         rival=_detail(retriever, _photo(rival) if rival else None, additions),
+        quality=quality,
     )
 
 

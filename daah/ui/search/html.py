@@ -60,14 +60,22 @@ def sentence(view: View) -> str:
     if len(faces) > 1 or view.session.left_out:
         parts.append(_all_faces(view))
     parts.append(_chosen_words(view))
-    width = faces[index].face.width
-    if width < actions.SMALL_FACE:
-        parts.append(f"This face is only {width:.0f} pixels wide, so it may be unreliable.")
+    parts += _quality_words(view)
     if options.attention == ATTENTION_OFF:
         parts.append("Attention is off.")
     if options.attention == ATTENTION_PAINTED and index in view.session.painted:
         parts.append("The model looks only where you painted.")
     return " ".join(parts)
+
+
+def _quality_words(view: View) -> list[str]:
+    """What makes the chosen face hard to tell from others; nothing of an ordinary face."""
+    quality, people = view.quality[view.session.face], view.people[view.session.face]
+    if not quality.reasons:
+        return []
+    if people and people[0].verdict == "match":
+        return [f"This face is {quality.words}, and still near enough for a match."]
+    return [f"This face is {quality.words}, so a search may miss the right person."]
 
 
 def _all_faces(view: View) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from daah import codes
-from daah.types import EncodedFace, Match, PersonMatch
+from daah.types import EncodedFace, FaceQuality, Match, PersonMatch
 from daah.ui.search.view import View
 
 
@@ -13,8 +13,10 @@ def document(view: View) -> dict[str, Any]:
     """The result as plain JSON values, the same shape as the `/search` endpoint returns."""
     return {
         "faces": [
-            describe(encoded, matches, people, view.options.bits)
-            for encoded, matches, people in zip(view.faces, view.matches, view.people, strict=True)
+            describe(encoded, matches, people, quality, view.options.bits)
+            for encoded, matches, people, quality in zip(
+                view.faces, view.matches, view.people, view.quality, strict=True
+            )
         ],
         "faces_left_out": view.session.left_out,
         "bits": view.options.bits,
@@ -27,6 +29,7 @@ def describe(
     encoded: EncodedFace,
     matches: tuple[Match, ...],
     people: tuple[PersonMatch, ...],
+    quality: FaceQuality,
     bits: int,
 ) -> dict[str, Any]:
     """One face with its matches and people as plain JSON values, in pixels of the upright photo."""
@@ -37,6 +40,7 @@ def describe(
         "score": round(float(face.score), 4),
         "landmarks": [[round(float(v), 1) for v in point] for point in face.landmarks],
         "code": codes.to_hex(packed),
+        "quality": quality.describe(),
         "matches": [match.describe() for match in matches],
         "people": [person.describe() for person in people],
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daah.types import EncodedFace, Match, PersonMatch
+from daah.types import EncodedFace, FaceQuality, Match, PersonMatch
 from daah.ui.search.cover import CoverView
 from daah.ui.state.session import Options, Session
 
@@ -39,6 +39,7 @@ class View:
             None without limits of searches, or without people.
         rival: the nearest photo of another person than the chosen one; None without one, or
             before the regions that separate them are asked for.
+        quality: how far each face can be told from others.
     """
 
     session: Session
@@ -53,6 +54,7 @@ class View:
     people_searched: int = 0
     rate: float | None = None
     rival: Detail | None = None
+    quality: tuple[FaceQuality, ...] = ()
 
     @property
     def chosen(self) -> EncodedFace:
