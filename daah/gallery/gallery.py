@@ -6,6 +6,7 @@
                                  codes of further models beside them
         faces/<id % 256>/<id>.png    aligned faces
         map.npz                  the gallery's map in two dimensions
+        trash/                   what was removed within the last hour (see `trash`)
 
 A row of the store is written after its face and deleted after it. So every row that exists had its
 face when it was written, and a face that is to be removed is deleted first. What a killed process
@@ -15,6 +16,7 @@ left unfinished is completed when the gallery is next opened for writing (see `j
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -32,14 +34,18 @@ from daah.gallery.map import Projection
 from daah.gallery.names import checked_name, entry_id, plain
 from daah.gallery.provenance import Model, ModelName, Provenance
 from daah.gallery.thumbnails import Thumbnails
+from daah.gallery.trash import KEPT_SECONDS, Removal, Trash
 from daah.parallel import Progress
-from daah.stores.base import CodeStore, Filter, Meta, Person
+from daah.stores.base import Batch, CodeStore, Filter, Meta, Person
 from daah.types import EncodedFace
 
 MAP = "map.npz"
 
 #: Entries that are deleted in one transaction.
 _REMOVED_AT_ONCE = 10_000
+
+#: Entries whose people are named in one condition of a scan.
+_ROWS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,8 @@ class Gallery:
         self.provenance = provenance
         self.read_only = read_only
         self._thumbnails = Thumbnails(folder / "faces")
+        self._trash = Trash(folder)
+        self._waiting: list[threading.Timer] = []
 
     @property
     def name(self) -> str:
@@ -177,6 +185,10 @@ class Gallery:
         opened = cls(store, home, known, read_only)
         try:
             opened._finish()
+            if not read_only:
+                opened.empty_trash(expired_only=True)
+                for removal in opened._trash.removals():
+                    opened._erase_later(removal)
         except BaseException:  # an interrupt must release the writer's lock too
             opened.close()
             raise
@@ -244,6 +256,190 @@ class Gallery:
             self.store.upsert(np.array(ids, np.int64), packed, meta, all_logits(faces))
         return ids
 
+    def discard(self, people: Iterable[str] = (), ids: Iterable[int] = ()) -> int:
+        """Remove people and entries so that it can be undone within an hour.
+
+        Unknown ones are ignored. Codes and faces leave the gallery and its file at once. A copy of
+        them stays in the trash, which this process empties after the hour, or else the next one
+        that opens the gallery for writing.
+
+        Args:
+            people: identifiers of people.
+            ids: ids of entries.
+
+        Returns:
+            Number of entries that were removed; one `undo` brings all of them back.
+
+        Raises:
+            ConfigError: a name is invalid.
+            GalleryError: the gallery is read-only, or cannot be written.
+        """
+        self.require_writable()
+        gone = self._named(people, ids)
+        if not gone:
+            return 0
+        removal = self._trash.put(self.rows(gone), self._thumbnails, self.provenance.fingerprint)
+        self._erase_later(removal)
+        for start in range(0, len(gone), _REMOVED_AT_ONCE):
+            self._delete(gone[start : start + _REMOVED_AT_ONCE])
+        return len(gone)
+
+    def undoable(self) -> bool:
+        """Whether there is a removal that `undo` would bring back."""
+        return not self.read_only and self._trash.latest(time.time()) is not None
+
+    def undo(self) -> tuple[Entry, ...]:
+        """Bring the last removal of the last hour back; again, the one before it.
+
+        Entries that were added again meanwhile stay as they are, and so do names given meanwhile.
+
+        Returns:
+            The entries that were brought back.
+
+        Raises:
+            GalleryError: there is nothing to undo, the gallery was encoded by another model since,
+                or it is read-only or cannot be written.
+        """
+        self.require_writable()
+        removal = self._trash.latest(time.time())
+        if removal is None:
+            raise GalleryError(
+                f"There is nothing to undo in the gallery {self.name}. People and photos can be "
+                "brought back within an hour of their removal."
+            )
+        batch = self._trash.read(removal, self.provenance.fingerprint)
+        faces = self._trash.faces(removal)
+        known = {person.person for person in self.store.people()}
+        absent = ~self.store.contains(batch.ids)
+        back = [i for i in np.flatnonzero(absent) if int(batch.ids[i]) in faces]
+        ids = batch.ids[back]
+        meta = [batch.meta[i] for i in back]
+        meta = [dataclasses.replace(m, name="" if m.person in known else m.name) for m in meta]
+        if len(ids):
+            with self.noted("adding", ids.tolist()):
+                for id_ in ids.tolist():
+                    self._thumbnails.place(id_, faces[id_].read_bytes())
+                self.store.upsert(ids, batch.codes[back], meta, batch.logits[back])
+            location.drop_variants(self.folder, self.provenance.codes)
+        self._trash.erase([removal])
+        return tuple(Entry.of(id_, m) for id_, m in zip(ids.tolist(), meta, strict=True))
+
+    def empty_trash(self, expired_only: bool = False) -> int:
+        """Overwrite and delete what was removed, so that it cannot be brought back.
+
+        Args:
+            expired_only: whether what was removed within the last hour is kept.
+
+        Returns:
+            Number of removals that are gone for good.
+
+        Raises:
+            GalleryError: the gallery is read-only, or its trash cannot be deleted.
+        """
+        self.require_writable()
+        now = time.time()
+        removals = self._trash.removals()
+        return self._trash.erase([r for r in removals if not expired_only or r.expired(now)])
+
+    def _erase_later(self, removal: Removal) -> None:
+        """Erase a removal when its hour is over, by a clock that nobody sets."""
+        left = KEPT_SECONDS - (time.time() - removal.removed_at)
+        timer = threading.Timer(max(0.0, left), self._trash.erase, [[removal]])
+        timer.daemon = True
+        self._waiting = [t for t in self._waiting if t.is_alive()] + [timer]
+        timer.start()
+
+    def assign(self, ids: Iterable[int], person: str, name: str = "") -> int:
+        """Say who is on photos: entries keep their id, code and face and get another person.
+
+        Args:
+            ids: ids of the entries.
+            person: identifier of the person, known or new.
+            name: display name; "" keeps the one that the gallery has.
+
+        Returns:
+            Number of entries.
+
+        Raises:
+            ConfigError: a name is invalid.
+            GalleryError: the gallery is read-only or cannot be written, or has no such entry.
+        """
+        return self.assign_many(dict.fromkeys(ids, (person, name)))
+
+    def assign_many(self, changes: Mapping[int, tuple[str, str]]) -> int:
+        """Do what `assign` does for several people at once, all or nothing.
+
+        Args:
+            changes: identifier and display name of the person, by id of the entry.
+
+        Returns:
+            Number of entries.
+
+        Raises:
+            ConfigError: a name is invalid.
+            GalleryError: as of `assign`.
+        """
+        self.require_writable()
+        batch = self.rows(changes)
+        meta = []
+        for id_, old in zip(batch.ids.tolist(), batch.meta, strict=True):
+            person, name = changes[id_]
+            name = checked_name("person", name) if name.strip() else ""
+            meta.append(dataclasses.replace(old, person=checked_name("person", person), name=name))
+        if meta:
+            self.store.upsert(batch.ids, batch.codes, meta, batch.logits)
+            location.drop_variants(self.folder, self.provenance.codes)
+        return len(meta)
+
+    def rows(self, ids: Iterable[int]) -> Batch:
+        """Rows of entries, with logits.
+
+        Args:
+            ids: ids of the entries.
+
+        Returns:
+            The rows, by ascending id.
+
+        Raises:
+            GalleryError: there is no such entry.
+        """
+        wanted = np.array(sorted(set(ids)), np.int64)
+        bits = self.store.spec.bits
+        found_ids, found_codes = [np.empty(0, np.int64)], []
+        found_codes.append(np.empty((0, codes.nbytes(bits)), np.uint8))
+        logits, metas_ = [np.empty((0, bits), np.float32)], {}
+        for start in range(0, len(wanted), _ROWS_AT_ONCE):
+            part = wanted[start : start + _ROWS_AT_ONCE]
+            try:
+                people = frozenset(meta.person for meta in self.store.get(part).meta)
+            except KeyError as error:
+                raise GalleryError(
+                    f"The gallery {self.name} has not all of these entries: {error.args[0]}."
+                ) from None
+            for rows in self.store.scan(Filter(people=people), logits=True):
+                kept = np.flatnonzero(np.isin(rows.ids, part))
+                assert rows.logits is not None
+                found_ids.append(rows.ids[kept])
+                found_codes.append(rows.codes[kept])
+                logits.append(rows.logits[kept])
+                metas_ |= {int(rows.ids[i]): rows.meta[i] for i in kept}
+        all_ids = np.concatenate(found_ids)
+        return Batch(
+            all_ids,
+            np.concatenate(found_codes),
+            tuple(metas_[id_] for id_ in all_ids.tolist()),
+            np.concatenate(logits),
+        )
+
+    def _named(self, people: Iterable[str], ids: Iterable[int]) -> list[int]:
+        """Ids of the entries of these people, and those of `ids` that there are, ascending."""
+        named = frozenset(checked_name("person", person) for person in people)
+        wanted = np.array(sorted({id_ for id_ in ids if 0 <= id_ < 2**63}), np.int64)
+        parts = [wanted[self.store.contains(wanted)]] if len(wanted) else []
+        if named:
+            parts += [rows.ids for rows in self.store.scan(Filter(people=named))]
+        return np.unique(np.concatenate([np.empty(0, np.int64), *parts])).tolist()
+
     def remove(self, person: str) -> int:
         """Delete a person permanently: faces, codes and rows.
 
@@ -287,12 +483,7 @@ class Gallery:
             GalleryError: the gallery is read-only, or cannot be written.
         """
         self.require_writable()
-        named = frozenset(checked_name("person", person) for person in people)
-        wanted = np.array(sorted({id_ for id_ in ids if 0 <= id_ < 2**63}), np.int64)
-        parts = [wanted[self.store.contains(wanted)]] if len(wanted) else []
-        if named:
-            parts += [rows.ids for rows in self.store.scan(Filter(people=named))]
-        gone = np.unique(np.concatenate([np.empty(0, np.int64), *parts])).tolist()
+        gone = self._named(people, ids)
         for start in range(0, len(gone), _REMOVED_AT_ONCE):
             self._delete(gone[start : start + _REMOVED_AT_ONCE])
             if progress:
@@ -436,6 +627,8 @@ class Gallery:
 
     def close(self) -> None:
         """Release the store. A closed gallery raises GalleryError on use."""
+        for timer in self._waiting:  # whoever opens it next for writing takes over
+            timer.cancel()
         self.store.close()
 
     def __enter__(self) -> Gallery:

@@ -202,8 +202,9 @@ def delete_gallery(home: Path) -> None:
         GalleryError: they cannot be deleted; calling again continues.
     """
     try:
-        if (home / "faces").exists():
-            shutil.rmtree(home / "faces")
+        for folder in ("faces", "trash"):
+            if (home / folder).exists():
+                shutil.rmtree(home / folder)
         for pattern in ("codes-*.sqlite*", "map.npz", "unfinished.*.json", FILE):
             for path in home.glob(pattern):
                 path.unlink(missing_ok=True)
