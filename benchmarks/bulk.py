@@ -61,6 +61,7 @@ class Projection:
     """Random projections of a small grey copy."""
 
     name, fingerprint, bits = "projection", "f" * 64, BITS
+    calibration = None
 
     def __init__(self) -> None:
         self._weight = np.random.default_rng(0).normal(size=(14 * 14, BITS)).astype(np.float32)

@@ -59,6 +59,9 @@ FIGURES = {
         {"64 bits": metrics.identification_rates(GENUINE, np.ones(500), IMPOSTOR)},
         {"64 bits": (0.1, 0.3)},
     ),
+    "quality": lambda: plots.quality_curves(
+        {"photos": Series([0, 0.1], [0.3, 0.2])}, Series([0.1, 0.9], [0.2, 0.8])
+    ),
     "retrieval": lambda: plots.retrieval_page([example([True, False]), example([True])], "Found"),
 }
 

@@ -122,7 +122,8 @@ def test_encode_prints_faces_in_pixels_of_the_photo(
     assert (found["width"], found["height"], found["bits"]) == (512, 512, 128)
     assert found["checkpoint"] == {"name": "fake0", "recipe": "demo", "sha256": "0" * 64}
     face = found["faces"][0]
-    assert set(face) == {"box", "landmarks", "score", "code"}
+    assert set(face) == {"box", "landmarks", "score", "code", "quality"}
+    assert face["quality"] == {"score": None, "reasons": []}  # nothing is fitted for this model
     assert len(bytes.fromhex(face["code"])) == 16
     assert 170 < face["box"][0] < face["landmarks"][0][0] < face["box"][2] < 270
     _run("encode", portrait, "--logits", "--json", str(tmp_path / "out.json"))
@@ -143,6 +144,7 @@ def test_search_prints_the_matches_of_every_face(built: str, tree: Path) -> None
     assert found["bits"] == 128
     (face,) = found["faces"]
     assert len(face["matches"]) == 3
+    assert set(face["quality"]) == {"score", "reasons"}
     best = face["matches"][0]
     assert (best["person"], best["photo"], best["distance"]) == ("s2", "s2/1.png", 0)
     person = face["people"][0]
@@ -386,6 +388,19 @@ def test_calibrate_prints_and_changes_nothing_when_asked(tree: Path, tmp_path: P
     assert found["written"] is False
     assert set(found["calibration"]["lengths"]) == {str(n) for n in ProjectionEncoder.lengths}
     assert checkpoint.read_bytes() == b"as it was"
+
+
+def test_quality_is_fitted_by_photos_only(tree: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "model.safetensors"
+    given = ("--images", str(tree), "--checkpoint", str(checkpoint), "--quality", str(tree))
+    assert "--quality needs photos" in _run("calibrate", *given, "--aligned", code=1).stderr
+    assert "kept out" in _run("calibrate", *given, "--dry-run", code=1).stderr
+
+
+def test_a_build_takes_a_limit_of_quality(tree: Path, tmp_path: Path) -> None:
+    target = str(tmp_path / "g")
+    found = _json("gallery", "build", str(tree), "--gallery", target, "--min-quality", "0")
+    assert (found["doubtful"], found["warnings"]) == (0, [])
 
 
 def test_renew_needs_only_the_faces(built: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import face_quality as face_quality_report
 from daah.data.labelled_faces import LabelledFaces, detect_faces
-from daah.errors import DataError
+from daah.errors import ConfigError, DataError
 from daah.evaluation import face_quality
 from daah.evaluation.calibrate import calibrate
 from daah.evaluation.face_quality import (
@@ -20,6 +21,7 @@ from daah.evaluation.face_quality import (
 )
 from daah.evaluation.search_limits import fit_search_limits
 from daah.models.quality import Measures, QualityModel, Shift
+from daah.types import FLAWS
 from tests.doubles.faces import CentreEncoder, FramedFaceDetector, write_tree
 
 MEASURES = Measures(90.0, 0.2, 0.0, 0.0, 1.0)
@@ -132,5 +134,16 @@ def test_calibration_fits_quality_when_photos_for_it_are_given(
     assert fitted.quality is not None
     assert fitted.quality.people == 30
     assert fitted.quality.photos == 60 + 3 * 120
+    report, figure = face_quality_report.measure(encoder, fitted, faces, sample=20)
+    assert report["searches"] == len(faces) + 3 * 20
+    assert {row["faces"] for row in report["rates"]} >= {"all photos", *FLAWS}
+    for row in report["rates"]:
+        if row["searches"]:
+            assert row["fpir_own_limit"] <= row["fpir"]
+    every = next(r for r in report["rates"] if (r["faces"], r["bits"]) == ("all photos", 64))
+    assert report["discard"]["photos"][0] == every["fnir"]
+    assert len(figure.axes) == 2
+    with pytest.raises(ConfigError, match="--quality"):
+        face_quality_report.measure(encoder, None, faces, sample=20)
     assert calibrate(encoder, faces).quality is None
     assert calibrate(encoder, faces).searches == fitted.searches

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from daah.errors import DataError, GalleryError
 from daah.gallery import Gallery, enrol, verify
 from daah.gallery import manifest as gallery_manifest
 from daah.gallery.manifest import Refused
+from daah.models.quality import QualityModel
 from tests.doubles.encoder import ProjectionEncoder
 
 
@@ -238,8 +241,8 @@ def test_a_photo_listed_twice_is_enrolled_once(
 
 def test_reports_of_several_processes_add_up() -> None:
     one = enrol.BulkReport(3, 1, 1, 1, (Refused("a", "b"),), 10.0, 0.2)
-    two = enrol.BulkReport(4, 4, 0, 0, (), 8.0, 0.5)
-    both = enrol.BulkReport(7, 5, 1, 1, (Refused("a", "b"),), 10.0, 0.7)
+    two = enrol.BulkReport(4, 4, 0, 0, (), 8.0, 0.5, 1, (Refused("c", "d"),))
+    both = enrol.BulkReport(7, 5, 1, 1, (Refused("a", "b"),), 10.0, 0.7, 1, (Refused("c", "d"),))
     assert enrol.together([one, two]) == both
 
 
@@ -251,6 +254,35 @@ def test_photos_of_one_person_need_no_tree(gallery: Gallery, tree: Path) -> None
     one = gallery_manifest.listing(tree / "s2" / "1.png", "Dan")
     assert enrol.add(gallery, one, ProjectionEncoder(), workers=0).added == 1
     assert gallery.people() == {"Carol": 3, "Dan": 1}
+
+
+def test_a_useless_face_is_refused_unless_it_is_asked_for(tmp_path: Path, orl_photos: list) -> None:
+    encoder = ProjectionEncoder()
+    # A face of 64 pixels or more is good; one of 40 or less is useless, and called small.
+    model = QualityModel(
+        weights=(12.0, 0.0, 0.0, 0.0, 0.0),
+        intercept=68.0,
+        limits={"small": 45.0, "blurred": 0.0, "turned": 9.0, "partly hidden": 1.0},
+    )
+    encoder.calibration = dataclasses.replace(encoder.calibration, quality=model)
+    photo = next(Image.fromarray(p.rgb) for p in orl_photos if p.person == "s1")
+    (tmp_path / "photos").mkdir()
+    photo.resize((184, 224)).save(tmp_path / "photos" / "large.png")
+    photo.resize((46, 56)).save(tmp_path / "photos" / "small.png")
+    listed = gallery_manifest.listing(tmp_path / "photos", "Eileen")
+    with Gallery.open(tmp_path / "g", encoder) as gallery:
+        report = enrol.add(gallery, listed, encoder, workers=0)
+        assert (report.added, report.refused, report.doubtful) == (1, 1, 0)
+        (refused,) = report.examples
+        assert refused.photo == "Eileen/small.png"
+        assert re.fullmatch(r"quality 0\.0\d is under 0\.1: the face is small", refused.reason)
+        report = enrol.add(gallery, listed, encoder, workers=0, min_quality=0)
+        assert (report.added, report.present, report.refused) == (1, 1, 0)
+        assert report.doubtful == 1
+        (warned,) = report.warnings
+        assert warned.photo == "Eileen/small.png"
+        assert warned.reason.endswith("is under 0.4: the face is small")
+        assert gallery.count() == 2
 
 
 def test_a_read_only_gallery_is_refused_at_once(

@@ -317,12 +317,49 @@ def markdown_tables(name: str, text: str) -> list[Table]:
 
 
 #: How each kind of report is read, by the end of its file's name.
+def _face_quality(name: str, report: Report) -> list[Table]:
+    """Rates of faces by what makes them hard, and how many are found by their score."""
+    shown = [r for r in _rows(report, "rates") if r.get("bits") == report.get("bits")]
+    rates = tuple(
+        (
+            str(r.get("faces", "")),
+            _count(r, "searches"),
+            *(_share(r.get(key)) for key in ("fpir", "fpir_own_limit", "fnir", "fnir_own_limit")),
+        )
+        for r in shown
+    )
+    scores = tuple(
+        (
+            f"{_number(r.get('from'))} and more",
+            _count(r, "searches"),
+            _share(r.get("score")),
+            _share(r.get("found")),
+        )
+        for r in _rows(report, "reliability")
+    )
+    note = (
+        f"{_data(report)}{_count(report, 'bits')} bits, {_count(report, 'people')} people. Copies "
+        "were made small, blurred or partly hidden. FPIR: share of strangers who get a match; "
+        "FNIR: share of enrolled people who do not, or not first. A flaw's own limit is stricter "
+        "where its FPIR is above 1%."
+    )
+    tables = []
+    if rates:
+        columns = ("Faces", "Searches", "FPIR", "at their limit", "FNIR", "at their limit, FNIR")
+        tables.append(Table(columns, rates, note, name))
+    if scores:
+        columns = ("Quality score", "Searches", "Mean score", "Found")
+        tables.append(Table(columns, scores, "", name))
+    return tables
+
+
 READERS: dict[str, Callable[[str, Report], list[Table]]] = {
     "open-set": _open_set,
     "peers": _peers,
     "identification": _identification,
     "attention": _attention,
     "slices": _slices,
+    "face-quality": _face_quality,
     "closed-set": _closed_set,
     "bench": _bench,
     "detection": _detection,

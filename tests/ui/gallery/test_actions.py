@@ -11,6 +11,7 @@ from PIL import Image
 from daah.errors import ConfigError, DataError, GalleryError, ImageError
 from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever
+from daah.types import EncodedFace, FaceQuality
 from daah.ui.app import build_app
 from daah.ui.gallery import actions as gallery_actions
 from daah.ui.gallery import html as gallery_html
@@ -102,6 +103,34 @@ def test_additions_of_a_visit_leave_the_gallery_as_it_is(fake: FaceRetriever) ->
         gallery_actions.add_for_visit(fake, additions, "Ann", photo())
     with pytest.raises(ConfigError):
         gallery_actions.add_for_visit(fake, additions, "  ", photo((RED, 200)))
+
+
+def test_a_face_that_is_hard_to_tell_from_others_is_added_with_a_warning_or_not_at_all(
+    fake: FaceRetriever, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def quality(encoded: EncodedFace) -> FaceQuality:
+        return FaceQuality(min(1.0, encoded.face.width / 400), ("small",))
+
+    monkeypatch.setattr(fake.judge, "quality", quality)
+    warnings: list[str] = []
+    additions = SessionGallery()
+    with pytest.raises(ImageError, match=r"Not added: quality 0\.07 is under 0\.1: the face"):
+        gallery_actions.add_for_visit(fake, additions, "Ann", photo((RED, 30)), 9, warnings.append)
+    additions = gallery_actions.add_for_visit(
+        fake, additions, "Ann", photo((RED, 120)), 9, warnings.append
+    )
+    assert (len(additions), warnings) == (1, ["quality 0.30 is under 0.4: the face is small"])
+    files = [saved(tmp_path / f"{w}.png", photo((RED, w))) for w in (30, 100, 300)]
+    warnings.clear()
+    added, skipped = gallery_actions.add_person(
+        AppContext(fake, LOCAL), "Ann", files, lambda *_: None, warnings.append
+    )
+    assert (added, [name for name, _ in skipped]) == (2, ["30.png"])
+    assert warnings == ["100.png: quality 0.25 is under 0.4: the face is small"]
+    html = gallery_html.outcome(added, skipped, warnings=warnings)
+    assert "2 photos added." in html
+    assert html.count("<li>") == 2
+    assert "Added, but hard to tell from others" in html
 
 
 def test_a_local_run_adds_removes_imports_and_chooses(fake: FaceRetriever, tmp_path: Path) -> None:

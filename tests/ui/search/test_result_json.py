@@ -26,7 +26,7 @@ def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, sessio
     assert set(made) == {"faces", "faces_left_out", "bits", "attention", "seconds"}
     assert made["faces_left_out"] == 0
     first = made["faces"][0]
-    assert set(first) == {"box", "score", "landmarks", "code", "people", "matches"}
+    assert set(first) == {"box", "score", "landmarks", "code", "quality", "people", "matches"}
     bits = session.encoded[ATTENTION_ON][0].code.bits[:64]
     assert first["code"] == codes.to_hex(codes.pack(bits))
     assert set(first["matches"][0]) == {
