@@ -224,7 +224,7 @@ def redraw(context: AppContext) -> None:
     context.forget_projection()
 
 
-def _main_face(retriever: FaceRetriever, rgb: np.ndarray, warn: Warn) -> EncodedFace:
+def _main_face(retriever: FaceRetriever, rgb: np.ndarray, warn: Warn = unheard) -> EncodedFace:
     """The main face of a photo. Raises ImageError without one, or where it is of no use."""
     face = principal_face(retriever.detect(rgb), rgb.shape)
     if face is None:
