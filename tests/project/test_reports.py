@@ -78,9 +78,9 @@ def test_what_the_card_claims_of_the_figures_is_so() -> None:
     assert below == [16]
     attention = report("attention")
     random, middle = attention["deletion_random"], attention["deletion_gaussian"]
-    assert random < attention["deletion"] < middle
+    assert random < middle < attention["deletion"]
     random, middle = attention["insertion_random"], attention["insertion_gaussian"]
-    assert middle < attention["insertion"] < random
+    assert attention["insertion"] < middle < random
     ratios = attention["occlusion"]["mass_ratio_by_kind"]
     assert max(ratios, key=ratios.get) == "aviator glasses"
 
