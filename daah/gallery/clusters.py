@@ -1,7 +1,7 @@
 """Faces without names: enrol loose photos, and find out which of them show one person.
 
 Clusters are those of DBSCAN (Ester, Kriegel, Sander and Xu, KDD 1996) in scikit-learn, over the
-store's search by radius. Its settings were chosen on people of training.
+store's search by radius. Its settings are not tuned yet.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Clustering enrols faces without names as people whose identifiers are "unnamed-1", "unnamed-2" and
 so on, shown as "Person 1", "Person 2"; until then each face is "unsorted-" and its id. Hidden ones
-are "hidden-1": they are left out of lists and suggestions, and searches still find them. Every
+are "hidden-1": `unnamed` and suggestions leave them out, and searches still find them. Every
 change rewrites rows and nothing else: entries keep their ids, codes and faces, and the store
 recomputes the templates of the people concerned.
 """
