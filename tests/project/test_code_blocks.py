@@ -40,6 +40,7 @@ from daah.retrieval import loading
 from daah.retrieval.retriever import FaceRetriever
 from daah.stores.milvus import uri
 from daah.ui.app import App, build_app
+from daah.ui.page.examples import FOLDER as EXAMPLES
 from tests.project.test_documents import FOLDERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -314,6 +315,7 @@ def furnished(
     galleries = workspace / "gallery"
     shutil.copytree(retriever.gallery.folder, galleries / "orl")
     shutil.copytree(congress.gallery.folder, galleries / "congress")
+    shutil.copytree(EXAMPLES, galleries / "examples")
     monkeypatch.setattr(loading, "DEFAULT_GALLERY", galleries / "congress")
     paths = dataclasses.replace(PATHS, galleries=galleries)
     monkeypatch.setattr("daah.gallery.location.PATHS", paths)
@@ -371,6 +373,6 @@ def test_blocks_run(
     for demo in launched:
         demo.close()
     if document == "README.md":
-        assert re.search(r"\d+ of 64 bits", capsys.readouterr().out)
+        assert re.search(r"\d+ of 256 bits", capsys.readouterr().out)
     if document == "docs/DEPLOY.md":
         assert len(launched) == 2

@@ -41,7 +41,7 @@ def test_the_page_outlives_its_server(
 
         def found() -> tuple[str, str]:
             outcome = visitor.send("photo", values={"photo": photo})
-            return outcome.error, outcome.values.get("matches", "")
+            return outcome.error, outcome.values.get("people", "")
 
         assert "red" in found()[1]
         hurry(gallery.store, 2)  # what is cut stays away however long it is waited for
