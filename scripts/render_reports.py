@@ -25,7 +25,7 @@ Report = Mapping[str, Any]
 
 
 def render(text: str, results: Path = RESULTS) -> str:
-    """A document with every block written anew.
+    """A document with every block replaced.
 
     Args:
         text: the document.

@@ -57,7 +57,7 @@ LONG = {"browser", "milvus", "milvus_server", "orl_build", "process"}
 hypothesis.settings.register_profile("daah", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("daah")
 
-# Typer builds all commands anew for each call, which takes longer than most calls do.
+# Typer builds all commands again for each call, which takes longer than most calls do.
 typer.testing._get_command = functools.cache(typer.main.get_command)
 
 

@@ -72,7 +72,7 @@ from daah.images import read_image
 
 def peak():
     status = Path("/proc/self/status")
-    if status.is_file():  # VmHWM starts anew in a new program; on Linux, ru_maxrss does not
+    if status.is_file():  # VmHWM is reset in a new program; on Linux, ru_maxrss does not
         return int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) / 1024
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -181,6 +181,7 @@ class FaceRetriever:
         k: int = 8,
         bits: int | None = None,
         session: SessionGallery | None = None,
+        quality: FaceQuality | None = None,
     ) -> tuple[PersonMatch, ...]:
         """The nearest people of an encoded face, by the templates of their photos.
 
@@ -191,6 +192,7 @@ class FaceRetriever:
             k: number of people, at least 1.
             bits: code length, one of `lengths`; None is the longest.
             session: a visitor's own entries, which are included as people of their own.
+            quality: of the face, which verdicts depend on; None assesses it.
 
         Returns:
             At most k people, nearest first.
@@ -222,7 +224,8 @@ class FaceRetriever:
             found += session.people_distances(encoded.code, bits)
         found.sort(key=lambda row: (*row[:2], row[4].person, row[2]))
         total = self.count_people(session)
-        quality = self.quality(encoded)
+        if quality is None:
+            quality = self.quality(encoded)
         return tuple(
             PersonMatch(
                 person=meta.person,
@@ -301,10 +304,10 @@ class FaceRetriever:
             FaceMatches(
                 face,
                 self.match(face, k, bits, session),
-                self.match_people(face, k, bits, session),
-                self.quality(face),
+                self.match_people(face, k, bits, session, quality),
+                quality,
             )
-            for face in encoded
+            for face, quality in zip(encoded, map(self.quality, encoded), strict=True)
         )
         ended = time.perf_counter()
         progress(1.0, "Done")

@@ -110,7 +110,7 @@ def _images() -> Door:
 
 
 def _jpeg_structure() -> Door:
-    """Segments of whole JPEG files put together anew, a pair of bytes each: what to do, and which.
+    """Segments of whole JPEG files in another order: a pair of bytes each, what to do, and which.
 
     What is read is what Pillow makes of the whole file, where it reads it too.
     """

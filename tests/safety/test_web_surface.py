@@ -178,7 +178,7 @@ def test_no_other_file_has_an_address(visitor: Visitor, name: str) -> None:
     assert reply.headers["content-type"].startswith(("text/plain", "application/json"))
 
 
-def test_a_figure_that_is_written_anew_has_another_address(tmp_path: Path) -> None:
+def test_a_figure_that_is_written_again_has_another_address(tmp_path: Path) -> None:
     (tmp_path / "one.png").write_bytes(b"first")
     (tmp_path / "two.svg").symlink_to("/etc/passwd")
     (tmp_path / "three.json").write_text("{}")

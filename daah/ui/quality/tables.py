@@ -316,7 +316,6 @@ def markdown_tables(name: str, text: str) -> list[Table]:
     return tables
 
 
-#: How each kind of report is read, by the end of its file's name.
 def _face_quality(name: str, report: Report) -> list[Table]:
     """Rates of faces by what makes them hard, and how many are found by their score."""
     shown = [r for r in _rows(report, "rates") if r.get("bits") == report.get("bits")]
@@ -353,6 +352,7 @@ def _face_quality(name: str, report: Report) -> list[Table]:
     return tables
 
 
+#: How each kind of report is read, by the end of its file's name.
 READERS: dict[str, Callable[[str, Report], list[Table]]] = {
     "open-set": _open_set,
     "peers": _peers,

@@ -203,13 +203,14 @@ def look(
     faces = session.faces(options.attention)
     started = time.perf_counter()
     matches = tuple(retriever.match(face, options.count, options.bits, additions) for face in faces)
+    quality = tuple(retriever.quality(face) for face in faces)
     people = tuple(
-        retriever.match_people(face, options.count, options.bits, additions) for face in faces
+        retriever.match_people(face, options.count, options.bits, additions, own)
+        for face, own in zip(faces, quality, strict=True)
     )
     if "encode" in session.seconds:  # not of a gallery's face, for which there was nothing to do
         seconds = {"search": time.perf_counter() - started, **session.seconds}
         session = replace(session, seconds={step: seconds[step] for step in STEPS})
-    quality = tuple(retriever.quality(face) for face in faces)
     shown = matches[session.face] if faces else ()
     near = people[session.face] if faces else ()
     known = {m.id: m for m in (*shown, *(_photo(p) for p in near))}

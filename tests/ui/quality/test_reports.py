@@ -1,4 +1,4 @@
-"""Figures come from reports about the model at hand."""
+"""Figures come from reports about the shipped model."""
 
 from __future__ import annotations
 

@@ -55,7 +55,9 @@ def test_another_model_searches_the_same_people(both: AppContext, fake: FaceRetr
     assert told == ["Loading paper", "Encoding the gallery for paper: 0 of 0"]
 
 
-def test_faces_are_encoded_anew_and_the_choice_stays(both: AppContext, fake: FaceRetriever) -> None:
+def test_faces_are_encoded_again_and_the_choice_stays(
+    both: AppContext, fake: FaceRetriever
+) -> None:
     session = search_actions.search(fake, photo((GREEN, 80), (RED, 300)), OPTIONS)
     match = search_actions.look(fake, session, OPTIONS).matches[0][0]
     session = search_actions.choose_match(search_actions.choose_face(session, 1), match.id)
