@@ -33,6 +33,7 @@ from daah.ui.page.theme import TITLE, theme
 from daah.ui.quality.tab import QualityTab
 from daah.ui.search.start_example import load_start_example
 from daah.ui.search.tab import SearchTab
+from daah.ui.server import preview
 from daah.ui.server.failures import FAILED, note
 from daah.ui.server.figures import Figures
 from daah.ui.server.inputs import NEVER, as_offered, refuse_addresses
@@ -58,7 +59,7 @@ class App(gr.Blocks):
 
     def __init__(self, settings: Settings, figures: Figures | None = None) -> None:
         self.settings = settings
-        self._routes = [figures.route()] if figures else []
+        self._routes = [*preview.routes(), *([figures.route()] if figures else [])]
         self._turns = {kind: asyncio.Semaphore(1) for kind in ("model", "methods")}
         super().__init__(
             title=TITLE,
@@ -185,7 +186,8 @@ class App(gr.Blocks):
                         max_bytes=body,
                         max_stored=settings.max_stored_mb * 2**20,
                         endpoints=ENDPOINTS,
-                    )
+                    ),
+                    Middleware(preview.Preview),
                 ],
                 # Not failures of the server, so nothing for its log.
                 "exception_handlers": {

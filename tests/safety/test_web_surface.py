@@ -387,7 +387,7 @@ def test_half_a_match_is_rounded(visitor: Visitor) -> None:
         ("people", "select"), ("match", "select"), ("best", "select"), ("closer", "select"),
         ("cover", "select"), ("examples", "select"), ("gallery-people", "select"),
         ("map", "select"), ("entry", "select"), ("pairs", "select"), ("pair-bits", "select"),
-        ("pair-faces", "select"),
+        ("pair-faces", "select"), ("download", "select"),
         ("own-people", "select"), ("header", "select"),
     ],
 )  # fmt: skip

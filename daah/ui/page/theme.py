@@ -5,6 +5,8 @@ from __future__ import annotations
 import gradio as gr
 from gradio.themes.utils import colors, sizes
 
+from daah.ui.server.preview import TITLE as TITLE
+
 #: The one accent: a blue that stays apart from orange with any colour vision (Okabe and Ito).
 ACCENT = colors.Color(
     c50="#eef5fb",
@@ -20,8 +22,6 @@ ACCENT = colors.Color(
     c950="#001f33",
     name="accent",
 )
-
-TITLE = "Face hash search"
 
 
 def theme() -> gr.themes.Base:

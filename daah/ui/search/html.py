@@ -27,7 +27,7 @@ from daah.ui.page.html import (
     slider,
     two_codes,
 )
-from daah.ui.search import actions, cover, result_json
+from daah.ui.search import actions, card, cover, result_json
 from daah.ui.search.view import View
 from daah.ui.state.session import ATTENTION_OFF, ATTENTION_ON, ATTENTION_PAINTED
 
@@ -560,13 +560,28 @@ def _why(view: View) -> str:
     return f'<div class="look three">{"".join(figures)}</div>'
 
 
-def download(view: View) -> str:
-    """A link that saves the result as JSON, and the time each step took."""
+def download(view: View, drawn: bool = False) -> str:
+    """The result to keep, as JSON and as a picture, and the time each step took.
+
+    drawn: whether the picture was asked for, which takes a moment to draw.
+    """
     text = json.dumps(result_json.document(view), indent=1).encode()
     uri = "data:application/json;base64," + base64.b64encode(text).decode("ascii")
     steps = ", ".join(f"{step} {1000 * s:.0f} ms" for step, s in view.session.seconds.items())
     took = f'<span class="hint">{escape(steps)}</span>' if steps else ""
+    picture = (
+        '<button type="button" class="small" data-do="card">Make a result card (picture)</button>'
+    )
+    shown = ""
+    if drawn:
+        made = card.data_uri(view)
+        picture = (
+            f'<a class="small" download="face-hash-search.png" href="{made}">'
+            "Download the result card (PNG)</a>"
+        )
+        shown = f'<img class="result-card" alt="{escape(card.words(view))}" src="{made}">'
     return (
-        f'<div class="save"><a class="small" download="face-hash-search.json" href="{uri}">'
-        f"Download the result as JSON</a>{took}</div>"
+        f'<div class="save">{picture}'
+        f'<a class="small" download="face-hash-search.json" href="{uri}">'
+        f"Download the result as JSON</a>{took}</div>{shown}"
     )

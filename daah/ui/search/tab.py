@@ -261,6 +261,14 @@ class SearchTab:
                 show_progress="minimal",
                 show_progress_on=part,
             )
+        parts.download.select(
+            self._card,
+            known,
+            result,
+            **RUNS_NETWORK,
+            show_progress="minimal",
+            show_progress_on=parts.download,
+        )
         parts.paint.select(
             self._on_result(self._paint, *_AROUND_CANVAS), known, result, **RUNS_NETWORK, **loud
         )
@@ -489,6 +497,16 @@ class SearchTab:
         retriever = self.context.retriever_for(session.model)
         return cover.cover(retriever, session, options, str(event._data.get("kind", "")))
 
+    def _card(
+        self, session: Session | None, additions: SessionGallery | None, *controls: Any
+    ) -> dict[Any, Any]:
+        """The result as a picture, which is drawn when it is asked for."""
+        if not self._here(session):
+            return self._expired()
+        view = self._look(session, Options(*controls), additions)
+        drawn = search_html.download(view, drawn=True) if view.faces else ""
+        return {self.parts.download: drawn}
+
     def _same(self, _event: gr.EventData, session: Session, _options: Options) -> Session:
         return session
 
@@ -527,11 +545,12 @@ class SearchTab:
         self, session: Session, options: Options, additions: SessionGallery | None, *names: str
     ) -> dict[Any, Any]:
         """The session, and the parts with these names (default: all) drawn from it."""
-        mine = self.context.additions(additions, session.model)
-        drawn = draw(
-            actions.look(self.context.retriever_for(session.model), session, options, mine), names
-        )
+        drawn = draw(self._look(session, options, additions), names)
         return {self.session: session, **{vars(self.parts)[n]: html for n, html in drawn.items()}}
+
+    def _look(self, session: Session, options: Options, additions: SessionGallery | None) -> View:
+        mine = self.context.additions(additions, session.model)
+        return actions.look(self.context.retriever_for(session.model), session, options, mine)
 
     def _clear(self, sentence: str) -> dict[Any, Any]:
         pieces = vars(self.parts)
