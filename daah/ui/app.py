@@ -27,6 +27,7 @@ from daah.ui.endpoint import ENDPOINTS, PHOTO_READERS, add_endpoints
 from daah.ui.gallery.tab import GalleryTab
 from daah.ui.live.tab import LiveTab
 from daah.ui.methods.tab import MethodsTab
+from daah.ui.page import visit
 from daah.ui.page.components import html_panel, static
 from daah.ui.page.events import REDRAWS
 from daah.ui.page.theme import TITLE, theme
@@ -254,22 +255,26 @@ def build_app(
     with App(settings, context.figures) as demo:
         if awaited:
             context.search_when_built(awaited)
-        header = html_panel("header", _header(settings))
+        header = html_panel(
+            "header",
+            _header(settings) + visit.parts(retriever.bits),
+            script=("page/panel.js", "page/steps.js", "page/terms.js", "page/address.js"),
+        )
         additions = gr.State(SessionGallery(), time_to_live=60 * settings.additions_minutes)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            with gr.Tab("Search", id="search"):
+            with gr.Tab(visit.TABS["search"], id="search"):
                 search = SearchTab(context, additions, start_example)
-            with gr.Tab("Compare", id="compare"):
+            with gr.Tab(visit.TABS["compare"], id="compare"):
                 CompareTab(context)
-            with gr.Tab("Live", id="live"):
+            with gr.Tab(visit.TABS["live"], id="live"):
                 LiveTab(context, additions)
-            with gr.Tab("Gallery", id="gallery") as gallery_tab:
+            with gr.Tab(visit.TABS["gallery"], id="gallery") as gallery_tab:
                 gallery = GalleryTab(context, additions, search, tabs)
-            with gr.Tab("Methods", id="methods") as methods_tab:
+            with gr.Tab(visit.TABS["methods"], id="methods") as methods_tab:
                 MethodsTab(context, additions, search, methods_tab)
-            with gr.Tab("How good is it", id="quality") as quality_tab:
+            with gr.Tab(visit.TABS["quality"], id="quality") as quality_tab:
                 QualityTab(context, quality_tab)
-            with gr.Tab("About", id="about"):
+            with gr.Tab(visit.TABS["about"], id="about"):
                 AboutTab(context)
         gallery_tab.select(
             gallery.show, [search.session, additions], [gallery.summary, gallery.map], **REDRAWS

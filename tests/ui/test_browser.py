@@ -51,7 +51,7 @@ NOBODY_SURE = re.compile("No match: this person does not seem to be|Unclear: the
 FINISHED = {
     "Gallery": "#map circle",
     "Methods": "#methods .method",
-    "How good is it": "#quality table",
+    "How good is it": "#quality .five",
 }
 
 #: Buttons and tabs that a finger could miss: the names of those under 44 pixels.
@@ -579,6 +579,8 @@ def test_how_good_is_it_and_about(app: str, visit: Visit, keep: Keep) -> None:
     page = visit(app)
     page.get_by_role("tab", name="How good is it").click()
     expect(page.locator("#quality section").nth(6)).to_be_visible()
+    expect(page.locator("#quality .five li")).to_have_count(5)
+    page.locator("#quality summary").first.click()
     expect(page.locator("#quality table").first).to_be_visible()
     keep(page, "quality")
     page.get_by_role("button", name="Model card").first.click()

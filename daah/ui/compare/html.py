@@ -20,6 +20,7 @@ from daah.ui.page.html import (
     two_codes,
     verdict_words,
 )
+from daah.ui.page.terms import term
 from daah.ui.state.session import Pair
 
 WAITING = (
@@ -78,8 +79,9 @@ def numbers(pair: Pair, found: Comparison) -> str:
     ]
     return (
         '<dl class="numbers">'
-        f"<div><dt>Bits that agree</dt><dd>{agree} <small>of {found.bits}</small></dd></div>"
-        f"<div><dt>Limit: needed for the same person</dt><dd>{least}</dd></div>"
+        f"<div><dt>{term('bits', 'Bits')} that agree</dt>"
+        f"<dd>{agree} <small>of {found.bits}</small></dd></div>"
+        f"<div><dt>{term('limit', 'Limit')}: needed for the same person</dt><dd>{least}</dd></div>"
         f"<div><dt>Probability of the same person</dt><dd>{chance}</dd></div></dl>"
         '<span class="track wide" aria-hidden="true" '
         f'style="--d:{100 * agree / found.bits:.1f}%;--t:{limit_at:.1f}%"></span>'

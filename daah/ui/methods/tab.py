@@ -17,7 +17,7 @@ from daah.ui.methods.actions import Lineup
 from daah.ui.page import html as page_html
 from daah.ui.page.components import html_panel, upload
 from daah.ui.page.events import AT_ONCE, REDRAWS, reported
-from daah.ui.page.examples import EXAMPLES
+from daah.ui.page.examples import WITH_FACES
 from daah.ui.quality import html as quality_html
 from daah.ui.quality import reports
 from daah.ui.search.tab import SearchTab
@@ -32,9 +32,6 @@ _TURN: dict[str, Any] = {
     "trigger_mode": "multiple",
     "api_visibility": "private",
 }
-
-#: Examples with a face in them.
-_OFFERED = EXAMPLES[:-1]
 
 
 class MethodsTab:
@@ -52,7 +49,7 @@ class MethodsTab:
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
                 self.photo = upload("Another photo", "photo-methods", 220)
-                self.examples = html_panel("methods-examples", page_html.examples(_OFFERED))
+                self.examples = html_panel("methods-examples", page_html.examples(WITH_FACES))
             with gr.Column(scale=2, min_width=320):
                 words = page_html.say(html.WAITING)
                 self.sentence = html_panel("methods-sentence", words, live=True)
@@ -137,7 +134,7 @@ class MethodsTab:
         session: Session | None = None,
         additions: SessionGallery | None = None,
     ) -> dict[Any, Any]:
-        photo = _OFFERED[whole(event, "index") % len(_OFFERED)].read()
+        photo = WITH_FACES[whole(event, "index") % len(WITH_FACES)].read()
         return {self.photo: photo, **self._photo(progress, photo, session, additions)}
 
     def _asked(self, session: Session | None) -> tuple[float, int] | None:

@@ -75,19 +75,25 @@ def static(name: str) -> str:
 
 
 def html_panel(
-    elem_id: str, value: str = "", live: bool = False, script: str = "page/panel.js", **more: Any
+    elem_id: str,
+    value: str = "",
+    live: bool = False,
+    script: str | tuple[str, ...] = "page/panel.js",
+    **more: Any,
 ) -> gr.HTML:
     """A piece of the page drawn by `render`; its buttons arrive as `select` events.
 
-    live: screen readers announce what changes in it. script: the file in `static` that it runs.
+    live: screen readers announce what changes in it. script: the file in `static` that it runs,
+    or several, each in a scope of its own.
     """
+    scripts = (script,) if isinstance(script, str) else script
     template = '<div role="status" aria-live="polite">${value}</div>' if live else "${value}"
     return gr.HTML(
         value,
         elem_id=elem_id,
         elem_classes="part",
         html_template=template,
-        js_on_load=static(script),
+        js_on_load="\n".join(f"{{{static(name)}\n}}" for name in scripts),
         apply_default_css=False,
         **more,
     )

@@ -22,6 +22,11 @@ class Example:
     alt: str
 
     @property
+    def name(self) -> str:
+        """What its address calls it."""
+        return Path(self.file).stem
+
+    @property
     def path(self) -> Path:
         """The picture."""
         return FOLDER / self.file
@@ -40,14 +45,18 @@ EXAMPLES = (
     Example("No face", "no-face.jpg", "A cup of coffee"),
 )
 
+#: Examples with a face in them.
+WITH_FACES = EXAMPLES[:-1]
+
 
 @dataclass(frozen=True)
 class Pairing:
-    """One button of the Compare tab: two of the pictures."""
+    """One button of the Compare tab: two of the pictures. name: what its address calls it."""
 
     label: str
     first: str
     second: str
+    name: str
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """Both pictures, (H, W, 3) uint8 RGB."""
@@ -55,6 +64,6 @@ class Pairing:
 
 
 PAIRS = (
-    Pairing("One person, years apart", "years-younger.jpg", "years-older.jpg"),
-    Pairing("Two people", "another-year.jpg", "another-person.jpg"),
+    Pairing("One person, years apart", "years-younger.jpg", "years-older.jpg", "years-apart"),
+    Pairing("Two people", "another-year.jpg", "another-person.jpg", "two-people"),
 )

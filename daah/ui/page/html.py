@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from daah.retrieval import explain
 from daah.ui.page.examples import Example, Pairing
+from daah.ui.page.terms import term
 
 EXPIRED = (
     "This result has been deleted. Results are deleted after {after}, and the oldest of them "
@@ -68,7 +69,8 @@ def say(text: str, tone: str = "") -> str:
 def examples(offered: Sequence[Example]) -> str:
     """One labelled button for every example."""
     made = [
-        f'<button type="button" class="example" data-do="example" data-index="{i}">'
+        f'<button type="button" class="example" data-do="example" data-index="{i}" '
+        f'data-name="{e.name}">'
         f'<img alt="{escape(e.alt)}" src="{data_uri(square(e.read()))}">'
         f"<span>{escape(e.label)}</span></button>"
         for i, e in enumerate(offered)
@@ -85,7 +87,8 @@ def pairs(offered: Sequence[Pairing]) -> str:
     for i, pairing in enumerate(offered):
         shown = "".join(f'<img alt="" src="{data_uri(square(rgb))}">' for rgb in pairing.read())
         made.append(
-            f'<button type="button" class="example two" data-do="pair" data-index="{i}">'
+            f'<button type="button" class="example two" data-do="pair" data-index="{i}" '
+            f'data-name="{pairing.name}">'
             f"{shown}<span>{escape(pairing.label)}</span></button>"
         )
     return (
@@ -145,6 +148,6 @@ def two_codes(a: np.ndarray, b: np.ndarray) -> str:
     )
 
 
-def heading(text: str, id: str) -> str:
-    """A section heading."""
-    return f'<h2 id="{id}">{escape(text)}</h2>'
+def heading(text: str, id: str, name: str = "") -> str:
+    """A section heading; it explains the term `name` where one is given."""
+    return f'<h2 id="{id}">{term(name, text) if name else escape(text)}</h2>'

@@ -21,7 +21,7 @@ Address = Callable[[Path], str]
 
 
 def section(found: Section, address: Address) -> str:
-    """A question with its figures and tables, or with the sentence that there are none.
+    """A question, folded, with its figures and tables, or with the sentence that there are none.
 
     Args:
         found: What is known.
@@ -40,8 +40,8 @@ def section(found: Section, address: Address) -> str:
         )
     name = "".join(c if c.isalnum() else "-" for c in found.title.lower())
     return (
-        f"<section>{heading(found.title, f'q-{name}')}"
-        f'<p class="hint">{escape(found.question)}</p>{body}</section>'
+        f'<section><details name="quality"><summary>{heading(found.title, f"q-{name}")}</summary>'
+        f'<p class="hint">{escape(found.question)}</p>{body}</details></section>'
     )
 
 
@@ -95,7 +95,7 @@ def _picture(picture: Picture, address: Address) -> str:
 
 
 def table(given: Table) -> str:
-    """A table that scrolls sideways on a phone, its note and its source below."""
+    """A table that scrolls sideways on a phone, its note below."""
     # A header without words is no header to a screen reader.
     head = "".join(f'<th scope="col">{escape(c)}</th>' if c else "<td></td>" for c in given.columns)
     rows = "".join(
@@ -106,12 +106,11 @@ def table(given: Table) -> str:
     )
     title = f"<h3>{escape(given.title)}</h3>" if given.title else ""
     head = f"<thead><tr>{head}</tr></thead>" if any(given.columns) else ""
-    source = f" Source: {escape(given.source)}." if given.source else ""
     # Regions need names of their own, and one report may fill several tables.
     span = f"{given.rows[0][0]} to {given.rows[-1][0]}." if given.rows else ""
-    name = escape(" ".join(f"Table. {given.title} {span} {given.note} {given.source}".split()))
+    name = escape(" ".join(f"Table. {given.title} {span} {given.note}".split()))
     return (
         f'{title}<div class="scroll" tabindex="0" role="region" aria-label="{name}">'
         f"<table>{head}<tbody>{rows}</tbody></table></div>"
-        f'<p class="hint">{escape(given.note)}{source}</p>'
+        f'<p class="hint">{escape(given.note)}</p>'
     )

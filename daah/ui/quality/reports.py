@@ -90,11 +90,14 @@ _QUESTIONS = (
     (
         "Speed",
         "How long does it take?",
-        ("bench", "detection", "live", "start-up"),
+        ("bench", "detection", "live", "start-up", "interaction"),
         ("bench",),
         "python -m daah bench",
     ),
 )
+
+#: The section of reports that answer none of the questions: for developers, not for the page.
+MORE = "More measurements"
 
 #: The report that says of which checkpoint everything of its run is.
 _RUN = "open-set"
@@ -157,7 +160,7 @@ def sections(encoders: Sequence[FaceEncoder], folder: Path = RESULTS) -> list[Se
     """
     shipped = encoders[0]
     reports = [
-        _Report(path, *_named(path, READERS), _read(path)) for path in _files(folder, "json")
+        _Report(path, *_named(path, READERS), read_report(path)) for path in _files(folder, "json")
     ]
     names = {encoder.fingerprint: encoder.name for encoder in encoders}
     owners = {
@@ -203,7 +206,7 @@ def sections(encoders: Sequence[FaceEncoder], folder: Path = RESULTS) -> list[Se
     )
     if unknown or pictures:
         words = "What else was measured?"
-        found.append(Section("More measurements", words, tuple(unknown), pictures, ""))
+        found.append(Section(MORE, words, tuple(unknown), pictures, ""))
     return found
 
 
@@ -219,10 +222,10 @@ def comparison(folder: Path = RESULTS) -> Section:
     figures = ("compare-map", "compare-precision-recall", "compare-precision-at-k")
     return Section(
         "Measured: every method on the same photos",
-        "One trunk, one budget, one split for all; docs/COMPARISON.md has the protocol and the "
-        "deviations from each paper. mAP over the whole ranking at the code length of each column, "
-        "on the training people; mean ± standard deviation, number of seeds. The small models "
-        "above are from other training runs, so their figures differ.",
+        "One trunk, one budget, one split for all; the project's comparison document has the "
+        "protocol and the deviations from each paper. mAP over the whole ranking at the code "
+        "length of each column, on the training people; mean ± standard deviation, number of "
+        "seeds. The small models above are from other training runs, so their figures differ.",
         tuple(_comparison_tables(folder)),
         _pictures(folder, figures, {}),
         "python -m daah compare",
@@ -296,7 +299,7 @@ def _of_model(table: Table, owner: str, shipped: str) -> Table:
     return replace(table, title=title)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_report(path: Path) -> dict[str, Any]:
     """A report; an empty one where there is none, or while somebody is writing it."""
     try:
         if path.stat().st_size > _LARGEST:

@@ -8,16 +8,9 @@ from daah.errors import CheckpointError
 from daah.models.encoder import FaceEncoder
 from daah.ui.page.components import html_panel
 from daah.ui.page.events import REDRAWS
-from daah.ui.quality import reports
+from daah.ui.quality import reports, summary
 from daah.ui.quality.html import section
 from daah.ui.state.context import DEFAULT_MODEL, AppContext
-
-_INTRO = (
-    '<p class="hint">Every figure below is read from the checkpoint or from a report that a '
-    "command of this project wrote; each names its source. Figures are shares between 0 and 1 "
-    "unless stated otherwise. This page searches at {bits} bits, {bytes} bytes per face, unless "
-    "you choose another length; each figure says at which length it was measured.</p>"
-)
 
 
 class QualityTab:
@@ -29,9 +22,7 @@ class QualityTab:
     def __init__(self, context: AppContext, tab: gr.Tab) -> None:
         self.context = context
         self._made: tuple[tuple, str] = ((), "")
-        bits = context.retriever.bits
-        self._intro = _INTRO.format(bits=bits, bytes=bits // 8)
-        drawn = html_panel("quality", self._intro)
+        drawn = html_panel("quality")
         tab.select(self._drawn, None, drawn, **REDRAWS)
 
     def _drawn(self) -> str:
@@ -40,7 +31,10 @@ class QualityTab:
         if self._made[0] != now:
             found = reports.sections(encoders)
             address = self.context.figures.address
-            self._made = now, self._intro + "".join(section(one, address) for one in found)
+            bits = self.context.retriever.bits
+            start = summary.panel(summary.sentences(encoders[0], bits), bits)
+            shown = (section(one, address) for one in found if one.title != reports.MORE)
+            self._made = now, start + "".join(shown)
         return self._made[1]
 
     def _encoders(self) -> list[FaceEncoder]:

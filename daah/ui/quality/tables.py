@@ -228,7 +228,7 @@ def _closed_set(name: str, report: Report) -> list[Table]:
 def _bench(name: str, report: Report) -> list[Table]:
     rows = [
         (
-            str(r.get("what", "")),
+            _of_length(r),
             f"{_number(r.get('ours'))} {r.get('unit', '')}",
             f"{_number(r.get('peer'))} {r.get('unit', '')}",
             str(r.get("peer_name", "")),
@@ -237,6 +237,14 @@ def _bench(name: str, report: Report) -> list[Table]:
     ]
     columns = ("What", "This project", "Peer", "")
     return [Table(columns, tuple(rows), _machine(report), name)] if rows else []
+
+
+def _of_length(row: Report) -> str:
+    """What a row of the benchmark measured; of a code's bytes, also of how many bits."""
+    what = str(row.get("what", ""))
+    if what == "stored per face" and isinstance(row.get("ours"), int | float):
+        return f"{what}, code of {8 * row['ours']:.0f} bits"
+    return what
 
 
 def _detection(name: str, report: Report) -> list[Table]:
@@ -365,6 +373,7 @@ READERS: dict[str, Callable[[str, Report], list[Table]]] = {
     "detection": _detection,
     "live": _measured,
     "start-up": _measured,
+    "interaction": _measured,
 }
 
 

@@ -27,6 +27,7 @@ from daah.ui.page.html import (
     slider,
     two_codes,
 )
+from daah.ui.page.terms import term
 from daah.ui.search import actions, card, cover, result_json
 from daah.ui.search.view import View
 from daah.ui.state.session import ATTENTION_OFF, ATTENTION_ON, ATTENTION_PAINTED
@@ -403,17 +404,17 @@ def best(view: View) -> str:
         f'<img alt="Gallery photo of {escape(person.name)}" '
         f'src="{data_uri(view.thumbnails[person.id], 90)}">'
         f'<p class="verdict">{VERDICTS[person.verdict]}</p><h3>{escape(name)}</h3>'
-        f"{_agreement(person)}"
+        f"{_agreement(person, term('bits'))}"
         f'<p class="hint">{escape(_meaning(view, person))}</p>{buttons}</article>'
     )
 
 
-def _agreement(person: PersonMatch) -> str:
-    """The share of bits that agree as a bar, long for alike, and in words."""
+def _agreement(person: PersonMatch, bits: str = "bits") -> str:
+    """The share of bits that agree as a bar, long for alike, and in words; `bits` as HTML."""
     return (
         f'<span class="track agree" aria-hidden="true" '
         f'style="--d:{100 * person.agree / person.bits:.1f}%"></span>'
-        f"<span>{person.agree} of {person.bits} bits agree</span>"
+        f"<span>{person.agree} of {person.bits} {bits} agree</span>"
     )
 
 

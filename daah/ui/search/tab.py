@@ -150,7 +150,10 @@ class SearchTab:
                 boxes = panel("boxes")
                 self.photo = upload("Your photo", "photo", 120)
             with gr.Column(min_width=230, elem_classes="step"):
-                gr.HTML(page_html.heading("What the network sees", "h-sees"), elem_classes="part")
+                gr.HTML(
+                    page_html.heading("What the network sees", "h-sees", "mask"),
+                    elem_classes="part",
+                )
                 self.attention = gr.Radio(
                     [("On", ATTENTION_ON), ("Off", ATTENTION_OFF), ("Paint", ATTENTION_PAINTED)],
                     value=ATTENTION_ON,
@@ -160,7 +163,7 @@ class SearchTab:
                 )
                 heatmap = panel("heatmap")
             with gr.Column(min_width=230, elem_classes="step"):
-                gr.HTML(page_html.heading("Code", "h-strip-code"), elem_classes="part")
+                gr.HTML(page_html.heading("Code", "h-strip-code", "code"), elem_classes="part")
                 self.bits = gr.Radio(
                     **_lengths(self.retriever),
                     value=start.bits,

@@ -88,7 +88,6 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
         "floats",
         "0.955",
         "Some photos",
-        "open-set.json",
         "blur 2",
         "0.333 (0.300 to 0.400)",
         "face width, 10 to 40",
@@ -101,7 +100,8 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
     assert "0.222" not in html
     assert html.count("<figure") == 2
     assert html.count("Not measured yet for this checkpoint") == 1
-    assert "the checkpoint&#x27;s calibration" in html
+    assert "Limits are fitted on validation people" in html
+    assert ".json" not in html
 
 
 def test_without_any_report_every_question_says_so(fake: FaceRetriever, tmp_path: Path) -> None:

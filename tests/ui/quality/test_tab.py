@@ -132,7 +132,7 @@ def test_a_report_of_another_served_model_says_whose_it_is(
     assert "model fake" not in html
     alone = drawn([encoder], tmp_path)
     assert "0.654" not in alone
-    assert "open-set.json" in alone
+    assert "leave-one-out searches" in alone
 
 
 def test_the_committed_results_are_shown(encoder: CentreEncoder) -> None:

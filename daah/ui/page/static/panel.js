@@ -1,5 +1,6 @@
 // Runs once in each part of the page. Buttons say what they mean in data-do; one listener a part
 // passes it on, so that parts can be drawn again without losing anything.
+element.dataset.ready = "";
 element.addEventListener("click", (event) => {
   const copy = event.target.closest("[data-copy]");
   if (copy) {
