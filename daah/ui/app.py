@@ -42,7 +42,7 @@ from daah.ui.server.middleware import Gate, RequestGuard, full, unknown
 from daah.ui.server.retention import retention_lifespan
 from daah.ui.server.turns import Turns
 from daah.ui.server.user_error import UserError
-from daah.ui.server.visits import Visits
+from daah.ui.server.visits import Visit, Visits
 from daah.ui.settings import Settings
 from daah.ui.state.context import AppContext, shipped_others
 from daah.ui.state.session import Expires
@@ -136,8 +136,23 @@ class App(gr.Blocks):
         """
         if event_data is not None and not isinstance(event_data._data, dict):
             event_data._data = {}
+        visit = more.get("state")
         try:
-            return await super().process_api(*args, event_data=event_data, **more)
+            return await self._answered(*args, event_data=event_data, **more)
+        except gr.Error as problem:
+            if isinstance(visit, Visit):
+                visit.reason = str(problem.message)
+            raise
+        finally:
+            if getattr(more.get("block_fn"), "api_name", None) in ENDPOINTS:
+                # They have no state, and would push visitors' sessions out of those that are kept.
+                self.state_holder.session_data.pop(more.get("session_hash"), None)
+                self.state_holder.time_last_used.pop(more.get("session_hash"), None)
+
+    async def _answered(self, *args: Any, **more: Any) -> dict[str, Any]:
+        """`process_api` of Gradio, of which every failure is a `gr.Error` with a sentence."""
+        try:
+            return await super().process_api(*args, **more)
         except gr.Error:
             raise
         except DaahError as problem:
@@ -145,11 +160,6 @@ class App(gr.Blocks):
         except Exception as problem:  # of any kind: Gradio would print it with its values
             note(problem)
             raise UserError(FAILED, title="No result") from None
-        finally:
-            if getattr(more.get("block_fn"), "api_name", None) in ENDPOINTS:
-                # They have no state, and would push visitors' sessions out of those that are kept.
-                self.state_holder.session_data.pop(more.get("session_hash"), None)
-                self.state_holder.time_last_used.pop(more.get("session_hash"), None)
 
     def launch(self, **overrides: Any) -> Any:
         """See `gr.Blocks.launch`. Defaults are the project's settings (`launch_settings`)."""

@@ -118,3 +118,26 @@ def test_the_result_card_is_offered(app: str, visit: Visit, keep: Keep) -> None:
         page.get_by_role("link", name="Download the result card").click()
     assert saved.value.suggested_filename == "face-hash-search.png"
     keep(page)
+
+
+def test_live_knows_who_was_remembered(app: str, visit: Visit, keep: Keep) -> None:
+    page = visit(f"{app}?tab=live")
+    words = page.locator("#live [data-live=words]")
+    page.get_by_role("button", name="Start the camera").click()
+    expect(words).to_contain_text("nobody in the gallery")
+    expect(page.locator("#live .live-code")).to_be_visible()
+    page.get_by_role("button", name="Remember me for this visit").click()
+    expect(words).to_contain_text("Match: this looks like You.")
+    keep(page)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#live .live-code")).to_be_hidden()
+
+
+def test_the_reason_of_a_failure_stays(app: str, visit: Visit) -> None:
+    page = visit(app)
+    broken = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"}
+    page.locator("#photo input[type=file]").set_input_files(broken)
+    expect(page.locator("#sentence")).to_contain_text("not a photo that can be read")
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#photo-first input[type=file]").set_input_files(broken)
+    expect(page.locator("#verdict")).to_contain_text("not a photo that can be read")

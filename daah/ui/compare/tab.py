@@ -15,6 +15,7 @@ from daah.ui.page.components import Photo, html_panel, upload
 from daah.ui.page.events import REDRAWS, RUNS_NETWORK, reported
 from daah.ui.page.examples import PAIRS
 from daah.ui.server.inputs import whole
+from daah.ui.server.visits import reason
 from daah.ui.state.context import AppContext
 from daah.ui.state.session import Pair
 
@@ -130,7 +131,7 @@ class CompareTab:
         return self._drawn(actions.with_regions(self.context.retriever, pair), length)
 
     def _failed(self) -> dict[Any, Any]:
-        text = "One of the photos gave no result; the message says why. Choose another one."
+        text = reason("One of the photos gave no result. Choose another one.")
         return self._clear(page_html.say(text, "bad"))
 
     def _drawn(self, pair: Pair, length: int) -> dict[Any, Any]:

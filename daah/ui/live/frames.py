@@ -16,9 +16,10 @@ from daah.gallery import SessionGallery
 from daah.images import enlarged, shrink
 from daah.reading import SMALL_READER
 from daah.retrieval import explain
-from daah.types import ALIGNED_SIZE, EncodedFace
+from daah.types import ALIGNED_SIZE, EncodedFace, PersonMatch
 from daah.ui.page.photos import data_uri_bytes
 from daah.ui.state.context import AppContext
+from daah.ui.state.session import free_name
 
 #: Longest side of a frame, as the page sends it; what is larger is reduced.
 FRAME_SIDE = 640
@@ -44,8 +45,9 @@ class Live:
         """What is on a frame given as a data URI, with the people whom its visitor added.
 
         Returns {"busy": True} when no place is free, {"error": sentence} for a bad frame, or
-        {"faces": [{"box", "matrix", "heat", "label", "name", "same"}], "width", "height",
-        "milliseconds"}: pixels of the frame, matrix from the aligned face (a unit square) to it.
+        {"faces": [{"box", "matrix", "heat", "label", "sentence", "same", "code"}], "width",
+        "height", "milliseconds"}: pixels of the frame, matrix from the aligned face (a unit square)
+        to it, code as a text of zeros and ones.
         """
         if not self._places.acquire(blocking=False):
             return {"busy": True}
@@ -62,6 +64,28 @@ class Live:
         finally:
             self._places.release()
 
+    def remember(
+        self, picture: str, additions: SessionGallery | None = None
+    ) -> tuple[SessionGallery | None, str]:
+        """Add the largest face of a frame for this visit.
+
+        Returns:
+            The visitor's additions, and a sentence about what was done.
+        """
+        mine = additions or SessionGallery()
+        try:
+            rgb = shrink(SMALL_READER.read(data_uri_bytes(picture), FRAME_PIXELS), FRAME_SIDE)
+            smallest = SMALLEST * max(rgb.shape[:2])
+            found = self.context.retriever.detector.detect(rgb, min_face=smallest)[:1]
+            if not found:
+                return additions, "No face is in view, so nobody was added."
+            (encoded,) = self.context.retriever.encode(found)
+            name = free_name(mine)
+            mine = mine.add(name, f"{name}/1", encoded, self.context.settings.max_additions)
+        except DaahError as problem:
+            return additions, str(problem)
+        return mine, f'Remembered as "{name}" for this visit, on every tab.'
+
     def _faces(self, rgb: np.ndarray, additions: SessionGallery | None) -> list[dict[str, Any]]:
         retriever = self.context.retriever
         smallest = SMALLEST * max(rgb.shape[:2])
@@ -69,26 +93,34 @@ class Live:
         bits = retriever.bits
         drawn = []
         for encoded in retriever.encode(found):
-            matches = retriever.match(encoded, 1, bits, additions)
-            best = matches[0] if matches else None
-            same = bool(best and best.same_person)
-            name = label = "nobody in the gallery"
-            if best and same:
-                name, label = best.name, f"{best.name}, {best.distance} of {bits} bits"
-            elif best:
-                name = "nobody near"
-                label = f"nobody near ({best.distance} of {bits} bits)"
+            people = retriever.match_people(encoded, 1, bits, additions)
+            best = people[0] if people else None
+            label, sentence = _words(best)
             drawn.append(
                 {
                     "box": [round(float(v), 1) for v in encoded.face.box],
                     "matrix": _to_frame(encoded),
                     "heat": _heat(encoded.mask),
                     "label": label,
-                    "name": name,
-                    "same": same,
+                    "sentence": sentence,
+                    "same": best is not None and best.verdict == "match",
+                    "code": "".join("1" if bit else "0" for bit in encoded.code.bits[:bits]),
                 }
             )
         return drawn
+
+
+def _words(best: PersonMatch | None) -> tuple[str, str]:
+    """What stands at a face, and what is said of it: without a number, which flickers."""
+    if best is None:
+        return "nobody in the gallery", "There is nobody in the gallery yet."
+    agree = f"{best.agree} of {best.bits} bits agree"
+    if best.verdict == "match":
+        return f"{best.name}, {agree}", f"Match: this looks like {best.name}."
+    if best.verdict == "unclear":
+        words = f"Unclear: this may be {best.name}, or nobody in the gallery."
+        return f"perhaps {best.name}, {agree}", words
+    return f"no match ({agree})", "No match: this person looks like nobody in the gallery."
 
 
 def _to_frame(encoded: EncodedFace) -> list[float]:

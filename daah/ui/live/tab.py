@@ -28,12 +28,21 @@ class LiveTab:
             added = visit.state_data.get(additions._id) if visit else None
             return live.frame(picture, added)
 
+        def remember(picture: str) -> str:
+            visit = current()
+            if visit is None:
+                return "This visit has ended. Reload the page."
+            mine, words = live.remember(picture, visit.state_data.get(additions._id))
+            if mine is not None:
+                visit[additions._id] = mine
+            return words
+
         seconds = context.settings.live_seconds
         gr.HTML(
             static("live/live.html") + f'<span data-seconds="{seconds}" hidden></span>',
             elem_id="live",
             elem_classes="part",
             js_on_load=static("live/live.js"),
-            server_functions=[frame],
+            server_functions=[frame, remember],
             apply_default_css=False,
         )

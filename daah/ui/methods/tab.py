@@ -22,6 +22,7 @@ from daah.ui.quality import html as quality_html
 from daah.ui.quality import reports
 from daah.ui.search.tab import SearchTab
 from daah.ui.server.inputs import whole
+from daah.ui.server.visits import reason
 from daah.ui.state.context import AppContext
 from daah.ui.state.session import ATTENTION_ON, Session
 
@@ -160,7 +161,7 @@ class MethodsTab:
         }
 
     def _failed(self) -> dict[Any, Any]:
-        text = "That photo gave no result; the message says why. Choose another one."
+        text = reason("That photo gave no result. Choose another one.")
         return {self.lineup: None, **self._words(text, "bad")}
 
     def _words(self, text: str, tone: str = "") -> dict[Any, Any]:

@@ -16,11 +16,18 @@ from daah.gallery import SessionGallery
 from daah.reading import SMALL_READER
 from daah.retrieval import explain
 from daah.retrieval.retriever import FaceRetriever, Progress, silent
-from daah.types import ALIGNED_SIZE, EncodedFace, Face, Match, PersonMatch
+from daah.types import ALIGNED_SIZE, Detection, EncodedFace, Face, Match, PersonMatch
 from daah.ui.page.photos import data_uri_bytes
 from daah.ui.search import cover
 from daah.ui.search.view import Detail, View
-from daah.ui.state.session import ATTENTION_OFF, ATTENTION_ON, ATTENTION_PAINTED, Options, Session
+from daah.ui.state.session import (
+    ATTENTION_OFF,
+    ATTENTION_ON,
+    ATTENTION_PAINTED,
+    Options,
+    Session,
+    free_name,
+)
 
 #: What the seconds of a session are told of, in this order.
 STEPS = ("detect", "encode", "search")
@@ -50,7 +57,7 @@ def search(
     """
     started = time.perf_counter()
     progress(0.0, "Finding faces")
-    detection = retriever.detector.find(photo)
+    photo, detection, turned = find_turned(retriever, photo)
     detected = time.perf_counter()
     progress(0.5, "Encoding")
     encoded = tuple(retriever.encode(detection.faces))
@@ -62,8 +69,30 @@ def search(
         seconds,
         model=options.model,
         left_out=detection.left_out,
+        turned=turned,
     )
     return with_attention(retriever, session, options.attention)
+
+
+def find_turned(retriever: FaceRetriever, photo: np.ndarray) -> tuple[np.ndarray, Detection, int]:
+    """The faces of a photo, which is turned where it has none upright.
+
+    Args:
+        retriever: whose detector finds them.
+        photo: (H, W, 3) uint8 RGB.
+
+    Returns:
+        The photo as it was searched, its faces, and by how many degrees it was turned to the left.
+    """
+    upright = retriever.detector.find(photo)
+    if upright.faces:
+        return photo, upright, 0
+    for quarters in (1, 3, 2):
+        turned = np.ascontiguousarray(np.rot90(photo, quarters))
+        found = retriever.detector.find(turned)
+        if found.faces:
+            return turned, found, 90 * quarters
+    return photo, upright, 0
 
 
 def with_attention(retriever: FaceRetriever, session: Session, attention: str) -> Session:
@@ -131,8 +160,7 @@ def painted_mask(picture: str) -> np.ndarray | None:
 def add(session: Session, options: Options, additions: SessionGallery, most: int) -> SessionGallery:
     """The visitor's additions with the chosen face, under the name "You" or the next free one."""
     face = session.faces(session.attention(options.attention))[session.face]
-    taken = additions.people()
-    name = next(n for n in ("You", *(f"You {i}" for i in range(2, 999))) if n not in taken)
+    name = free_name(additions)
     return additions.add(name, f"{name}/1", face, most)
 
 

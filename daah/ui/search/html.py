@@ -62,6 +62,8 @@ def sentence(view: View) -> str:
         parts.append(_all_faces(view))
     parts.append(_chosen_words(view))
     parts += _quality_words(view)
+    if view.session.turned:
+        parts.append(f"The photo was turned by {view.session.turned} degrees to find a face.")
     if options.attention == ATTENTION_OFF:
         parts.append("Attention is off.")
     if options.attention == ATTENTION_PAINTED and index in view.session.painted:

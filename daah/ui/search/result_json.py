@@ -18,6 +18,7 @@ def document(view: View) -> dict[str, Any]:
                 view.faces, view.matches, view.people, view.quality, strict=True
             )
         ],
+        "turned": view.session.turned,
         "faces_left_out": view.session.left_out,
         "bits": view.options.bits,
         "attention": view.options.attention,

@@ -21,6 +21,7 @@ from daah.ui.search import html as search_html
 from daah.ui.search.view import View
 from daah.ui.server.inputs import share, whole
 from daah.ui.server.user_error import UserError
+from daah.ui.server.visits import reason
 from daah.ui.state.context import DEFAULT_MODEL, AppContext
 from daah.ui.state.session import ATTENTION_OFF, ATTENTION_ON, ATTENTION_PAINTED, Options, Session
 
@@ -462,7 +463,7 @@ class SearchTab:
         }
 
     def _failed(self) -> dict[Any, Any]:
-        text = "That photo gave no result; the message says why. Try again, or choose another one."
+        text = reason("That photo gave no result. Try again, or choose another one.")
         return {self.photo: None, **self._clear(page_html.say(text, "bad"))}
 
     def _on_photo(

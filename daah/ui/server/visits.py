@@ -78,6 +78,8 @@ class Visit(SessionState):
         self._state_ttl: dict[int, tuple[int, datetime.datetime]] = {}
         self.is_closed = False
         self.STATE_TTL_WHEN_CLOSED = 3600
+        #: Why the last event failed, in a sentence, until it was said on the page.
+        self.reason = ""
         #: Bytes of the value of each State, and when it was set, by a counter.
         self.weights: dict[int, int] = {}
         self.turns: dict[int, int] = {}
@@ -117,6 +119,22 @@ def current() -> Visit | None:
     config = LocalContext.blocks_config.get(None)
     held = getattr(config, "visit", None)
     return held() if held is not None else None
+
+
+def reason(otherwise: str) -> str:
+    """Why the event before this one failed: what the toast said, which soon goes away.
+
+    Args:
+        otherwise: what is said where nothing is known.
+
+    Returns:
+        A sentence.
+    """
+    visit = current()
+    if visit is None or not visit.reason:
+        return otherwise
+    said, visit.reason = visit.reason, ""
+    return said
 
 
 class Visits(StateHolder):

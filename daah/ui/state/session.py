@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from daah.gallery import SessionGallery
 from daah.types import EncodedFace, Face
 
 #: Longest side of a photo as it is drawn: a page of a megabyte is slow on a phone.
@@ -34,6 +36,13 @@ class Options:
     strength: float = 0.6
     attention: str = ATTENTION_ON
     model: str = ""
+
+
+def free_name(additions: SessionGallery) -> str:
+    """What a face that is added without a name is called: "You", or the next free number."""
+    taken = additions.people()
+    names = itertools.chain(["You"], (f"You {i}" for i in itertools.count(2)))
+    return next(name for name in names if name not in taken)
 
 
 class Expires:
@@ -76,7 +85,8 @@ class Session(Expires):
     example: that the page started with it, and nobody asked for it. model: which one encoded it.
     size: height and width of the photo that was searched, in whose pixels faces are; the photo
     itself is kept as it is drawn, reduced to SHOWN_SIDE. left_out: faces that were found, at least,
-    and are too many to search.
+    and are too many to search. turned: degrees to the left by which the photo was turned, because
+    no face was found in it upright.
     """
 
     photo: np.ndarray
@@ -93,6 +103,7 @@ class Session(Expires):
     model: str = ""
     size: tuple[int, int] = (0, 0)
     left_out: int = 0
+    turned: int = 0
 
     def __post_init__(self) -> None:
         if self.size == (0, 0):  # once a photo

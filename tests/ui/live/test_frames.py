@@ -42,10 +42,29 @@ def test_a_frame_says_what_to_draw(fake: FaceRetriever) -> None:
     assert face["box"] == pytest.approx([20, 20, 320, 320], abs=6)
     assert face["same"]
     assert face["label"].startswith("red, ")
+    assert face["label"].endswith(" of 128 bits agree")
+    assert face["sentence"] == "Match: this looks like red."
+    assert set(face["code"]) == {"0", "1"}
+    assert len(face["code"]) == fake.bits
     a, b, c, d, e, f = face["matrix"]
     assert (a + c + e, b + d + f) == pytest.approx((320, 320), abs=6)
     heat = Image.open(io.BytesIO(base64.b64decode(face["heat"].split(",")[1])))
     assert heat.size == (48, 48)
+
+
+def test_a_stranger_is_remembered_for_the_visit(fake: FaceRetriever) -> None:
+    live, stranger = Live(AppContext(fake, LOCAL)), data_uri(photo(((5, 5, 5), 300)))
+    (face,) = live.frame(stranger)["faces"]
+    assert not face["same"]
+    assert face["sentence"] == "No match: this person looks like nobody in the gallery."
+    assert live.remember(data_uri(photo()))[0] is None
+    mine, words = live.remember(stranger)
+    assert words == 'Remembered as "You" for this visit, on every tab.'
+    (face,) = live.frame(stranger, mine)["faces"]
+    assert face["sentence"] == "Match: this looks like You."
+    again, _ = live.remember(stranger, mine)
+    assert list(again.people()) == ["You", "You 2"]
+    assert live.remember("nonsense", mine)[0] is mine
 
 
 def test_a_frame_without_a_face_or_without_a_picture(fake: FaceRetriever) -> None:
@@ -98,7 +117,7 @@ def test_a_frame_does_not_wait_behind_a_search(fake: FaceRetriever) -> None:
                    if c["props"].get("elem_id") == "live")  # fmt: skip
         asked = {"data": data_uri(photo((BLUE, 300))), "component_id": live, "fn_name": "frame"}
         reply = other.post("/gradio_api/component_server", asked | {"session_hash": other.session})
-        assert json.loads(reply.body)["faces"][0]["name"] == "blue"
+        assert json.loads(reply.body)["faces"][0]["sentence"] == "Match: this looks like blue."
         assert searching.is_alive()
         leave.set()
         searching.join(HANG)

@@ -13,6 +13,7 @@ import pytest
 from daah.errors import ConfigError, GalleryError, ImageError
 from daah.gallery import SessionGallery
 from daah.retrieval.retriever import FaceRetriever
+from daah.types import Detection
 from daah.ui import endpoint
 from daah.ui.page.html import data_uri
 from daah.ui.search import actions as search_actions
@@ -234,3 +235,25 @@ def test_the_endpoint_answers_and_names_what_is_wrong(fake: FaceRetriever) -> No
 def test_without_a_face_there_is_no_bit_to_choose(fake: FaceRetriever) -> None:
     session = search_actions.search(fake, photo(), OPTIONS)
     assert search_actions.choose_bit(fake, session, OPTIONS, 3).bit is None
+
+
+def test_a_sideways_photo_is_turned_and_says_so(
+    fake: FaceRetriever, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where it has no face upright."""
+    upright = photo((RED, 300))
+    upright[-8:] = 200  # the ground, below
+    find = fake.detector.find
+
+    def only_upright(rgb: np.ndarray, min_face: float | None = None) -> Detection:
+        return find(rgb[:-8]) if (rgb[-4] == 200).all() else Detection(())
+
+    monkeypatch.setattr(fake.detector, "find", only_upright)
+    for turned in (0, 90, 180, 270):
+        given = np.ascontiguousarray(np.rot90(upright, -turned // 90))
+        session = search_actions.search(fake, given, OPTIONS)
+        assert session.turned == turned
+        words = search_html.sentence(search_actions.look(fake, session, OPTIONS))
+        assert words.startswith("Match: red.")
+        assert (f"turned by {turned} degrees" in words) == (turned > 0)
+    assert search_actions.search(fake, photo(), OPTIONS).turned == 0

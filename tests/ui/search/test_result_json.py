@@ -23,7 +23,9 @@ def session(fake: FaceRetriever) -> Session:
 
 def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, session: Session) -> None:
     made = result_json.document(search_actions.look(fake, session, OPTIONS))
-    assert set(made) == {"faces", "faces_left_out", "bits", "attention", "seconds"}
+    assert set(made) == {
+        "faces", "turned", "faces_left_out", "bits", "attention", "seconds",
+    }  # fmt: skip
     assert made["faces_left_out"] == 0
     first = made["faces"][0]
     assert set(first) == {"box", "score", "landmarks", "code", "quality", "people", "matches"}

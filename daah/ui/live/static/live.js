@@ -5,6 +5,8 @@ const canvas = element.querySelector("canvas");
 const words = element.querySelector('[data-live="words"]');
 const start = element.querySelector('[data-live="start"]');
 const stop = element.querySelector('[data-live="stop"]');
+const remember = element.querySelector('[data-live="remember"]');
+const strip = element.querySelector(".live-code");
 const rate = element.querySelector(".rate");
 const off = element.querySelector(".off");
 const SIDE = 640;
@@ -13,6 +15,9 @@ const seconds = Number(element.querySelector("[data-seconds]")?.dataset.seconds 
 
 let stream = null;
 let times = [];
+// Until when an answer stays, so that it can be read before the next frame's.
+const TOLD = 4000;
+let told = 0;
 
 const say = (text, tone = "") => {
   if (words.textContent !== text) words.textContent = text;
@@ -73,6 +78,21 @@ const draw = async (answer, mine) => {
   });
 };
 
+// The code of the largest face as a barcode, 64 bits a row: it flickers as the face moves.
+const bars = (face) => {
+  strip.hidden = !face;
+  if (!face) return;
+  const rows = Math.ceil(face.code.length / 64);
+  strip.width = 64 * 8;
+  strip.height = rows * 30;
+  const pen = strip.getContext("2d");
+  pen.fillStyle = getComputedStyle(strip).color;
+  [...face.code].forEach((bit, i) => {
+    pen.globalAlpha = bit === "1" ? 1 : 0.1;
+    pen.fillRect(8 * (i % 64), 30 * Math.floor(i / 64), 6, 26);
+  });
+};
+
 const halt = (text) => {
   stream?.getTracks().forEach((track) => track.stop());
   stream = null;
@@ -80,6 +100,8 @@ const halt = (text) => {
   canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
   off.hidden = false;
   stop.hidden = true;
+  remember.hidden = true;
+  bars(null);
   start.hidden = false;
   rate.textContent = "";
   say(text);
@@ -121,16 +143,18 @@ const loop = async (mine) => {
     }
     await draw(answer, mine);
     if (stream !== mine) return;
+    bars(answer.faces[0]);
     const now = performance.now();
     times = [...times.filter((t) => now - t < 2000), now];
     if (times.length > 1) {
       const each = (now - times[0]) / (times.length - 1);
       rate.textContent = `${(1000 / each).toFixed(1)} frames a second, ${answer.milliseconds} ms each on the server`;
     }
-    // Names only: a distance that changes with every frame would never let a screen reader rest.
-    const labels = answer.faces.map((face) => face.name);
+    if (performance.now() < told) continue;
+    // No numbers: a distance that changes with every frame would never let a screen reader rest.
+    const labels = answer.faces.map((face) => face.sentence);
     say(
-      labels.length ? labels.join("; ") : "No face in view.",
+      labels.length ? labels.join(" ") : "No face is in view.",
       answer.faces.some((face) => face.same) ? "good" : labels.length ? "far" : "",
     );
   }
@@ -139,6 +163,16 @@ const loop = async (mine) => {
 element.addEventListener("click", async (event) => {
   const action = event.target.closest("[data-live]")?.dataset.live;
   if (action === "stop") halt("The camera is off.");
+  if (action === "remember" && stream) {
+    remember.disabled = true;
+    try {
+      say(await server.remember(picture()));
+    } catch (problem) {
+      say("The server did not answer. Try again.", "bad");
+    }
+    told = performance.now() + TOLD;
+    remember.disabled = false;
+  }
   if (action !== "start") return;
   try {
     if (!navigator.mediaDevices) throw new Error("no camera access");
@@ -155,5 +189,6 @@ element.addEventListener("click", async (event) => {
   off.hidden = true;
   start.hidden = true;
   stop.hidden = false;
+  remember.hidden = false;
   loop(stream);
 });
