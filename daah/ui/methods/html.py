@@ -34,13 +34,18 @@ def sentence(lineup: Lineup) -> str:
     match, count = found
     person = match.name
     total = len(lineup.rows)
-    agree = f"all put {person} first" if count == total else f"{count} of them put {person} first"
+    if count == total:
+        agree = f"agree: all put {person} first"
+    elif count == 1:
+        agree = f"disagree: each puts somebody else first, one of them {person}"
+    else:
+        agree = f"disagree: {count} put {person} first"
     more = (
         f" The photo has {plural(lineup.count, 'face')}; the largest is compared."
         if lineup.count > 1
         else ""
     )
-    return say(f"{plural(total, 'method')} at {length}: {agree}.{more}")
+    return say(f"{plural(total, 'method')} at {length} {agree}.{more}")
 
 
 def rows(lineup: Lineup) -> str:
@@ -62,11 +67,11 @@ def rows(lineup: Lineup) -> str:
         f'src="{data_uri(lineup.face.aligned, 92)}">'
         "<figcaption>What every method receives; the small ones see it at 32x32 pixels."
         f'</figcaption></figure><div class="methods">{made}</div></div>'
-        f'<p class="hint">{part}A framed match is of {escape(name)}, whom most methods put '
-        f"first. The small models were trained on public photos of {lineup.people} people, none of "
-        "whom are here: such methods are weak on people outside their training set, as you can "
-        "see. mAP is that of the small models at this code length, on their training people. The "
-        "table below is from other training runs of the same methods (SDH has fewer anchors "
+        f'<p class="hint">{part}Frames mark {escape(name)}, whom the largest number of '
+        "methods put first; that does not make it the right person. The small models were trained "
+        f"on public photos of {lineup.people} people, never on these people, so expect weak "
+        "results. mAP is that of the small models at this code length, on their training people. "
+        "The table below is from other training runs of the same methods (SDH has fewer anchors "
         "here).</p>"
     )
 

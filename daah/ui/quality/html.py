@@ -88,9 +88,12 @@ def _picture(picture: Picture, address: Address) -> str:
     if picture.path.suffix == ".png":  # so that the page does not jump when it arrives
         with Image.open(picture.path, formats=["PNG"]) as opened:
             size = f' width="{opened.width}" height="{opened.height}"'
+    address_of = escape(address(picture.path))
+    # On a phone its letters are small: by itself it can be enlarged.
     return (
-        f'<figure{wide}><img alt="{escape(picture.alt)}" src="{escape(address(picture.path))}"'
-        f'{size} loading="lazy"><figcaption>{escape(picture.alt)}</figcaption></figure>'
+        f'<figure{wide}><a href="{address_of}" target="_blank"><img alt="{escape(picture.alt)}" '
+        f'src="{address_of}"{size} loading="lazy"></a>'
+        f"<figcaption>{escape(picture.alt)}</figcaption></figure>"
     )
 
 

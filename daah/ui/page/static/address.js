@@ -75,6 +75,13 @@ for (const kind of ["change", "drop", "paste"]) {
   }, true);
 }
 
+// The picker offers what can be read. The field's own button sends a click to its input first.
+document.addEventListener("click", (event) => {
+  if (event.target.matches?.('[id^="photo"] input[type="file"]')) {
+    event.target.accept = "image/jpeg,image/png,image/webp";
+  }
+}, true);
+
 window.addEventListener("popstate", open);
 drawn(() => turnedTo()).then(async () => {
   const tell = () => document.dispatchEvent(new CustomEvent("turned", { detail: turnedTo() }));
