@@ -37,7 +37,7 @@ def sentence(lineup: Lineup) -> str:
     if count == total:
         agree = f"agree: all put {person} first"
     elif count == 1:
-        agree = f"disagree: each puts somebody else first, one of them {person}"
+        agree = f"disagree: all put different people first, one of them {person}"
     else:
         agree = f"disagree: {count} put {person} first"
     more = (
