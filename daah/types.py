@@ -164,13 +164,13 @@ class Match:
         if self.probability is not None and not 0.0 <= self.probability <= 1.0:
             raise ValueError(f"probability: expected [0, 1], got {self.probability}")
 
-    def describe(self) -> dict[str, str | int | float | bool | None]:
+    def describe(self) -> dict[str, str | int]:
         """The photo as plain JSON values, as the command line and the endpoint give it.
 
         Returns:
-            "id" as a text: it has 63 bits, and a JavaScript number holds 53. "pair_probability" and
-            "same_person" are of one pair of photos with even odds beforehand. The verdict of a
-            search is that of a `PersonMatch`.
+            "id" as a text: it has 63 bits, and a JavaScript number holds 53. The probability and
+            the limit of one pair of photos are left out: of the best of many they say too much. The
+            verdict of a search is that of a `PersonMatch`.
         """
         return {
             "id": str(self.id),
@@ -179,8 +179,6 @@ class Match:
             "photo": self.photo,
             "distance": self.distance,
             "bits": self.bits,
-            "pair_probability": self.probability,
-            "same_person": self.same_person,
         }
 
 

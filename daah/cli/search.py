@@ -94,9 +94,8 @@ def search(
     Each face gets the K nearest "people", each compared by one code of all of their photos, with
     the number of bits that agree and a verdict: match, unclear or no match. "quality" is the chance
     that a search with the face finds its person, and what makes it hard. "matches" are the K
-    nearest photos by Hamming distance. "pair_probability" is that of the same person for one pair
-    of photos at this distance, with even odds beforehand; it is no verdict of a search. "id" is a
-    string, because it has more digits than a JavaScript number holds.
+    nearest photos by Hamming distance. "id" is a string, because it has more digits than a
+    JavaScript number holds.
 
     \b
     Examples:

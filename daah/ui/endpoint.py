@@ -72,16 +72,15 @@ def add_endpoints(context: AppContext) -> None:
         Returns {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks": [[x, y], ...],
         "code": hex, "quality": {"score", "reasons"}, "people": [{"person", "name", "agree",
         "bits", "verdict", "photo", "photos"}], "matches": [{"id", "person", "name", "photo",
-        "distance", "bits", "pair_probability", "same_person"}]}], "faces_left_out", "seconds":
-        {"detect", "encode", "search"}}: pixels of the upright photo, faces largest first, people
-        and matches nearest first. A person is compared by one code of all of their "photos";
-        "agree" of "bits" bits are the same, the "verdict" is "match", "unclear" or "no match", and
-        "photo" is the nearest photo. The quality's "score" is the chance that a search with the
-        face finds its person; its "reasons" are among "small", "blurred", "turned" and "partly
-        hidden". "pair_probability" and "same_person" are of one pair of photos with even odds
-        beforehand, and no verdict of a search. At most 50 faces are searched; faces_left_out says
-        how many smaller ones were found at least. An "id" is a text of digits, because it has more
-        of them than a number of JavaScript holds. Wrong input answers with a sentence.
+        "distance", "bits"}]}], "faces_left_out", "seconds": {"detect", "encode", "search"}}: pixels
+        of the upright photo, faces largest first, people and matches nearest first. A person is
+        compared by one code of all of their "photos"; "agree" of "bits" bits are the same, the
+        "verdict" is "match", "unclear" or "no match", and "photo" is the nearest photo. The
+        quality's "score" is the chance that a search with the face finds its person; its "reasons"
+        are among "small", "blurred", "turned" and "partly hidden". At most 50 faces are searched;
+        faces_left_out says how many smaller ones were found at least. An "id" is a text of digits,
+        because it has more of them than a number of JavaScript holds. Wrong input answers with a
+        sentence.
         """
         return search_photo(context.retriever, photo, k, bits)  # what comes in is the photo, read
 
@@ -99,7 +98,7 @@ def add_endpoints(context: AppContext) -> None:
             As of /search: {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks", "code": hex,
             "quality": {"score", "reasons"}, "people": [{"person", "name", "agree", "bits",
             "verdict", "photo", "photos"}], "matches": [{"id": text, "person", "name", "photo",
-            "distance", "bits", "pair_probability", "same_person"}]}], "faces_left_out", "seconds"}.
+            "distance", "bits"}]}], "faces_left_out", "seconds"}.
         """
         return search(photo, k, bits)
 

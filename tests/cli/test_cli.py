@@ -154,8 +154,7 @@ def test_search_prints_the_matches_of_every_face(built: str, tree: Path) -> None
     assert [p["agree"] for p in face["people"]] == sorted(
         (p["agree"] for p in face["people"]), reverse=True
     )
-    assert best["same_person"] is True
-    assert 0.5 < best["pair_probability"] <= 1
+    assert set(best) == {"id", "person", "name", "photo", "distance", "bits"}
     assert set(found["seconds"]) == {"detect", "encode", "search"}
     short = _json("search", str(tree / "s2" / "1.png"), "--gallery", built, "--bits", "32")
     assert {match["bits"] for match in short["faces"][0]["matches"]} == {32}

@@ -31,10 +31,7 @@ def test_the_document_has_the_shape_that_is_promised(fake: FaceRetriever, sessio
     assert set(first) == {"box", "score", "landmarks", "code", "quality", "people", "matches"}
     bits = session.encoded[ATTENTION_ON][0].code.bits[:64]
     assert first["code"] == codes.to_hex(codes.pack(bits))
-    assert set(first["matches"][0]) == {
-        "id", "person", "name", "photo", "distance", "bits", "pair_probability",
-        "same_person",
-    }  # fmt: skip
+    assert set(first["matches"][0]) == {"id", "person", "name", "photo", "distance", "bits"}
     assert first["people"][0]["person"] == "red"
     assert len(first["people"]) == 3
     assert set(first["people"][0]) == {
