@@ -46,9 +46,9 @@ def sentences(encoder: FaceEncoder, bits: int, folder: Path = RESULTS) -> list[s
         said += [
             f"<b>{found['fpir']:.1%}</b> of {asked['non_mated']:,} strangers who search a gallery "
             f"of {asked['enrolled']:,} people get a match though they are not in it "
-            f"({term('FPIR')}).",
-            f"<b>{found['fnir']:.1%}</b> of the searches for people who are in that gallery do not "
-            f"give their name as a match ({term('FNIR')}): the limit is strict so that strangers "
+            f"({term('FPIR')}). Each person there has one code, of all of their photos but one.",
+            f"<b>{found['fnir']:.1%}</b> of the searches with the photos that were left out do not "
+            f"give their person as a match ({term('FNIR')}): the limit is strict so that strangers "
             "are seldom given a name.",
         ]
     said.append(
