@@ -33,13 +33,16 @@ MOST_PHOTOS = 60
 class Map:
     """A map as it is drawn. ids: N; xy (N, 2) float32 in [0, 1], y up; people: N names.
 
-    query: where the visitor's face belongs, (2,) float32, or None.
+    query: where the visitor's face belongs, (2,) float32, or None. nearest: where the nearest
+    photo of the most alike person is, (2,) float32, when that person is no match of the visitor's
+    face: the map puts a stranger among people whom they only resemble.
     """
 
     ids: np.ndarray
     xy: np.ndarray
     people: tuple[str, ...]
     query: np.ndarray | None
+    nearest: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ def draw_map(
 
     Draws it when it never was.
     """
-    gallery = context.retriever_for(model).gallery
+    retriever = context.retriever_for(model)
+    gallery = retriever.gallery
     drawn = context.projection(model)
     kept = np.isin(drawn.ids, np.fromiter((e.id for e in gallery.entries()), np.int64))
     ids, xy = drawn.ids[kept], drawn.xy[kept]
@@ -68,7 +72,11 @@ def draw_map(
         ids, xy = ids[chosen], xy[chosen]
     names = tuple(meta.person for meta in gallery.store.get(ids).meta) if len(ids) else ()
     place = None if query is None else drawn.place(codes.pack(query.code.bits)[None])[0]
-    return Map(ids, xy, names, place)
+    nearest = None
+    for person in () if query is None else retriever.match_people(query, 1):
+        if person.verdict != "match" and (drawn.ids == person.id).any():
+            nearest = drawn.xy[drawn.ids == person.id][0]
+    return Map(ids, xy, names, place, nearest)
 
 
 def nearest_point(drawn: Map, x: float, y: float) -> int | None:

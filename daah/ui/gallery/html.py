@@ -43,6 +43,10 @@ def summary(gallery: Gallery, additions: SessionGallery, public: bool, note: str
     )
 
 
+def _stranger_words(drawn: Map) -> str:
+    return "" if drawn.nearest is None else "; this face is no match of the photo nearest to it"
+
+
 def map_picture(drawn: Map, chosen: Entry | None) -> str:
     """The map: a point for each photo, those of the chosen one's person and the query marked."""
     if not len(drawn.ids):
@@ -51,22 +55,27 @@ def map_picture(drawn: Map, chosen: Entry | None) -> str:
     for (x, y), person in zip(_place(drawn.xy), drawn.people, strict=True):
         mark = ' class="chosen"' if chosen and person == chosen.person else ""
         points.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="8"{mark}/>')
-    query = ""
+    query = stranger = ""
     if drawn.query is not None:
         x, y = _place(drawn.query[None])[0]
-        query = (
-            f'<g class="query" transform="translate({x:.0f} {y:.0f})">'
+        if drawn.nearest is not None:
+            to_x, to_y = _place(drawn.nearest[None])[0]
+            stranger = " stranger"
+            query = f'<path class="resembles" d="M{x:.0f} {y:.0f} L{to_x:.0f} {to_y:.0f}"/>'
+        query += (
+            f'<g class="query{stranger}" transform="translate({x:.0f} {y:.0f})">'
             '<path d="M0-22 L22 0 L0 22 L-22 0Z"/><text x="30" y="10">this face</text></g>'
         )
     legend = (
         '<span class="dot"></span>a photo'
         + (f' <span class="dot chosen"></span>{escape(chosen.name)}' if chosen else "")
         + (' <span class="dot query"></span>this face, as searched for' if query else "")
+        + (", no match: the dashed line leads to the nearest photo" if stranger else "")
     )
     return (
         '<figure data-point="map"><div class="stage map" style="aspect-ratio:1;--ratio:1">'
         f'<svg viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="Map of {len(drawn.ids)} photos; '
-        'faces with few different bits are close together">'
+        f'faces with few different bits are close together{_stranger_words(drawn)}">'
         f"<g>{''.join(sorted(points, key=lambda p: 'chosen' in p))}</g>{query}</svg></div>"
         f'<div class="legend" aria-hidden="true">{legend}</div>'
         '<figcaption class="hint">Faces with few different bits are close together; directions '

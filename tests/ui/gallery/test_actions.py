@@ -47,6 +47,20 @@ def test_the_map_has_a_point_for_each_photo_and_the_visitors_face(fake: FaceRetr
     assert html.count("<circle") == 6
     assert html.count('class="chosen"') == 2
     assert "this face, as searched for" in html
+    assert "stranger" not in html
+
+
+def test_a_stranger_on_the_map_is_hollow_and_led_to_the_nearest_photo(fake: FaceRetriever) -> None:
+    query = fake_retriever.encoded((5, 5, 5))
+    drawn = gallery_actions.draw_map(AppContext(fake, LOCAL), query)
+    (person,) = fake.match_people(query, 1)
+    assert person.verdict != "match"
+    assert drawn.nearest is not None
+    assert np.array_equal(drawn.nearest, drawn.xy[drawn.ids == person.id][0])
+    html = gallery_html.map_picture(drawn, None)
+    assert 'class="query stranger"' in html
+    assert 'class="resembles"' in html
+    assert "no match: the dashed line leads to the nearest photo" in html
 
 
 def test_a_point_of_the_picture_is_a_point_of_the_map() -> None:
