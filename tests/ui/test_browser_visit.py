@@ -42,7 +42,7 @@ def test_tabs_and_examples_have_addresses_and_back_returns(
     ("address", "tab", "part", "words"),
     [
         ("?tab=compare&example=years-apart", "Compare", "#verdict", "Likely the same person"),
-        ("?tab=quality", "How good is it", "#quality", "five"),
+        ("?tab=quality", "How good is it", "#quality", "searches put the right person first"),
         ("?tab=about", "About", "#about", "In sixty seconds"),
     ],
 )
