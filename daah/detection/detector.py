@@ -62,6 +62,23 @@ def principal_face(faces: Sequence[Face], shape: tuple[int, ...]) -> Face | None
     return max(faces, key=weight, default=None)
 
 
+def choice_of(face: Face, faces: Sequence[Face]) -> str:
+    """Say which face of a photo of several people was taken.
+
+    Args:
+        face: the face that was taken.
+        faces: faces of the photo, with it.
+
+    Returns:
+        Such as "face 2 of 3 from the left, 84 pixels wide, was taken"; "" where it is the only one.
+    """
+    if len(faces) < 2:
+        return ""
+    centres = sorted(float(other.box[0] + other.box[2]) for other in faces)
+    place = centres.index(float(face.box[0] + face.box[2])) + 1
+    return f"face {place} of {len(faces)} from the left, {round(face.width)} pixels wide, was taken"
+
+
 class FaceDetector:
     """MTCNN with the weights of facenet-pytorch; keeps no state between photos.
 

@@ -1,7 +1,8 @@
 """Faces without names: enrol loose photos, and find out which of them show one person.
 
 Clusters are those of DBSCAN (Ester, Kriegel, Sander and Xu, KDD 1996) in scikit-learn, over the
-store's search by radius. Its settings are not tuned yet.
+store's search by radius. Its settings were chosen on people of training
+(`benchmarks/clustering.py`).
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from daah.gallery.people import is_unnamed, is_unsorted, new_unnamed, unsorted_p
 from daah.parallel import Progress
 from daah.stores.base import CodeStore, Filter
 
-#: Faces that are neighbours differ in at most this share of their bits.
-RADIUS_SHARE = 0.25
+#: Bits in which neighbours differ at most, by code length. A short code needs a smaller share,
+#: because more strangers are near by chance.
+RADII = {64: 11, 128: 32, 256: 68}
 
 #: Neighbours, itself included, that make a face the middle of a cluster.
-MIN_FACES = 3
+MIN_FACES = 2
 
 #: Queries of the store at a time.
 _BATCH = 1000
@@ -55,12 +57,15 @@ def radius_of(bits: int) -> int:
     """The largest distance at which two faces are neighbours.
 
     Args:
-        bits: code length.
+        bits: code length. Between and beyond the lengths of `RADII` the share of the bits is
+            interpolated, or that of the nearest one.
 
     Returns:
         The distance in bits.
     """
-    return int(RADIUS_SHARE * bits)
+    lengths = np.array(sorted(RADII), np.float64)
+    shares = [RADII[int(length)] / length for length in lengths]
+    return int(bits * np.interp(bits, lengths, shares))
 
 
 def loose_photos(gallery: Gallery, folder: Path) -> Listing:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from daah.data import sources
-from daah.detection.detector import FaceDetector, principal_face
+from daah.detection.detector import FaceDetector, choice_of, principal_face
 from daah.errors import DaahError, DataError, GalleryError
 from daah.gallery import location, portraits
 from daah.gallery import provenance as provenance_file
@@ -76,6 +76,8 @@ class BulkReport:
         rate: photos per second, without those that were present.
         doubtful: photos enrolled by this run whose face is hard to tell from others.
         warnings: the first hundred of these, with reasons.
+        several: photos enrolled by this run that show several faces, of which one was taken.
+        taken: the first hundred of these, and which face was taken.
     """
 
     seen: int
@@ -87,6 +89,8 @@ class BulkReport:
     rate: float
     doubtful: int = 0
     warnings: tuple[Refused, ...] = ()
+    several: int = 0
+    taken: tuple[Refused, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ class BuildReport:
         seconds: duration of the run.
         doubtful: faces enrolled by this run that are hard to tell from others.
         warnings: (photo, reason) of the first hundred of these.
+        several: photos enrolled by this run that show several faces, of which one was taken.
+        taken: (photo, which face was taken) of the first hundred of these.
     """
 
     added: int
@@ -108,6 +114,8 @@ class BuildReport:
     seconds: float
     doubtful: int = 0
     warnings: tuple[tuple[str, str], ...] = ()
+    several: int = 0
+    taken: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,6 +168,8 @@ def together(reports: Sequence[BulkReport]) -> BulkReport:
         rate=sum(report.rate for report in reports),
         doubtful=sum(report.doubtful for report in reports),
         warnings=tuple(what for report in reports for what in report.warnings)[:_NAMED],
+        several=sum(report.several for report in reports),
+        taken=tuple(what for report in reports for what in report.taken)[:_NAMED],
     )
 
 
@@ -178,8 +188,9 @@ def add(
     """Enrol a listing of any length.
 
     The principal face of each photo is enrolled, unless its quality is too low; low quality is
-    reported. A photo that is listed twice is enrolled once.
-    Faces are written WRITE_SECONDS after their detection, or as soon as WRITE_BATCH of them wait.
+    reported, and so is which of several faces was taken. A photo that is listed twice is enrolled
+    once. Faces are written WRITE_SECONDS after their detection, or as soon as WRITE_BATCH of them
+    wait.
 
     Args:
         gallery: the gallery.
@@ -206,23 +217,32 @@ def add(
         workers = max(1, (os.cpu_count() or 2) - 1)
     gallery.require_writable()
     tally = _Tally(photos.total, progress, refused)
-    waiting: dict[int, tuple[Row, Face]] = {}
+    waiting: dict[int, _Waiting] = {}
     since = clock()
     new = _new_rows(gallery, photos.rows(), tally)
     for row, face in ordered_map(_principal, new, workers, make_detector):
         if isinstance(face, str):
             tally.refuse(Refused(row.photo, face))
         elif row.id in waiting:
-            tally.held(row, waiting[row.id][0].person)
+            tally.held(row, waiting[row.id].row.person)
         else:
             since = since if waiting else clock()
-            waiting[row.id] = (row, face)
+            waiting[row.id] = _Waiting(row, *face)
         if len(waiting) >= WRITE_BATCH or (waiting and clock() - since >= WRITE_SECONDS):
             _write(gallery, encoder, waiting, tally, min_quality)
     if waiting:
         _write(gallery, encoder, waiting, tally, min_quality)
     gallery.flush()
     return tally.report()
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A face to write, and which face of several it is."""
+
+    row: Row
+    face: Face
+    choice: str
 
 
 class _Tally:
@@ -235,9 +255,10 @@ class _Tally:
         self._progress = progress
         self._on_refused = refused
         self._started = time.perf_counter()
-        self._added = self._present = self._refused = self._doubtful = 0
+        self._added = self._present = self._refused = self._doubtful = self._several = 0
         self._examples: list[Refused] = []
         self._warnings: list[Refused] = []
+        self._taken: list[Refused] = []
 
     def added(self, count: int) -> None:
         self._added += count
@@ -266,6 +287,12 @@ class _Tally:
         if len(self._warnings) < _NAMED:
             self._warnings.append(what)
 
+    def took(self, what: Refused) -> None:
+        """Count a photo of several faces, one of which is enrolled."""
+        self._several += 1
+        if len(self._taken) < _NAMED:
+            self._taken.append(what)
+
     def report(self) -> BulkReport:
         seconds = time.perf_counter() - self._started
         return BulkReport(
@@ -278,6 +305,8 @@ class _Tally:
             rate=(self._added + self._refused) / max(seconds, 1e-9),
             doubtful=self._doubtful,
             warnings=tuple(self._warnings),
+            several=self._several,
+            taken=tuple(self._taken),
         )
 
     @property
@@ -319,23 +348,26 @@ def _people(gallery: Gallery, ids: Sequence[int]) -> dict[int, str]:
 def _write(
     gallery: Gallery,
     encoder: FaceEncoder,
-    waiting: dict[int, tuple[Row, Face]],
+    waiting: dict[int, _Waiting],
     tally: _Tally,
     min_quality: float,
 ) -> None:
     # The same photo may have been listed, and written, since it was looked up.
     for id_, person in _people(gallery, list(waiting)).items():
-        tally.held(waiting.pop(id_)[0], person)
+        tally.held(waiting.pop(id_).row, person)
     model = None if encoder.calibration is None else encoder.calibration.quality
     kept = {}
-    encoded = encode_many(encoder, [face for _, face in waiting.values()])
-    for (id_, (row, _)), face in zip(waiting.items(), encoded, strict=True):
+    encoded = encode_many(encoder, [one.face for one in waiting.values()])
+    for (id_, one), face in zip(waiting.items(), encoded, strict=True):
+        row = one.row
         quality = assess(face, model)
         if why := complaint(quality, min_quality):
             tally.refuse(Refused(row.photo, why))
             continue
         if why := complaint(quality, DOUBTFUL):
             tally.doubt(Refused(row.photo, why))
+        if one.choice:
+            tally.took(Refused(row.photo, one.choice))
         kept[id_] = row, face
     waiting.clear()
     if not kept:
@@ -348,14 +380,15 @@ def _write(
     tally.added(len(kept))
 
 
-def _principal(detector: FaceDetector, row: Row) -> Face | str:
-    """The principal face of a photo, or why there is none."""
+def _principal(detector: FaceDetector, row: Row) -> tuple[Face, str] | str:
+    """The principal face of a photo and which of several it is; or why there is none."""
     try:
         rgb = read_image(row.image) if isinstance(row.image, Path) else row.image
-        face = principal_face(detector.detect(rgb), rgb.shape)
+        faces = detector.detect(rgb)
+        face = principal_face(faces, rgb.shape)
     except DaahError as error:
         return str(error)
-    return NO_FACE if face is None else face
+    return NO_FACE if face is None else (face, choice_of(face, faces))
 
 
 # --- whole collections ----------------------------------------------------------------------------
@@ -428,6 +461,8 @@ def build(
         time.perf_counter() - started,
         report.doubtful,
         tuple((photo.photo, photo.reason) for photo in report.warnings),
+        report.several,
+        tuple((photo.photo, photo.reason) for photo in report.taken),
     )
 
 

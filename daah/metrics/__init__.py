@@ -9,7 +9,7 @@ Axes: Q queries, M database rows, G tie groups, P people, B bootstrap samples.
 """
 
 from daah.metrics.bootstrap import bootstrap_people
-from daah.metrics.clustering import BCubed, bcubed
+from daah.metrics.clustering import BCubed, bcubed, bcubed_of_faces
 from daah.metrics.identification import Identification, identification_rates
 from daah.metrics.ranking import (
     PrecisionRecall,
@@ -34,6 +34,7 @@ __all__ = [
     "TieGroups",
     "average_precision",
     "bcubed",
+    "bcubed_of_faces",
     "bootstrap_people",
     "expected_calibration_error",
     "identification_rates",

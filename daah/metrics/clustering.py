@@ -48,6 +48,23 @@ def bcubed(people: np.ndarray, clusters: np.ndarray) -> BCubed:
         >>> round(scores.precision, 4), round(scores.recall, 4), round(scores.f, 4)
         (0.75, 0.6667, 0.7059)
     """
+    precision, recall = bcubed_of_faces(people, clusters)
+    return BCubed(float(precision.mean()), float(recall.mean()))
+
+
+def bcubed_of_faces(people: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `bcubed` is the mean of, for means over some of the faces and for intervals.
+
+    Args:
+        people: (N,) as of `bcubed`.
+        clusters: (N,) as of `bcubed`.
+
+    Returns:
+        Precision (N,) and recall (N,) float64 of each face.
+
+    Raises:
+        ValueError: as of `bcubed`.
+    """
     people, clusters = np.ravel(people), np.ravel(clusters)
     if not len(people) or len(people) != len(clusters):
         raise ValueError(
@@ -61,4 +78,4 @@ def bcubed(people: np.ndarray, clusters: np.ndarray) -> BCubed:
         person.astype(np.int64) * len(sizes) + cluster, return_inverse=True, return_counts=True
     )
     shared = common[cell]
-    return BCubed(float((shared / sizes[cluster]).mean()), float((shared / faces[person]).mean()))
+    return shared / sizes[cluster], shared / faces[person]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from daah.gallery import Gallery, clusters, enrol, people
 from daah.stores.base import Meta
 from daah.types import Code
 from tests.doubles.encoder import ProjectionEncoder, encoded
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
 
 
 @pytest.fixture
@@ -101,6 +104,17 @@ def test_density_clusters_equal_their_definition(gallery: Gallery) -> None:
         assert all((close[i] & middle & same[i]).any() for i in np.flatnonzero(edge))
         lone = ~middle & ~edge
         assert (same[lone].sum(1) == 1).all()
+
+
+def test_the_settings_are_those_that_were_chosen_on_people_of_training() -> None:
+    """The report's choice at each length; other lengths lie between, and short ones are strict."""
+    results = json.loads((RESULTS / "clustering.json").read_text())["results"]
+    chosen = {row["bits"]: row["radius"] for row in results}
+    assert chosen == clusters.RADII
+    assert {row["neighbours"] for row in results} == {clusters.MIN_FACES}
+    assert {bits: clusters.radius_of(bits) for bits in chosen} == chosen
+    assert chosen[64] < clusters.radius_of(96) < chosen[128]
+    assert clusters.radius_of(32) / 32 <= chosen[64] / 64
 
 
 def test_equal_codes_are_neighbours(gallery: Gallery) -> None:

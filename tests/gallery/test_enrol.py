@@ -334,3 +334,26 @@ def test_memory_does_not_grow_with_the_number_of_photos(tmp_path: Path) -> None:
     (few, before), (many, after) = (map(int, line.split()) for line in done.stdout.splitlines())
     assert (few, many) == (4_000, 40_000)
     assert after - before < 16
+
+
+def test_the_report_says_which_of_several_faces_was_taken(
+    tmp_path: Path, orl_photos: list, fake_encoder: ProjectionEncoder
+) -> None:
+    left, right = (
+        np.asarray(Image.fromarray(orl_photos[i].rgb).resize((184, 224))) for i in (0, 9)
+    )
+    small = np.asarray(Image.fromarray(left).resize((138, 168)))
+    group = np.full((224, 400, 3), 127, np.uint8)
+    group[20:188, 20:158], group[:, 190:374] = small, right
+    folder = tmp_path / "photos" / "Ann"
+    folder.mkdir(parents=True)
+    Image.fromarray(group).save(folder / "group.png")
+    Image.fromarray(left).save(folder / "alone.png")
+    with Gallery.open(tmp_path / "g", fake_encoder) as gallery:
+        report = enrol.add(
+            gallery, gallery_manifest.listing(tmp_path / "photos"), fake_encoder, workers=0
+        )
+    assert (report.added, report.several) == (2, 1)
+    (taken,) = report.taken
+    assert taken.photo == "Ann/group.png"
+    assert re.fullmatch(r"face 2 of 2 from the left, \d+ pixels wide, was taken", taken.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daah.metrics import bcubed
+from daah.metrics import bcubed, bcubed_of_faces
 
 
 def by_definition(people: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
@@ -33,6 +33,9 @@ def test_equals_the_definition() -> None:
         of, into = rng.integers(people, size=faces), rng.integers(clusters, size=faces)
         scores = bcubed(of, into)
         assert (scores.precision, scores.recall) == pytest.approx(by_definition(of, into))
+        precision, recall = bcubed_of_faces(of, into)
+        assert precision[0] == pytest.approx(np.mean(of[into == into[0]] == of[0]))
+        assert recall[0] == pytest.approx(np.mean(into[of == of[0]] == into[0]))
 
 
 def test_the_ends() -> None:
