@@ -5,7 +5,7 @@ is 1 for an error with a reason, 2 for wrong usage. What a command needs is impo
 so that --help answers at once.
 """
 
-from daah.cli import compare, evaluate, gallery, search, train
+from daah.cli import compare, evaluate, gallery, people, search, train
 from daah.cli.console import application
 
 app = application(
@@ -23,6 +23,7 @@ app = application(
 )
 app.command()(search.encode)
 app.command()(search.search)
+people.register(gallery.app)
 app.add_typer(gallery.app, name="gallery")
 app.command()(train.prepare)
 app.command("import-trunk")(train.import_trunk)

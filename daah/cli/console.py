@@ -36,6 +36,7 @@ GalleryToWrite = Annotated[
     str,
     typer.Option("--gallery", metavar="URI", help="A folder, or milvus://HOST:PORT/COLLECTION."),
 ]
+CreateGallery = Annotated[bool, typer.Option("--create", help="Make the gallery if there is none.")]
 FacesFolder = Annotated[
     Path | None,
     typer.Option(

@@ -6,12 +6,13 @@ import dataclasses
 import json as json_module
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from daah.cli.console import (
     CheckpointFile,
+    CreateGallery,
     FacesFolder,
     GalleryToWrite,
     GalleryUri,
@@ -21,11 +22,12 @@ from daah.cli.console import (
     emit,
     load_model,
 )
-from daah.errors import ConfigError, DataError, GalleryError
+from daah.errors import ConfigError, DataError
 from daah.paths import BUILT_IN
 
 if TYPE_CHECKING:
-    from daah.gallery import Entry, Gallery
+    from daah.gallery import BuildReport, Entry, Gallery
+    from daah.gallery.enrol import BulkReport
     from daah.models.encoder import FaceEncoder
 
 MinQuality = Annotated[
@@ -48,7 +50,8 @@ app = application(
     \b
     Examples:
       python -m daah gallery build orl
-      python -m daah gallery add PHOTOS --gallery my-gallery
+      python -m daah gallery add PHOTOS --gallery my-gallery --create
+      python -m daah gallery cluster HOLIDAY --gallery album --create
       python -m daah gallery copy milvus://localhost:19530/faces --gallery my-gallery
     """
 )
@@ -79,7 +82,8 @@ def build(
 
     A new gallery needs a new or empty folder. The same command finishes a build that was stopped;
     until then the gallery cannot be searched. Faces that are hard to tell from others are listed as
-    "warnings", worse ones are skipped; the reason says why.
+    "warnings", worse ones are skipped; the reason says why. "taken" lists photos of several people
+    and the face that was taken.
 
     \b
     Examples:
@@ -101,8 +105,8 @@ def build(
     with Gallery.open(uri, encoder, folder=folder) as opened, Progress() as progress:
         least = REFUSED if min_quality is None else min_quality
         report = build_gallery(opened, source, FaceDetector(), encoder, progress, least)
-        _doubts(report.doubtful)
-        emit(_facts(opened) | dataclasses.asdict(report), json)
+        remarks(report)
+        emit(facts(opened) | dataclasses.asdict(report), json)
 
 
 @app.command()
@@ -130,22 +134,24 @@ def add(
     draw_map: Annotated[
         bool, typer.Option("--map/--no-map", help="Redraw the gallery's map at the end.")
     ] = True,
+    create: CreateGallery = False,
     min_quality: MinQuality = None,
     folder: FacesFolder = None,
     checkpoint: CheckpointFile = None,
     json: JsonFile = None,
 ) -> None:
-    """Enrol any number of photos. A new gallery needs a new or empty folder.
+    """Enrol any number of photos in a gallery, or with --create in a new or empty folder.
 
     Imports are resumable: photos that are already in the gallery are skipped. Memory does not grow
     with the number of photos. Under `accelerate launch` each process takes its share: several
     processes need a gallery on a server, and a folder of faces that all of them can write to. Each
     lists its own refusals, the first in FILE, the others in FILE.1 and so on. Faces that are hard
     to tell from others are listed as "warnings", worse ones are refused; the reason says why.
+    "taken" lists photos of several people and the face that was taken.
 
     \b
     Examples:
-      python -m daah gallery add PHOTOS --gallery my-gallery
+      python -m daah gallery add PHOTOS --gallery my-gallery --create
       python -m daah gallery add eileen.jpg --person "Eileen Collins" --gallery my-gallery
       python -m daah gallery add people.csv --gallery my-gallery --refused refused.jsonl
       accelerate launch --multi_gpu --num_processes 4 \\
@@ -164,11 +170,13 @@ def add(
         with processes.first():  # it makes the gallery when there is none
             reading = None if processes.index else progress
             opened = stack.enter_context(
-                _opened(gallery, folder, reading, read_only=False, create=True, model=encoder)
+                open_gallery(
+                    gallery, folder, reading, read_only=False, create=create, model=encoder
+                )
             )
         if refused and processes.index:
             refused = refused.with_name(f"{refused.name}.{processes.index}")
-        log = stack.enter_context(_written(refused)) if refused else None
+        log = stack.enter_context(open_text(refused)) if refused else None
 
         def note(what: manifest.Refused) -> None:
             if log is not None:
@@ -189,8 +197,8 @@ def add(
         if draw_map and opened.count():
             typer.echo("Drawing the map", err=True)
             opened.draw_map()
-        _doubts(report.doubtful)
-        emit(_facts(opened) | dataclasses.asdict(report), json)
+        remarks(report)
+        emit(facts(opened) | dataclasses.asdict(report), json)
 
 
 @app.command()
@@ -209,35 +217,53 @@ def remove(
             "--list",
             metavar="FILE",
             help="Remove the entries that a .jsonl or .csv file names by id, and all entries of "
-            "those that it names by person only; unknown ones are skipped.",
+            "those that it names by person only, for good; unknown ones are skipped.",
         ),
     ] = None,
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="For good; without names, what was removed before."),
+    ] = False,
     folder: FacesFolder = None,
     json: JsonFile = None,
 ) -> None:
-    """Delete people or single entries for good: faces, codes and rows.
+    """Remove people or single entries: faces, codes and rows.
+
+    For an hour `gallery undo` brings them back from a copy in the gallery's folder. The first
+    program that writes to the gallery after the hour deletes the copy. With --now, and by a --list,
+    they are deleted at once and for good.
 
     \b
     Examples:
       python -m daah gallery remove "Eileen Collins" --gallery my-gallery
+      python -m daah gallery remove "Eileen Collins" --now --gallery my-gallery
+      python -m daah gallery remove --now --gallery my-gallery
       python -m daah gallery remove --id 4217 --gallery my-gallery
       python -m daah gallery remove --list withdrawn.csv --gallery my-gallery
     """
     from daah.gallery import Named, read_list
+    from daah.gallery.people import find
 
-    if not (people or ids or list_):
-        raise typer.BadParameter("give a NAME, an --id or a --list")
+    if not (people or ids or list_ or now):
+        raise typer.BadParameter("give a NAME, an --id, a --list or --now")
     named = read_list(list_) if list_ else Named(frozenset(), frozenset())
-    with Progress() as progress, _opened(gallery, folder, progress, read_only=False) as opened:
-        for person in people or ():  # what is asked for by name is a mistake when it is not there
-            if next(opened.entries(person), None) is None:
-                raise GalleryError(f"Nobody named {person!r} is in the gallery {opened.name}.")
+    with Progress() as progress, open_gallery(gallery, folder, progress, read_only=False) as opened:
+        # What is asked for by name is a mistake when it is not there.
+        found = [find(opened, person).person for person in people or ()]
         for id_ in ids or ():
             opened.entry(id_)
-        removed = opened.remove_many(
-            named.people.union(people or ()), named.ids.union(ids or ()), progress
+        whom = named.people.union(found), named.ids.union(ids or ())
+        at_once = now or list_ is not None
+        removed = opened.remove_many(*whom, progress) if at_once else opened.discard(*whom)
+        deleted = opened.empty_trash() if now else 0
+        emit(facts(opened) | {"removed": removed, "deleted_before": deleted}, json)
+    if not at_once:
+        typer.echo(
+            "Within an hour this can be undone: python -m daah gallery undo --gallery "
+            f"{gallery}. To delete it for good: python -m daah gallery remove --now --gallery "
+            f"{gallery}",
+            err=True,
         )
-        emit(_facts(opened) | {"removed": removed}, json)
 
 
 @app.command()
@@ -254,9 +280,9 @@ def compact(
     Example:
       python -m daah gallery compact --gallery my-gallery
     """
-    with Progress() as progress, _opened(gallery, folder, progress, read_only=False) as opened:
+    with Progress() as progress, open_gallery(gallery, folder, progress, read_only=False) as opened:
         opened.compact()
-        emit(_facts(opened), json)
+        emit(facts(opened), json)
 
 
 @app.command("list")
@@ -284,9 +310,11 @@ def list_(
       python -m daah gallery list --person s1
       python -m daah gallery list --id 4217
     """
-    with Progress() as progress, _opened(gallery, folder, progress) as opened:
+    from daah.gallery.people import find as find_person
+
+    with Progress() as progress, open_gallery(gallery, folder, progress) as opened:
         if ids:
-            found = {"entries": [_entry(opened.entry(id_)) for id_ in ids]}
+            found = {"entries": [entry_facts(opened.entry(id_)) for id_ in ids]}
         elif person is None:
             people = opened.find_people(find)
             found = {
@@ -294,10 +322,9 @@ def list_(
                 "names": {person.person: person.name for person in people if person.name},
             }
         else:
-            found = {"entries": [_entry(e) for e in opened.entries(person)]}
-            if not found["entries"]:
-                raise GalleryError(f"Nobody named {person!r} is in the gallery {opened.name}.")
-        emit(_facts(opened) | found, json)
+            who = find_person(opened, person).person
+            found = {"entries": [entry_facts(e) for e in opened.entries(who)]}
+        emit(facts(opened) | found, json)
 
 
 @app.command()
@@ -319,18 +346,18 @@ def export(
     """
     from daah.gallery import export_jsonl, export_parquet
 
-    with Progress() as progress, _opened(gallery, folder, progress) as opened:
+    with Progress() as progress, open_gallery(gallery, folder, progress) as opened:
         if str(target) == "-":
             export_jsonl(opened, sys.stdout)
             return
         if target.suffix.lower() == ".parquet":
             count = export_parquet(opened, target)
         elif target.suffix.lower() in (".jsonl", ".ndjson"):
-            with _written(target) as file:
+            with open_text(target) as file:
                 count = export_jsonl(opened, file)
         else:
             raise ConfigError(f"{target}: expected a name that ends in .jsonl or .parquet")
-        emit(_facts(opened) | {"exported": count, "file": str(target)}, json)
+        emit(facts(opened) | {"exported": count, "file": str(target)}, json)
 
 
 @app.command()
@@ -356,11 +383,11 @@ def copy(
 
     with (
         Progress() as progress,
-        _opened(gallery, folder, progress) as opened,
+        open_gallery(gallery, folder, progress) as opened,
         Gallery.open(_uri(target), opened.model, folder=to_folder, progress=progress) as other,
     ):
         count = copy_gallery(opened, other, progress)
-        emit(_facts(other) | {"copied": count, "from": opened.name}, json)
+        emit(facts(other) | {"copied": count, "from": opened.name}, json)
 
 
 @app.command()
@@ -394,14 +421,14 @@ def verify(
     encoder = load_model(checkpoint) if codes else None
     with (
         Progress() as progress,
-        _opened(gallery, folder, progress, read_only=not repair, model=encoder) as opened,
+        open_gallery(gallery, folder, progress, read_only=not repair, model=encoder) as opened,
     ):
         found = verify_gallery(opened, encoder, repair, progress)
         told = {
             name: [str(id_) for id_ in value] if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(found).items()
         }
-        emit(_facts(opened) | told | {"ok": found.ok}, json)
+        emit(facts(opened) | told | {"ok": found.ok}, json)
     if found.strays:
         typer.echo(
             f"Left by a killed process: {found.strays}. The next command that writes to the"
@@ -431,13 +458,13 @@ def stats(
     """
     from daah.gallery import statistics
 
-    with Progress() as progress, _opened(gallery, folder, progress) as opened:
+    with Progress() as progress, open_gallery(gallery, folder, progress) as opened:
         found = statistics(opened, pairs, progress)
         near = [
-            {"a": _entry(pair.a), "b": _entry(pair.b), "distance": pair.distance}
+            {"a": entry_facts(pair.a), "b": entry_facts(pair.b), "distance": pair.distance}
             for pair in found.near
         ]
-        emit(_facts(opened) | dataclasses.asdict(found) | {"near": near}, json)
+        emit(facts(opened) | dataclasses.asdict(found) | {"near": near}, json)
 
 
 @app.command()
@@ -463,16 +490,22 @@ def renew(
     with Gallery.open(_uri(gallery), encoder, create=False) as opened:
         if renewed and opened.count():
             opened.draw_map()
-        emit(_facts(opened) | {"renewed": renewed}, json)
+        emit(facts(opened) | {"renewed": renewed}, json)
 
 
-def _doubts(count: int) -> None:
-    """Tell of faces that were enrolled with a warning."""
-    if count:
-        photos = "1 photo shows" if count == 1 else f"{count} photos show"
-        typer.echo(
-            f"warning: {photos} a face that is hard to tell from others; see warnings", err=True
-        )
+def remarks(report: BulkReport | BuildReport) -> None:
+    """Tell of photos that were enrolled with a warning.
+
+    Args:
+        report: of the enrolment.
+    """
+    for count, what in (
+        (report.doubtful, "a face that is hard to tell from others; see warnings"),
+        (report.several, "several faces, of which one was enrolled; see taken"),
+    ):
+        if count:
+            photos = "1 photo shows" if count == 1 else f"{count:,} photos show"
+            typer.echo(f"warning: {photos} {what}", err=True)
 
 
 def _uri(gallery: str | None) -> str:
@@ -482,7 +515,7 @@ def _uri(gallery: str | None) -> str:
     return known_gallery(gallery) if gallery else str(DEFAULT_GALLERY)
 
 
-def _opened(
+def open_gallery(
     gallery: str | None,
     folder: Path | None,
     progress: Progress | None,
@@ -491,7 +524,22 @@ def _opened(
     create: bool = False,
     model: FaceEncoder | None = None,
 ) -> Gallery:
-    """The gallery that was named, telling how far its reading is when that takes long."""
+    """Open the gallery that was named, telling how far its reading is when that takes long.
+
+    Args:
+        gallery: as of --gallery; None is the built-in one.
+        folder: as of --folder.
+        progress: told of the reading.
+        read_only: whether writing is refused.
+        create: whether one is made where there is none.
+        model: the model that its codes must be of; None accepts any.
+
+    Returns:
+        The gallery, to be closed by the caller.
+
+    Raises:
+        GalleryError: as of `Gallery.open`.
+    """
     from daah.gallery import Gallery
 
     return Gallery.open(
@@ -499,13 +547,27 @@ def _opened(
     )
 
 
-def _entry(entry: Entry) -> dict[str, object]:
-    """An entry for JSON; its id as a text, because numbers of some languages hold fewer digits."""
+def entry_facts(entry: Entry) -> dict[str, object]:
+    """Describe an entry; its id as text, because numbers of some languages hold fewer digits.
+
+    Args:
+        entry: the entry.
+
+    Returns:
+        Plain JSON values.
+    """
     return dataclasses.asdict(entry) | {"id": str(entry.id)}
 
 
-def _facts(gallery: Gallery) -> dict[str, object]:
-    """What every result says of its gallery."""
+def facts(gallery: Gallery) -> dict[str, object]:
+    """What every result says of its gallery.
+
+    Args:
+        gallery: the gallery.
+
+    Returns:
+        Plain JSON values.
+    """
     known = gallery.provenance
     return {
         "gallery": gallery.name,
@@ -517,8 +579,18 @@ def _facts(gallery: Gallery) -> dict[str, object]:
     }
 
 
-def _written(path: Path):
-    """A text file to write; DataError when it cannot be opened."""
+def open_text(path: Path) -> TextIO:
+    """Open a text file to write.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The file.
+
+    Raises:
+        DataError: it cannot be opened.
+    """
     try:
         return path.open("w", encoding="utf-8")
     except OSError as error:

@@ -32,6 +32,10 @@ RADII = {64: 11, 128: 32, 256: 68}
 #: Neighbours, itself included, that make a face the middle of a cluster.
 MIN_FACES = 2
 
+#: Templates that differ in up to so many times the bits of neighbours may be of one person. Of the
+#: training people that the network did not learn from, three of four such pairs were one person.
+_DOUBTFUL = 1.2
+
 #: Queries of the store at a time.
 _BATCH = 1000
 
@@ -68,6 +72,32 @@ def radius_of(bits: int) -> int:
     return int(bits * np.interp(bits, lengths, shares))
 
 
+def doubtful_radius(bits: int) -> int:
+    """The largest distance of two templates at which they may well be of one person.
+
+    It is beyond that of neighbours: templates within that distance are mostly clustered already.
+
+    Args:
+        bits: code length.
+
+    Returns:
+        The distance in bits.
+    """
+    return int(_DOUBTFUL * radius_of(bits))
+
+
+def check_folder(folder: Path) -> None:
+    """Check that there are photos in a folder or in one of the folders in it.
+
+    Args:
+        folder: the folder.
+
+    Raises:
+        DataError: there is no such folder, or no photo in it.
+    """
+    _photos(Path(folder))
+
+
 def loose_photos(gallery: Gallery, folder: Path) -> Listing:
     """List photos whose people are unknown: those of a folder and of all folders in it.
 
@@ -85,17 +115,7 @@ def loose_photos(gallery: Gallery, folder: Path) -> Listing:
         DataError: there is no such folder, or no photo in it.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder; expected one of photos")
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not paths:
-        raise DataError(f"{folder}: there are no photos in it")
+    paths = _photos(folder)
 
     def rows() -> Iterator[Row | Refused]:
         for path in paths:
@@ -113,6 +133,21 @@ def loose_photos(gallery: Gallery, folder: Path) -> Listing:
             yield Row(person, row.photo, path, id_) if isinstance(row, Row) else row
 
     return Listing(rows, len(paths))
+
+
+def _photos(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder; expected one of photos")
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not paths:
+        raise DataError(f"{folder}: there are no photos in it")
+    return paths
 
 
 def cluster(

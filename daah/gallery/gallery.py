@@ -164,7 +164,7 @@ class Gallery:
         if known is None:
             if read_only or encoder is None or not create:
                 raise GalleryError(
-                    f"There is no gallery {home.name}. Build one with: "
+                    f"There is no gallery {home.name}. Check the path, or make one with: "
                     "python -m daah gallery build SRC --gallery FOLDER"
                 )
             location.make_folder(home)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,8 +33,17 @@ COMMANDS = {
     "evaluate-attention": ["--images"],
     "bench": ["--repeats"],
     "gallery build": ["SRC", "--gallery"],
-    "gallery add": ["SRC", "--gallery", "--person", "--workers", "--refused"],
-    "gallery remove": ["NAME", "--id", "--list", "--gallery"],
+    "gallery add": ["SRC", "--gallery", "--create", "--person", "--workers", "--refused"],
+    "gallery remove": ["NAME", "--id", "--list", "--gallery", "--now"],
+    "gallery cluster": ["FOLDER", "--gallery", "--radius", "--create"],
+    "gallery suggest": ["--gallery", "--radius"],
+    "gallery name": ["PERSON", "NAME", "--gallery"],
+    "gallery rename": ["PERSON", "NAME", "--gallery"],
+    "gallery merge": ["INTO", "PERSON", "--gallery"],
+    "gallery split": ["--id", "--name", "--gallery"],
+    "gallery move": ["NAME", "--id", "--gallery"],
+    "gallery hide": ["PERSON", "--show", "--gallery"],
+    "gallery undo": ["--gallery"],
     "gallery compact": ["--gallery"],
     "gallery list": ["--gallery", "--person", "--id"],
     "gallery export": ["FILE", "--gallery"],
@@ -207,7 +217,7 @@ def test_people_of_a_manifest_have_display_names(tree: Path, tmp_path: Path) -> 
         f"B2,{tree / 's2' / '1.png'},\n"
     )
     uri = str(tmp_path / "named")
-    _json("gallery", "add", str(manifest), "--gallery", uri, "--workers", "0")
+    _json("gallery", "add", str(manifest), "--gallery", uri, "--workers", "0", "--create")
     listed = _json("gallery", "list", "--gallery", uri)
     assert listed["people"] == {"A1": 2, "B2": 1}
     assert listed["names"] == {"A1": "Ada Lovelace"}
@@ -229,6 +239,14 @@ def test_what_writes_wants_a_gallery_by_name(
         ["build", str(tree)],
         ["add", str(tree)],
         ["remove", "s1"],
+        ["cluster", str(tree)],
+        ["name", "Person 1", "Ann"],
+        ["rename", "s1", "Ann"],
+        ["merge", "s1", "s2"],
+        ["split", "--id", "1"],
+        ["move", "s1", "--id", "1"],
+        ["hide", "Person 1"],
+        ["undo"],
         ["compact"],
         ["renew"],
         ["verify", "--repair"],
@@ -245,7 +263,8 @@ def test_commands_leave_a_folder_of_photos_alone(
     at = ("--gallery", str(tree))
     for arguments in (
         ("gallery", "build", str(tree), *at),
-        ("gallery", "add", str(tree), "--workers", "0", *at),
+        ("gallery", "add", str(tree), "--workers", "0", "--create", *at),
+        ("gallery", "cluster", str(tree), "--create", *at),
         ("gallery", "copy", str(tree), "--gallery", built),
     ):
         assert "holds other files" in _run(*arguments, code=1).stderr
@@ -253,6 +272,10 @@ def test_commands_leave_a_folder_of_photos_alone(
         ("search", portrait, *at),
         ("gallery", "list", *at),
         ("gallery", "verify", "--codes", "--repair", *at),
+        ("gallery", "add", str(tree), "--workers", "0", *at),
+        ("gallery", "cluster", str(tree), *at),
+        ("gallery", "name", "Person 1", "Ann", *at),
+        ("gallery", "undo", *at),
         ("gallery", "remove", "s1", *at),
         ("gallery", "renew", *at),
     ):
@@ -260,7 +283,81 @@ def test_commands_leave_a_folder_of_photos_alone(
     assert sorted(tree.rglob("*")) == before
 
 
-@pytest.mark.parametrize("command", ["build", "add"])
+def test_a_new_gallery_is_asked_for(tree: Path, tmp_path: Path) -> None:
+    uri = str(tmp_path / "albun")
+    for command in ("add", "cluster"):
+        arguments = ("gallery", command, str(tree), "--gallery", uri, "--workers", "0")
+        said = _run(*arguments, code=1).stderr
+        assert "There is no gallery albun. Check the path" in said
+        assert not Path(uri).exists()
+        assert _json(*arguments, "--create")["added"] == 9
+        assert _json(*arguments)["present"] == 9  # it is there now
+        shutil.rmtree(uri)
+
+
+def test_faces_without_names_become_people(tree: Path, tmp_path: Path, portrait: str) -> None:
+    """From a folder of loose photos to names, with every command on the way."""
+    at = ("--gallery", str(tmp_path / "album"))
+    result = _run("gallery", "cluster", str(tree), *at, "--radius", "0", "--create")
+    found = json.loads(result.stdout)
+    assert (found["added"], found["refused"], found["several"]) == (9, 1, 0)
+    assert found["clustered"] == {"faces": 9, "people": 9, "joined": 0, "radius": 0}
+    assert [p["name"] for p in found["unnamed"]] == [f"Person {n}" for n in range(1, 10)]
+    assert _json("gallery", "name", "person 1", "Ann", *at)["person"] == "Ann"
+    said = _run("gallery", "name", "Ann", "Anna", *at, code=1).stderr
+    assert "Ann has a name" in said
+    assert _json("gallery", "rename", "Ann", "Anna", *at)["person"] == "Anna"
+    merged = _json("gallery", "merge", "Anna", "Person 2", "Person 3", *at)
+    assert (merged["moved"], merged["person"]) == (2, "Anna")
+    one, two, three = _json("gallery", "list", "--person", "Anna", *at)["entries"]
+    parted = _json("gallery", "split", "--id", one["id"], *at)
+    assert (parted["moved"], parted["person"]) == (1, "unnamed-10")
+    assert _json("gallery", "move", "Bea", "--id", two["id"], *at)["person"] == "Bea"
+    assert _json("gallery", "list", "--person", "Anna", *at)["entries"] == [three]
+    _json("gallery", "hide", "Person 9", *at)
+    listed = _json("gallery", "suggest", "--radius", "128", *at)
+    assert [p["name"] for p in listed["hidden"]] == ["Person 9"]
+    assert len(listed["unnamed"]) == 6
+    assert listed["suggestions"]
+    assert "Person 9" not in json.dumps(listed["suggestions"])
+    assert _json("gallery", "hide", "Person 9", "--show", *at)["person"] == "unnamed-9"
+    again = _json("gallery", "cluster", portrait.rsplit("/", 1)[0], *at)
+    assert (again["added"], again["clustered"]["people"]) == (1, 1)
+    assert _json("gallery", "list", *at)["people"]["Anna"] == 1
+    assert _json("gallery", "verify", "--codes", *at)["ok"] is True
+
+
+def test_a_removal_is_undone_or_made_final(built: str) -> None:
+    before = _json("gallery", "list", "--gallery", built)
+    removed = _run("gallery", "remove", "s1", "--gallery", built)
+    assert json.loads(removed.stdout)["removed"] == 3
+    assert "gallery undo --gallery" in removed.stderr
+    assert "s1" not in _json("gallery", "list", "--gallery", built)["people"]
+    restored = _json("gallery", "undo", "--gallery", built)["restored"]
+    assert [entry["person"] for entry in restored] == ["s1"] * 3
+    assert _json("gallery", "list", "--gallery", built) == before
+    said = _run("gallery", "undo", "--gallery", built, code=1).stderr
+    assert "nothing to undo" in said
+
+    face = Path(built) / "faces"
+    photos = {path.read_bytes()[40:140] for path in face.rglob("*.png")}
+    _json("gallery", "remove", "s2", "--gallery", built)
+    final = _json("gallery", "remove", "--now", "--gallery", built)
+    assert (final["removed"], final["deleted_before"]) == (0, 1)
+    _run("gallery", "undo", "--gallery", built, code=1)
+    _json("gallery", "remove", "s3", "--now", "--gallery", built)
+    _run("gallery", "undo", "--gallery", built, code=1)
+    left = [path for path in Path(built).rglob("*") if path.is_file()]
+    for path in left:
+        held = path.read_bytes()
+        assert b"s2/" not in held, path
+        assert b"s3/" not in held, path
+    kept = {path.read_bytes()[40:140] for path in face.rglob("*.png")}
+    assert len(kept) == 3
+    assert not any(gone in path.read_bytes() for gone in photos - kept for path in left)
+
+
+@pytest.mark.parametrize("command", ["build", "add", "cluster"])
 def test_a_mistyped_source_makes_no_gallery(command: str, tmp_path: Path) -> None:
     wanted = tmp_path / "new"
     said = _run("gallery", command, str(tmp_path / "none"), "--gallery", str(wanted), code=1).stderr

@@ -67,6 +67,13 @@ _QUESTIONS = (
         "python -m benchmarks.quality",
     ),
     (
+        "Faces without names",
+        "Are photos of one person found among photos without names?",
+        ("clustering",),
+        (),
+        "python -m benchmarks.clustering",
+    ),
+    (
         "Can the heatmap be trusted?",
         "Does hiding what the model looks at change the code more than hiding anything else?",
         ("attention",),

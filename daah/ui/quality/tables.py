@@ -360,6 +360,36 @@ def _face_quality(name: str, report: Report) -> list[Table]:
     return tables
 
 
+def _clustering(name: str, report: Report) -> list[Table]:
+    rows = tuple(
+        (
+            _count(r, "bits"),
+            _interval(r, "f"),
+            _share(r.get("precision")),
+            _share(r.get("recall")),
+            _count(r, "radius"),
+            _count(r, "clusters"),
+            _count(r, "alone"),
+        )
+        for r in _rows(report, "results")
+    )
+    columns = (
+        "Bits",
+        "B-cubed F (95% interval)",
+        "Precision",
+        "Recall",
+        "Neighbours differ in at most",
+        "Clusters",
+        "Faces alone",
+    )
+    note = (
+        f"{_data(report)}{_count(report, 'images')} faces of {_count(report, 'people')} people, "
+        "clustered without their names. Precision: how much of a face's cluster is the same "
+        "person; recall: how much of the person is in the cluster."
+    )
+    return [Table(columns, rows, note, name)] if rows else []
+
+
 #: How each kind of report is read, by the end of its file's name.
 READERS: dict[str, Callable[[str, Report], list[Table]]] = {
     "open-set": _open_set,
@@ -369,6 +399,7 @@ READERS: dict[str, Callable[[str, Report], list[Table]]] = {
     "slices": _slices,
     "face-quality": _face_quality,
     "closed-set": _closed_set,
+    "clustering": _clustering,
     "bench": _bench,
     "detection": _detection,
     "live": _measured,

@@ -54,6 +54,13 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
             "groups": [{"attribute": "face_width", "low": 10, "high": 40, "map": 0.444}],
         })
     )  # fmt: skip
+    (tmp_path / "clustering.json").write_text(
+        json.dumps({
+            "images": 7, "people": 3,
+            "results": [{"bits": 64, "radius": 11, "f": 0.666, "f_ci95": [0.6, 0.7],
+                         "precision": 0.9, "recall": 0.5, "clusters": 2, "alone": 1}],
+        })
+    )  # fmt: skip
     (tmp_path / "attention.json").write_text(json.dumps({"deletion": 0.3, "insertion": 0.1}))
     (tmp_path / "identification.json").write_text(
         json.dumps(
@@ -91,6 +98,8 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
         "blur 2",
         "0.333 (0.300 to 0.400)",
         "face width, 10 to 40",
+        "0.666 (0.600 to 0.700)",
+        "7 faces of 3 people",
         "0.012",
         "0.346",
         "ITQ",
