@@ -106,7 +106,7 @@ def loose_photos(gallery: Gallery, folder: Path) -> Listing:
 
     Args:
         gallery: the gallery they are to be added to. Those that it has keep their person.
-        folder: the folder; hidden files and folders are left out.
+        folder: the folder; hidden files and folders, and the gallery's own, are left out.
 
     Returns:
         The photos, each of a person of its own until `cluster`.
@@ -115,7 +115,8 @@ def loose_photos(gallery: Gallery, folder: Path) -> Listing:
         DataError: there is no such folder, or no photo in it.
     """
     folder = Path(folder)
-    paths = _photos(folder)
+    faces = gallery.folder.resolve()
+    paths = [path for path in _photos(folder) if faces not in path.resolve().parents]
 
     def rows() -> Iterator[Row | Refused]:
         for path in paths:

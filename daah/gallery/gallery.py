@@ -284,14 +284,18 @@ class Gallery:
             self._delete(gone[start : start + _REMOVED_AT_ONCE])
         return len(gone)
 
-    def undoable(self) -> bool:
-        """Whether there is a removal that `undo` would bring back."""
-        return not self.read_only and self._trash.latest(time.time()) is not None
+    def last_removal(self) -> str | None:
+        """The removal that `undo` would bring back; None without one."""
+        removal = None if self.read_only else self._trash.latest(time.time())
+        return None if removal is None else removal.name
 
-    def undo(self) -> tuple[Entry, ...]:
+    def undo(self, removal: str | None = None) -> tuple[Entry, ...]:
         """Bring the last removal of the last hour back; again, the one before it.
 
         Entries that were added again meanwhile stay as they are, and so do names given meanwhile.
+
+        Args:
+            removal: of `last_removal`, to bring back this one only; None is the last one.
 
         Returns:
             The entries that were brought back.
@@ -301,14 +305,14 @@ class Gallery:
                 or it is read-only or cannot be written.
         """
         self.require_writable()
-        removal = self._trash.latest(time.time())
-        if removal is None:
+        found = self._trash.latest(time.time(), removal)
+        if found is None:
             raise GalleryError(
                 f"There is nothing to undo in the gallery {self.name}. People and photos can be "
                 "brought back within an hour of their removal."
             )
-        batch = self._trash.read(removal, self.provenance.fingerprint)
-        faces = self._trash.faces(removal)
+        batch = self._trash.read(found, self.provenance.fingerprint)
+        faces = self._trash.faces(found)
         known = {person.person for person in self.store.people()}
         absent = ~self.store.contains(batch.ids)
         back = [i for i in np.flatnonzero(absent) if int(batch.ids[i]) in faces]
@@ -321,7 +325,7 @@ class Gallery:
                     self._thumbnails.place(id_, faces[id_].read_bytes())
                 self.store.upsert(ids, batch.codes[back], meta, batch.logits[back])
             location.drop_variants(self.folder, self.provenance.codes)
-        self._trash.erase([removal])
+        self._trash.erase([found])
         return tuple(Entry.of(id_, m) for id_, m in zip(ids.tolist(), meta, strict=True))
 
     def empty_trash(self, expired_only: bool = False) -> int:

@@ -45,6 +45,11 @@ class Removal:
     folder: Path
     removed_at: float
 
+    @property
+    def name(self) -> str:
+        """Its name in the gallery."""
+        return self.folder.name
+
     def expired(self, now: float) -> bool:
         """Whether it may no longer be kept.
 
@@ -124,16 +129,18 @@ class Trash:
         named = [path for path in self._root.iterdir() if path.name.isdecimal()]
         return [Removal(p, int(p.name) / 1e9) for p in sorted(named, key=lambda p: int(p.name))]
 
-    def latest(self, now: float) -> Removal | None:
+    def latest(self, now: float, name: str | None = None) -> Removal | None:
         """The last removal that can be undone.
 
         Args:
             now: seconds since 1970.
+            name: of the only one that is meant; None means any.
 
         Returns:
             The removal; None without one.
         """
         there = [r for r in self.removals() if not r.expired(now) and (r.folder / _ROWS).is_file()]
+        there = [r for r in there if name in (None, r.name)]
         return there[-1] if there else None
 
     def read(self, removal: Removal, fingerprint: str) -> Batch:

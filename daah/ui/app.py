@@ -286,9 +286,7 @@ def build_app(
                 QualityTab(context, quality_tab)
             with gr.Tab(visit.TABS["about"], id="about"):
                 AboutTab(context)
-        gallery_tab.select(
-            gallery.show, [search.session, additions], [gallery.summary, gallery.map], **REDRAWS
-        )
+        gallery_tab.select(gallery.show, gallery.inputs, gallery.outputs, **REDRAWS)
         header.select(lambda: gr.Tabs(selected="about"), None, tabs, **REDRAWS)
         add_endpoints(context)
     demo.queue(

@@ -33,10 +33,10 @@ def test_a_removed_person_comes_back_as_before(
 ) -> None:
     filled.add("Ada", "new.jpg", encoded(fake_encoder, 50), name="Ada Lovelace")
     before = snapshot(filled)
-    assert not filled.undoable()
+    assert filled.last_removal() is None
     assert filled.discard(["Ada", "nobody"]) == 4
     assert "Ada" not in filled.people()
-    assert filled.undoable()
+    assert filled.last_removal()
     assert {entry.person for entry in filled.undo()} == {"Ada"}
     assert snapshot(filled) == before
     filled.store.check()
@@ -53,7 +53,18 @@ def test_removals_are_undone_from_the_last_one_on(filled: Gallery) -> None:
     assert [entry.id for entry in filled.undo()] == [second.id]
     assert [entry.id for entry in filled.undo()] == [first.id]
     assert filled.discard(ids=[1]) == 0
-    assert not filled.undoable()
+    assert filled.last_removal() is None
+
+
+def test_one_of_several_removals_is_undone(filled: Gallery) -> None:
+    first, second, _ = filled.entries("Ada")
+    filled.discard(ids=[first.id])
+    earlier = filled.last_removal()
+    filled.discard(ids=[second.id])
+    assert [entry.id for entry in filled.undo(earlier)] == [first.id]
+    with pytest.raises(GalleryError, match="nothing to undo"):
+        filled.undo(earlier)
+    assert filled.last_removal() not in (None, earlier)
 
 
 def test_what_was_added_again_meanwhile_stays(
@@ -107,7 +118,7 @@ def test_no_trace_is_left(
     elif how == "after the hour":
         assert filled.empty_trash(expired_only=True) == 0
         monkeypatch.setattr(time, "time", lambda: now + KEPT_SECONDS + 1)
-        assert not filled.undoable()
+        assert filled.last_removal() is None
         assert filled.empty_trash(expired_only=True) == 1
     elif how == "clock set back":
         monkeypatch.setattr(time, "time", lambda: now - 7200)
@@ -130,7 +141,7 @@ def test_a_process_that_stays_erases_it_on_time(
         (waiting,) = again._waiting
         assert KEPT_SECONDS - 600 < waiting.interval <= KEPT_SECONDS
         waiting.function(*waiting.args)
-        assert not again.undoable()
+        assert again.last_removal() is None
     assert not waiting.is_alive() or waiting.finished.is_set()
 
 
@@ -153,7 +164,7 @@ def test_the_rest_of_an_unfinished_removal_is_no_removal(filled: Gallery) -> Non
     filled.discard(["Ada"])
     (removal,) = Trash(filled.folder).removals()
     (removal.folder / "rows.json").unlink()
-    assert not filled.undoable()
+    assert filled.last_removal() is None
     assert filled.empty_trash() == 1
 
 

@@ -732,6 +732,7 @@ def test_a_local_run_changes_its_gallery(
     expect(page.locator("#manage-done")).to_contain_text("1 photo added.")
     expect(page.locator("#summary")).to_contain_text("7 photos of 4 people")
     page.locator("#remove").click()
+    page.locator("#edit").get_by_role("button", name="Remove Ann").click()
     expect(page.locator("#manage-done")).to_contain_text("Ann is removed, with 1 photo.")
     page.locator("#folder textarea, #folder input").fill(str(tmp_path / "nowhere"))
     page.locator("#import").click()
@@ -755,3 +756,85 @@ def test_a_local_run_changes_its_gallery(
     page.get_by_role("tab", name="Search").click()
     upload(page, png(photo((PEOPLE["blue"], 300))))
     expect(page.locator("#people .card b").first).to_have_text("Cid")
+
+
+def test_faces_without_names_are_named_by_keyboard_and_a_removal_is_undone(
+    launch: Callable[..., str], visit: Visit, keep: Keep, tmp_path: Path
+) -> None:
+    """A folder of loose photos, two names, a merge, a split, a photo and a person removed."""
+    people = {"a": (120, 0, 160), "b": (0, 150, 150), "c": (230, 120, 0)}
+    for name, colour in people.items():
+        for n in range(3):
+            (tmp_path / "loose").mkdir(exist_ok=True)
+            marks = ((colour, 300 + n), *([((9, 9, 9), 60)] if (name, n) == ("a", 0) else []))
+            (tmp_path / "loose" / f"{name}{n}.png").write_bytes(png(photo(*marks)))
+    address = launch(public=False)
+    page, other = visit(address), visit(address)
+    for one in (page, other):
+        one.get_by_role("tab", name="Gallery").click()
+        expect(one.locator("#map circle")).to_have_count(6)
+    done = page.locator("#manage-done")
+    page.locator("#manage").get_by_role("button", name="Change this gallery").click()
+    page.locator("#folder textarea, #folder input").fill(str(tmp_path / "loose"))
+    page.locator("#sorting").get_by_label("I do not know").check()
+    page.locator("#import").click()
+    expect(done).to_contain_text("9 photos added.")
+    expect(done).to_contain_text("a0.png: face 1 of 2 from the left")
+    expect(done).to_contain_text("3 people without a name found")
+    cards = page.locator("#unnamed")
+    for n, name in ((1, "Ann"), (2, "Bea")):
+        field = cards.get_by_label(f"Name of Person {n}")
+        field.focus()
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+        expect(done).to_contain_text(f"Person {n} is {name} from now on.")
+    keep(page, "named")
+    cards.get_by_label("Name of Person 3").fill("ann")
+    cards.get_by_role("button", name="Save name Person 3").click()
+    expect(cards.get_by_role("group", name="Question")).to_contain_text(
+        "Ann is in the gallery already, with 3 photos. Is Person 3 the same person?"
+    )
+    yes = cards.get_by_role("button", name="Yes, one person")
+    expect(yes).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(done).to_contain_text("Person 3 and Ann are one person now, Ann.")
+
+    page.locator("#gallery-people").get_by_role("button", name="Ann").click()
+    editor = page.locator("#edit")
+    expect(editor.get_by_role("checkbox")).to_have_count(6)
+    for photo_name in ("c0.png", "c1.png", "c2.png"):
+        editor.get_by_label(f"Photo {photo_name}").check()
+    keep(page, "editor")
+    editor.get_by_label("Who is on the ticked photos").fill("Cid")
+    editor.get_by_role("button", name="Move ticked photos Ann", exact=True).click()
+    expect(done).to_contain_text("3 photos are of Cid now.")
+    expect(editor.get_by_role("checkbox")).to_have_count(3)
+    editor.get_by_label("Photo a1.png").check()
+    editor.get_by_role("button", name="Remove ticked photos").click()
+    expect(done).to_contain_text("1 photo removed.")
+    expect(page.locator("#summary")).to_contain_text("14 photos of 6 people")
+
+    editor.get_by_role("button", name="Remove person Ann").click()
+    expect(editor.get_by_role("button", name="Keep Ann")).to_be_focused()
+    keep(page, "asked")
+    page.keyboard.press("Enter")
+    expect(editor.get_by_role("group", name="Question")).to_have_count(0)
+    expect(page.locator("#summary")).to_contain_text("14 photos of 6 people")
+    editor.get_by_role("button", name="Remove person Ann").click()
+    editor.get_by_role("group", name="Question").get_by_role("button", name="Remove Ann").click()
+    expect(done).to_contain_text("Ann is removed, with 2 photos. This can be undone for an hour.")
+    expect(page.locator("#map circle")).to_have_count(12)
+    page.locator("#undo").get_by_role("button", name="Undo the last removal").click()
+    expect(done).to_contain_text("2 photos are back of Ann.")
+    expect(page.locator("#map circle")).to_have_count(14)
+    page.locator("#undo").get_by_role("button", name="Delete for good").click()
+    expect(done).to_contain_text("is deleted for good.")
+    expect(page.locator("#undo button")).to_have_count(0)
+
+    # Another window has opened nobody and was told nothing; the gallery that both change is one.
+    expect(other.locator("#edit section")).to_have_count(0)
+    expect(other.locator("#manage-done .say")).to_have_count(0)
+    other.get_by_role("tab", name="Search").click()
+    other.get_by_role("tab", name="Gallery").click()
+    expect(other.locator("#summary")).to_contain_text("14 photos of 6 people")
+    expect(other.locator("#edit section")).to_have_count(0)

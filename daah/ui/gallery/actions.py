@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from daah import codes
-from daah.detection.detector import principal_face
+from daah.detection.detector import choice_of, principal_face
 from daah.errors import GalleryError, ImageError
 from daah.gallery import Entry, Gallery, SessionGallery, enrol, manifest
+from daah.gallery.people import is_hidden
 from daah.gallery.session import MOST_ENTRIES
 from daah.models.quality import DOUBTFUL, REFUSED, complaint
 from daah.reading import READER
@@ -90,14 +91,17 @@ def nearest_point(drawn: Map, x: float, y: float) -> int | None:
 def find_people(
     gallery: Gallery, additions: SessionGallery, text: str, limit: int
 ) -> tuple[list[Person], int]:
-    """People in whose name `text` stands, the visitor's own first; and how many there are."""
+    """People in whose name `text` stands, the visitor's own first; and how many there are.
+
+    Hidden people are left out.
+    """
     wanted = text.strip().casefold()
     mine = [
         Person(name, photos, additions.entries(name)[0].id, True)
         for name, photos in additions.people().items()
         if wanted in name.casefold()
     ]
-    found = gallery.find_people(text)
+    found = [p for p in gallery.find_people(text) if not is_hidden(p.person)]
     others = []
     for person in heapq.nsmallest(
         max(0, limit - len(mine)), found, key=lambda person: _counted(person.shown)
@@ -126,7 +130,7 @@ def photos_of(gallery: Gallery, additions: SessionGallery, id: int) -> list[Entr
     return [one, *islice(rest, MOST_PHOTOS - 1)]
 
 
-#: Called with why a face that was added is hard to tell from others.
+#: Called with why a face that was added is hard to tell from others, or which of several it is.
 Warn = Callable[[str], None]
 
 
@@ -141,6 +145,7 @@ def add_for_visit(
     photo: np.ndarray | None,
     most: int = MOST_ENTRIES,
     warn: Warn = unheard,
+    took: Warn = unheard,
 ) -> SessionGallery:
     """The visitor's additions with the main face of one more photo.
 
@@ -151,6 +156,7 @@ def add_for_visit(
         photo: (H, W, 3) uint8 RGB.
         most: Faces that a visitor may add.
         warn: Called when the face is hard to tell from others.
+        took: Called with which face was taken, when the photo shows several.
 
     Returns:
         The additions with one more.
@@ -160,7 +166,7 @@ def add_for_visit(
     """
     if photo is None:
         raise ImageError("Add a photo of the person first.")
-    encoded = _main_face(retriever, photo, warn)
+    encoded = _main_face(retriever, photo, warn, took)
     taken = additions.people().get(person.strip(), 0)
     return additions.add(person, f"{person.strip()}/{taken + 1}", encoded, most)
 
@@ -171,6 +177,7 @@ def add_person(
     files: Sequence[str],
     progress: Progress,
     warn: Warn = unheard,
+    took: Warn = unheard,
 ) -> tuple[int, list[tuple[str, str]]]:
     """Enrol photos of one person in a local gallery: how many, and what was skipped and why."""
     context.require_local()
@@ -182,8 +189,8 @@ def add_person(
         path = Path(file)
         progress(i / len(files), f"Photo {i + 1} of {len(files)}")
         try:
-            told = functools.partial(_tell, warn, path.name)
-            face = _main_face(context.retriever, READER.read(path), told)
+            told = [functools.partial(_tell, heard, path.name) for heard in (warn, took)]
+            face = _main_face(context.retriever, READER.read(path), *told)
             rows.append((person, path.name, face))
         except ImageError as problem:
             skipped.append((path.name, str(problem)))
@@ -192,27 +199,34 @@ def add_person(
     return len(rows), skipped
 
 
-def remove_person(context: AppContext, person: str) -> int:
-    """Delete a person of a local gallery for good; returns how many photos there were."""
-    context.require_local()
-    return context.retriever.gallery.remove(person)
-
-
 def _tell(warn: Warn, photo: str, why: str) -> None:
     warn(f"{photo}: {why}")
 
 
 def import_folder(
-    context: AppContext, folder: str, progress: Progress, warn: Warn = unheard
+    context: AppContext,
+    folder: str,
+    progress: Progress,
+    warn: Warn = unheard,
+    took: Warn = unheard,
 ) -> tuple[int, int, list]:
     """Enrol a folder with a folder of photos for each person: added, present, skipped."""
     context.require_local()
     if not folder.strip():
         raise GalleryError("Name a folder that holds one folder of photos for each person.")
+    listed = manifest.listing(Path(folder.strip()).expanduser())
+    report = enrolled(context, listed, progress, warn, took)
+    return report.added, report.present, [(r.photo, r.reason) for r in report.examples]
+
+
+def enrolled(
+    context: AppContext, listed: manifest.Listing, progress: Progress, warn: Warn, took: Warn
+) -> enrol.BulkReport:
+    """Enrol a listing in a local gallery; warn and took are as of `add_for_visit`."""
     now = context.retriever
     report = enrol.add(
         now.gallery,
-        manifest.listing(Path(folder.strip()).expanduser()),
+        listed,
         now.encoder,
         workers=0,  # worker processes would start this server once more each
         make_detector=lambda: now.detector,
@@ -222,7 +236,9 @@ def import_folder(
     )
     for doubt in report.warnings:
         _tell(warn, doubt.photo, doubt.reason)
-    return report.added, report.present, [(r.photo, r.reason) for r in report.examples]
+    for several in report.taken:
+        _tell(took, several.photo, several.reason)
+    return report
 
 
 def redraw(context: AppContext) -> None:
@@ -232,9 +248,10 @@ def redraw(context: AppContext) -> None:
     context.forget_projection()
 
 
-def _main_face(retriever: FaceRetriever, rgb: np.ndarray, warn: Warn = unheard) -> EncodedFace:
+def _main_face(retriever: FaceRetriever, rgb: np.ndarray, warn: Warn, took: Warn) -> EncodedFace:
     """The main face of a photo. Raises ImageError without one, or where it is of no use."""
-    face = principal_face(retriever.detect(rgb), rgb.shape)
+    faces = retriever.detect(rgb)
+    face = principal_face(faces, rgb.shape)
     if face is None:
         raise ImageError("No face found. Try a larger, front-facing face.")
     (encoded,) = retriever.encode([face])
@@ -243,4 +260,6 @@ def _main_face(retriever: FaceRetriever, rgb: np.ndarray, warn: Warn = unheard) 
         raise ImageError(f"Not added: {why}. Choose a sharp, large photo from the front.")
     if why := complaint(quality, DOUBTFUL):
         warn(why)
+    if choice := choice_of(face, faces):
+        took(choice)
     return encoded

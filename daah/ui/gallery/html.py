@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from daah.gallery import Entry, Gallery, SessionGallery
+from daah.gallery import ClusterReport, Entry, Gallery, SessionGallery
 from daah.ui.gallery.actions import Map, Person
 from daah.ui.page.html import data_uri, heading, plural
 
@@ -159,24 +159,46 @@ def outcome(
     skipped: Sequence[tuple[str, str]],
     present: int = 0,
     warnings: Sequence[str] = (),
+    taken: Sequence[str] = (),
 ) -> str:
-    """What an import did, what it skipped and why, and which faces are hard to tell from others."""
-    if warnings:
-        rows = "".join(f"<li>{escape(why)}</li>" for why in warnings[:20])
-        more = f"<li>and {len(warnings) - 20:,} more</li>" if len(warnings) > 20 else ""
-        return (
-            f"{outcome(added, skipped, present)}"
-            '<p class="say">Added, but hard to tell from others; better photos would be found more '
-            f'often:</p><ul class="skipped">{rows}{more}</ul>'
-        )
+    """What an import did, what it skipped and why, and what to know of photos that it added.
+
+    warnings: which faces are hard to tell from others. taken: which of several faces was taken.
+    """
     first = f"{plural(added, 'photo')} added."
     if present:
         first += f" {plural(present, 'photo')} had been there before."
-    if not skipped:
-        return f'<p class="say good">{first}</p>'
-    rows = "".join(f"<li>{escape(n)}: {escape(why)}</li>" for n, why in skipped[:20])
-    more = f"<li>and {len(skipped) - 20:,} more</li>" if len(skipped) > 20 else ""
+    if skipped:
+        first += f" {plural(len(skipped), 'photo was', 'photos were')} skipped:"
+    tone = "" if skipped else " good"
     return (
-        f'<p class="say">{first} {plural(len(skipped), "photo was", "photos were")} skipped:</p>'
-        f'<ul class="skipped">{rows}{more}</ul>'
+        f'<p class="say{tone}">{first}</p>'
+        + _list([f"{name}: {why}" for name, why in skipped])
+        + _remark(
+            "Added, but hard to tell from others; better photos would be found more often:",
+            warnings,
+        )
+        + _remark("Added, but several people are on the photo:", taken)
     )
+
+
+def _remark(text: str, rows: Sequence[str]) -> str:
+    return f'<p class="say">{text}</p>{_list(rows)}' if rows else ""
+
+
+def _list(rows: Sequence[str]) -> str:
+    if not rows:
+        return ""
+    shown = "".join(f"<li>{escape(row)}</li>" for row in rows[:20])
+    more = f"<li>and {len(rows) - 20:,} more</li>" if len(rows) > 20 else ""
+    return f'<ul class="skipped">{shown}{more}</ul>'
+
+
+def clustered(found: ClusterReport) -> str:
+    """What clustering found, after an import."""
+    if not found.faces:
+        return ""
+    words = f"{plural(found.people, 'person', 'people')} without a name found"
+    if found.joined:
+        words += f"; {plural(found.joined, 'photo')} joined people who were there"
+    return f'<p class="say">{words}. Give them names below.</p>'

@@ -10,9 +10,10 @@ import numpy as np
 from daah.errors import DaahError
 from daah.gallery import Entry, Gallery, SessionGallery
 from daah.ui.gallery import actions, html
+from daah.ui.gallery.manage import Drawn, ManageTab
 from daah.ui.page import html as page_html
 from daah.ui.page.components import html_panel, upload
-from daah.ui.page.events import REDRAWS, RUNS_NETWORK, reported
+from daah.ui.page.events import REDRAWS, RUNS_NETWORK
 from daah.ui.search.tab import SearchTab
 from daah.ui.server.inputs import share, whole
 from daah.ui.state.context import DEFAULT_MODEL, AppContext
@@ -44,9 +45,8 @@ class GalleryTab:
                     label="Search by name", elem_id="name", placeholder="All people", max_lines=1
                 )
                 self.people = html_panel("gallery-people", self._people("", nobody))
+        self.manage = None if public else ManageTab(context, self._thumbnail(nobody))
         self._own()
-        if not public:
-            self._local()
         self._wire()
 
     def _own(self) -> None:
@@ -72,49 +72,16 @@ class GalleryTab:
                     self.own_done = html_panel("own-done", live=True)
                     self.own_people = html_panel("own-people")
 
-    def _local(self) -> None:
-        with gr.Accordion("Change this gallery (local run)", open=False, elem_id="manage"):
-            self.done = html_panel("manage-done", live=True)
-            with gr.Row():
-                with gr.Column():
-                    self.person = gr.Textbox(label="Person", elem_id="person", max_lines=1)
-                    self.files = gr.File(
-                        label="Photos of the person",
-                        file_count="multiple",
-                        file_types=[".jpg", ".jpeg", ".png", ".webp"],
-                        elem_id="files",
-                    )
-                    with gr.Row():
-                        self.add = gr.Button("Add", variant="primary", elem_id="add")
-                        self.remove = gr.Button("Remove this person", elem_id="remove")
-                with gr.Column():
-                    self.folder = gr.Textbox(
-                        label="Import a folder",
-                        info="One folder of photos for each person.",
-                        elem_id="folder",
-                        max_lines=1,
-                    )
-                    self.bring = gr.Button("Import", elem_id="import")
-                    self.uri = gr.Textbox(
-                        label="Search another gallery",
-                        info="Its folder, or milvus://host:port/collection.",
-                        value=str(self.context.retriever.gallery.folder),
-                        elem_id="uri",
-                        max_lines=1,
-                    )
-                    self.create = gr.Checkbox(
-                        label="Make an empty gallery there if there is none", elem_id="create"
-                    )
-                    self.choose = gr.Button("Use this gallery", elem_id="choose")
-
     def _wire(self) -> None:
         shown = [self.summary, self.map, self.people, self.entry]
         newest = {**REDRAWS, "trigger_mode": "always_last"}
         self.name.change(self._find, [self.name, self.additions], self.people, **newest)
         known = [self.search.session, self.additions]
         turned = [self.entry, self.map, self.tabs, *self.search.whole]
+        mine = [] if self.manage is None else [self.manage.drawn, self.manage.editor]
+        given = [*known, *self.search.controls, *mine[:1]]
         for piece in (self.map, self.people, self.entry):
-            piece.select(self._open, [*known, *self.search.controls], turned, **REDRAWS)
+            piece.select(self._open, given, [*turned, *mine], **REDRAWS)
         mine = [
             self.additions,
             self.own_photo,
@@ -133,24 +100,41 @@ class GalleryTab:
             **RUNS_NETWORK,
         )
         self.own_people.select(self._remove_own, [self.additions, self.name], mine, **REDRAWS)
-        if self.context.settings.public:
-            return
-        changed = [self.done, self.person, self.files, *shown]
-        loud: dict[str, Any] = {"show_progress": "full", "show_progress_on": self.done}
-        self.add.click(
-            self._add, [self.person, self.files, *known], changed, **RUNS_NETWORK, **loud
-        )
-        self.remove.click(self._remove, [self.person, *known], changed, **RUNS_NETWORK, **loud)
-        self.bring.click(self._import, [self.folder, *known], changed, **RUNS_NETWORK, **loud)
-        wanted = [self.uri, self.create]
-        self.choose.click(self._choose, [*wanted, *known], changed, **RUNS_NETWORK, **loud)
+        if self.manage is not None:
+            self.manage.wire(known, shown, self._redrawn)
 
-    def show(self, session: Session | None, additions: SessionGallery) -> dict[Any, Any]:
+    @property
+    def outputs(self) -> list[Any]:
+        """What `show` draws."""
+        drawn = [self.summary, self.map]
+        if self.manage is not None:
+            drawn += [self.manage.album, self.manage.editor, self.manage.undo]
+        return drawn
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What `show` needs to know."""
+        drawn = [] if self.manage is None else [self.manage.drawn]
+        return [self.search.session, self.additions, *drawn]
+
+    def show(
+        self, session: Session | None, additions: SessionGallery, drawn: Drawn | None = None
+    ) -> dict[Any, Any]:
         """Draw the tab as it is turned to."""
         gallery = self.context.retriever_for(_model(session)).gallery
         return {
             self.summary: self._summary(gallery, additions),
             self.map: self._map(session, None),
+            **(self.manage.show(drawn or Drawn()) if self.manage is not None else {}),
+        }
+
+    def _redrawn(self, session: Session | None, additions: SessionGallery) -> dict[Any, Any]:
+        """Draw the tab after the gallery was changed."""
+        return {
+            self.summary: self._summary(self.context.retriever.gallery, additions),
+            self.map: self._map(session, None),
+            self.people: self._people("", additions),
+            self.entry: "",
         }
 
     def _summary(self, gallery: Gallery, additions: SessionGallery) -> str:
@@ -182,6 +166,9 @@ class GalleryTab:
         additions: SessionGallery,
         *controls: Any,
     ) -> dict[Any, Any]:
+        drawn = Drawn()
+        if self.manage is not None:
+            *controls, drawn = controls
         if event._data.get("do") == "map":
             x, y = html.unplace(share(event, "x"), share(event, "y"))
             id = actions.nearest_point(actions.draw_map(self.context, model=_model(session)), x, y)
@@ -193,25 +180,37 @@ class GalleryTab:
             turn = {self.tabs: gr.Tabs(selected="search")}
             return {**turn, **self.search.entry(id, additions, *controls)}
         photos = actions.photos_of(self.context.retriever.gallery, additions, id)
+        # A visitor's own people are not the gallery's, and are removed above.
+        person = photos[0].person if id >= 0 else ""
         return {
             self.entry: html.entry(photos, self._thumbnail(additions)),
             self.map: self._map(session, photos[0]),
+            **(self.manage.open(drawn, person) if self.manage is not None else {}),
         }
 
     def _add_own(
         self, additions: SessionGallery, person: str, photo: np.ndarray | None, text: str
     ) -> dict[Any, Any]:
         warnings: list[str] = []
+        taken: list[str] = []
         try:
             most = self.context.settings.max_additions
             additions = actions.add_for_visit(
-                self.context.retriever, additions, person, photo, most, warnings.append
+                self.context.retriever,
+                additions,
+                person,
+                photo,
+                most,
+                warnings.append,
+                taken.append,
             )
         except DaahError as problem:
             return {self.own_done: page_html.say(str(problem), "bad")}
         words = f"{person.strip()} is added for this visit. Search to find them."
         if warnings:
             words += f" A better photo would be found more often: {warnings[0]}."
+        if taken:
+            words += f" The photo shows several people: {taken[0]}."
         return {
             **self._mine(additions, text),
             self.own_photo: None,
@@ -239,83 +238,6 @@ class GalleryTab:
             self.own_people: html.added_people(additions),
             self.summary: self._summary(gallery, additions),
             self.people: self._people(text, additions),
-        }
-
-    # The rest is offered in a local run only, and refused again by the functions it calls.
-
-    def _add(
-        self,
-        person: str,
-        files: list[str] | None,
-        session: Session | None,
-        additions: SessionGallery,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> dict[Any, Any]:
-        warnings: list[str] = []
-
-        def work() -> str:
-            added, skipped = actions.add_person(
-                self.context, person, files or [], reported(progress), warnings.append
-            )
-            return html.outcome(added, skipped, warnings=warnings)
-
-        return {**self._changed(work, session, additions), self.files: None}
-
-    def _remove(
-        self, person: str, session: Session | None, additions: SessionGallery
-    ) -> dict[Any, Any]:
-        def work() -> str:
-            count = actions.remove_person(self.context, person)
-            return page_html.say(
-                f"{person.strip()} is removed, with {page_html.plural(count, 'photo')}.", "good"
-            )
-
-        return self._changed(work, session, additions)
-
-    def _import(
-        self,
-        folder: str,
-        session: Session | None,
-        additions: SessionGallery,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> dict[Any, Any]:
-        warnings: list[str] = []
-
-        def work() -> str:
-            added, present, skipped = actions.import_folder(
-                self.context, folder, reported(progress), warnings.append
-            )
-            return html.outcome(added, skipped, present, warnings)
-
-        return self._changed(work, session, additions)
-
-    def _choose(
-        self, uri: str, create: bool, session: Session | None, additions: SessionGallery
-    ) -> dict[Any, Any]:
-        def work() -> str:
-            gallery = self.context.choose(uri, create)
-            return page_html.say(
-                f"Searching {gallery.name} from now on: "
-                f"{page_html.plural(gallery.count(), 'photo')}.",
-                "good",
-            )
-
-        return self._changed(work, session, additions, redraw=False)
-
-    def _changed(
-        self, work: Any, session: Session | None, additions: SessionGallery, redraw: bool = True
-    ) -> dict[Any, Any]:
-        try:
-            words = work()
-            if redraw:
-                actions.redraw(self.context)
-        except DaahError as problem:
-            return {self.done: page_html.say(str(problem), "bad")}
-        return {
-            self.done: words,
-            self.entry: "",
-            self.people: self._people("", additions),
-            **self.show(session, additions),
         }
 
 

@@ -14,6 +14,7 @@ from daah.retrieval.retriever import FaceRetriever
 from daah.types import EncodedFace, FaceQuality
 from daah.ui.app import build_app
 from daah.ui.gallery import actions as gallery_actions
+from daah.ui.gallery import album
 from daah.ui.gallery import html as gallery_html
 from daah.ui.settings import Settings
 from daah.ui.state.context import AppContext
@@ -155,9 +156,10 @@ def test_a_local_run_adds_removes_imports_and_chooses(fake: FaceRetriever, tmp_p
     assert "b.png" in gallery_html.outcome(added, skipped)
     gallery_actions.redraw(context)
     assert len(gallery_actions.draw_map(context).ids) == 7
-    assert gallery_actions.remove_person(context, "Ann") == 1
+    said = album.remove(context, "Ann")
+    assert said == "Ann is removed, with 1 photo. This can be undone for an hour."
     with pytest.raises(GalleryError):
-        gallery_actions.remove_person(context, "Ann")
+        album.remove(context, "Ann")
 
     saved(tmp_path / "tree" / "Bob" / "1.png", photo((GREEN, 200)))
     saved(tmp_path / "tree" / "Cid" / "1.png", photo((BLUE, 200)))
@@ -185,7 +187,14 @@ def test_a_public_host_refuses_every_change(fake: FaceRetriever, tmp_path: Path)
     context = AppContext(fake, Settings())
     for change in (
         lambda: gallery_actions.add_person(context, "Ann", ["x"], lambda *_: None),
-        lambda: gallery_actions.remove_person(context, "red"),
+        lambda: album.remove(context, "red"),
+        lambda: album.import_loose(context, str(tmp_path), lambda *_: None),
+        lambda: album.give_name(context, "red", "Ann"),
+        lambda: album.merge(context, "red", "blue"),
+        lambda: album.hide(context, "red", True),
+        lambda: album.move(context, [1], "Ann"),
+        lambda: album.undo(context, ""),
+        lambda: album.empty_trash(context),
         lambda: gallery_actions.import_folder(context, str(tmp_path), lambda *_: None),
         lambda: gallery_actions.redraw(context),
         lambda: context.choose(str(tmp_path / "other")),

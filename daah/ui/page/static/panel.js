@@ -18,7 +18,7 @@ element.addEventListener("click", (event) => {
   }
   const button = event.target.closest("[data-do]");
   if (button && element.contains(button)) {
-    trigger("select", { ...button.dataset });
+    trigger("select", { ...button.dataset, ...filled(button.closest("[data-form]")) });
     return;
   }
   const stage = event.target.closest("[data-point] .stage");
@@ -32,11 +32,35 @@ element.addEventListener("click", (event) => {
   }
 });
 
+// What was typed and ticked in the form that a button is of.
+function filled(form) {
+  if (!form) return {};
+  const ticked = [...form.querySelectorAll("input:checked")].map((box) => box.value);
+  return { text: form.querySelector("input[type=text]")?.value ?? "", ids: ticked.join(" ") };
+}
+
+// A form that is drawn again is the same element for somebody else: what was typed goes. A question
+// that was drawn gets the focus, which the button that asked for it had.
+watch("value", () => {
+  for (const input of element.querySelectorAll("[data-form] input")) {
+    input.value = input.defaultValue;
+    input.checked = input.defaultChecked;
+  }
+  element.querySelector("[data-focus]")?.focus();
+});
+
 const cut = (input) => input.closest(".compare").style.setProperty("--cut", `${input.value}%`);
 element.addEventListener("input", (event) => {
   if (event.target.matches("[data-cut]")) cut(event.target);
 });
 watch("value", () => element.querySelectorAll("[data-cut]").forEach(cut));
+
+// Enter in a field does what the form's first button says.
+element.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches("[data-form] input[type=text]")) return;
+  event.preventDefault();
+  event.target.closest("[data-form]").querySelector("[data-do]").click();
+});
 
 // Arrow keys walk a grid of buttons of which one is in the tab order.
 element.addEventListener("keydown", (event) => {
