@@ -17,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from daah.errors import CheckpointError
+from daah.gallery import people
 from daah.models.encoder import FaceEncoder
 from daah.ui.app import App, build_app
 from daah.ui.notice import build_notice
@@ -762,8 +763,8 @@ def test_faces_without_names_are_named_by_keyboard_and_a_removal_is_undone(
     launch: Callable[..., str], visit: Visit, keep: Keep, tmp_path: Path
 ) -> None:
     """A folder of loose photos, two names, a merge, a split, a photo and a person removed."""
-    people = {"a": (120, 0, 160), "b": (0, 150, 150), "c": (230, 120, 0)}
-    for name, colour in people.items():
+    colours = {"a": (120, 0, 160), "b": (0, 150, 150), "c": (230, 120, 0)}
+    for name, colour in colours.items():
         for n in range(3):
             (tmp_path / "loose").mkdir(exist_ok=True)
             marks = ((colour, 300 + n), *([((9, 9, 9), 60)] if (name, n) == ("a", 0) else []))
@@ -838,3 +839,39 @@ def test_faces_without_names_are_named_by_keyboard_and_a_removal_is_undone(
     other.get_by_role("tab", name="Gallery").click()
     expect(other.locator("#summary")).to_contain_text("14 photos of 6 people")
     expect(other.locator("#edit section")).to_have_count(0)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_cards_of_people_without_a_name_suit_a_phone_and_axe(
+    tmp_path: Path, host: Host, visit: Visit, keep: Keep, dark: bool
+) -> None:
+    retriever = fake_retriever.retriever(tmp_path / "gallery")
+    gallery = retriever.gallery
+    for person in ("red", "green"):
+        people.split(gallery, [next(gallery.entries(person)).id])
+    people.hide(gallery, "unnamed-1")
+    gallery.discard(["blue"])
+    page = visit(
+        host(build_app(retriever, Settings(public=False), {})), width=390, height=844, dark=dark
+    )
+    page.get_by_role("tab", name="Gallery").click()
+    page.locator("#unnamed").get_by_role("button", name="Show them").click()
+    page.locator("#unnamed").get_by_role("button", name="Photos Person 2").click()
+    page.locator("#edit").get_by_role("button", name="Remove person").click()
+    expect(page.locator("#edit").get_by_role("group", name="Question")).to_be_visible()
+    expect(page.locator("#unnamed")).to_contain_text("Fold them away")
+    keep(page, "dark" if dark else "light")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(SMALL_TARGETS) == []
+    found = {
+        violation["id"]: nodes
+        for violation in Axe().run(page).response["violations"]
+        if (
+            nodes := [
+                node["html"][:200]
+                for node in violation["nodes"]
+                if violation["id"] not in GRADIO_FINDINGS or is_ours(page, node["target"][0])
+            ]
+        )
+    }
+    assert not found

@@ -83,7 +83,7 @@ def _pair(a: Card, b: Card, thumbnail: Thumbnail) -> str:
     both = f"{a.person.shown} and {b.person.shown}"
     more = {"person": a.person.person, "other": b.person.person}
     return (
-        f'<li class="pair"><b>{escape(both)}</b>{_faces(a, thumbnail)}{_faces(b, thumbnail)}'
+        f'<li class="likely"><b>{escape(both)}</b>{_faces(a, thumbnail)}{_faces(b, thumbnail)}'
         f'<div class="naming">{_button("merge", "Same person", both, **more)}'
         f"{_button('different', 'Different people', both, **more)}</div></li>"
     )
@@ -113,7 +113,7 @@ def editor(who: Person, photos: Sequence[Entry], thumbnail: Thumbnail, question:
         f"{_button('ask', 'Remove person', who.shown, person=who.person)}</div>{question}"
         f'<div data-form><p class="hint">{count}. Tick those that show somebody else, or that are '
         f'to be removed.</p><ol class="cards small">{ticks}</ol><div class="naming">'
-        f"{_field('Who is on the ticked photos', 'Empty: somebody without a name')}"
+        f"{_field('Who is on the ticked photos', 'Their name; empty if you do not know')}"
         f"{_button('move', 'Move ticked photos', who.shown, person=who.person)}"
         f"{_button('drop', 'Remove ticked photos', who.shown, person=who.person)}</div></div>"
         "</section>"
