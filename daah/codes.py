@@ -191,6 +191,29 @@ def normalised_asymmetric(logits: np.ndarray, packed: np.ndarray) -> np.ndarray:
     return (bits / 2 * (1 - (unit @ signs.T.astype(np.float32)))).clip(0, bits)
 
 
+def cosine(logits: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Cosine similarity of the logits of a query with those of others.
+
+    Args:
+        logits: (K,) of any float type.
+        others: (M, K).
+
+    Returns:
+        (M,) float32, -1 to 1; 0 where a row, or the query, is all zeros.
+
+    Example:
+        >>> cosine(np.float32([3, 4]), np.float32([[6, 8], [0, 0]])).tolist()
+        [1.0, 0.0]
+    """
+    product = np.asarray(others, np.float64) @ np.asarray(logits, np.float64)
+    lengths = np.linalg.norm(np.asarray(others, np.float64), axis=1) * np.linalg.norm(
+        np.asarray(logits, np.float64)
+    )
+    return np.divide(product, lengths, out=np.zeros(len(others)), where=lengths > 0).astype(
+        np.float32
+    )
+
+
 def to_hex(packed: np.ndarray) -> str:
     """One code as lower-case hexadecimal digits.
 

@@ -196,6 +196,8 @@ class PersonMatch:
             visitor added.
         photo: name of that photo.
         photos: number of photos of the person.
+        reranked: whether the logits put the person first, though others agree in as many bits or
+            more.
 
     Raises:
         ValueError: the distance is out of range.
@@ -209,6 +211,7 @@ class PersonMatch:
     id: int
     photo: str
     photos: int
+    reranked: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.distance <= self.bits:

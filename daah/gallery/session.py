@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -171,6 +172,22 @@ class SessionGallery:
                 )
             )
         return found
+
+    def mean_logits(self, people: Sequence[str]) -> np.ndarray:
+        """Mean of the logits of the entries of people.
+
+        Args:
+            people: P names, each of which has entries.
+
+        Returns:
+            (P, K) float32.
+        """
+        return np.stack(
+            [
+                np.mean([row.code.logits for row in self.rows if row.meta.person == person], 0)
+                for person in people
+            ]
+        )
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -34,6 +34,13 @@ from daah.types import (
 #: Called with the share of the work that is done, in [0, 1], and the name of the step.
 Progress = Callable[[float, str], None]
 
+#: People, nearest by their codes, whose logits are compared where nobody is a match.
+RERANKED = 20
+
+#: Cosine similarity by which the logits of another must lead before the bits are overruled: with
+#: less, a stranger's nearest by bits would hardly ever come first.
+LEAD = 0.05
+
 #: Rows that are re-ranked by asymmetric distance.
 CANDIDATES = 200
 
@@ -185,7 +192,10 @@ class FaceRetriever:
     ) -> tuple[PersonMatch, ...]:
         """The nearest people of an encoded face, by the templates of their photos.
 
-        Sorted by Hamming distance, ties by asymmetric distance, then by identifier.
+        Sorted by Hamming distance, ties by asymmetric distance, then by identifier. Where the
+        nearest is no match, the logits of the query are compared with the mean logits of the
+        nearest `RERANKED` people, and whoever leads by cosine similarity comes first. Nobody has a
+        better verdict than whoever comes first.
 
         Args:
             encoded: the face.
@@ -204,7 +214,7 @@ class FaceRetriever:
         _check_count(k)
         hits = self.gallery.store.search_people(
             codes.pack(encoded.code.bits)[None],
-            k,
+            max(k, RERANKED),
             bits,
             logits=encoded.code.logits[None],  # (1, K)
             candidates=max(k, CANDIDATES),
@@ -226,19 +236,51 @@ class FaceRetriever:
         total = self.count_people(session)
         if quality is None:
             quality = self.quality(encoded)
+        verdicts = [self.judge.verdict(row[0], bits, total, quality) for row in found]
+        first = 0
+        if verdicts and verdicts[0] != "match":
+            first = self._leader(encoded, [(row[2], row[4].person) for row in found], bits, session)
+            found.insert(0, found.pop(first))
+            # Whoever agrees in more bits has no better verdict than whoever is put first.
+            verdicts = [verdicts[first]] * (first + 1) + verdicts[first + 1 :]
         return tuple(
             PersonMatch(
                 person=meta.person,
                 name=meta.shown,
                 distance=distance,
                 bits=bits,
-                verdict=self.judge.verdict(distance, bits, total, quality),
+                verdict=verdict,
                 id=id_,
                 photo=meta.photo,
                 photos=photos,
+                reranked=first > 0 and place == 0,
             )
-            for distance, _, id_, photos, meta in found[:k]
+            for place, ((distance, _, id_, photos, meta), verdict) in enumerate(
+                zip(found[:k], verdicts, strict=False)
+            )
         )
+
+    def _leader(
+        self,
+        encoded: EncodedFace,
+        people: Sequence[tuple[int, str]],
+        bits: int,
+        session: SessionGallery | None,
+    ) -> int:
+        """Which of the nearest people comes first by their logits.
+
+        people: id of a photo, negative for one of `session`, and identifier; nearest first.
+        """
+        near = people[:RERANKED]
+        means = np.zeros((len(near), len(encoded.code.logits)), np.float32)
+        stored = np.array([id_ >= 0 for id_, _ in near])
+        for rows, source in ((stored, self.gallery.store), (~stored, session)):
+            if rows.any():
+                chosen = [person for own, (_, person) in zip(rows, near, strict=True) if own]
+                means[rows] = source.mean_logits(chosen)
+        similar = codes.cosine(encoded.code.logits[:bits], means[:, :bits])
+        leader = int(similar.argmax())
+        return leader if similar[leader] >= similar[0] + LEAD else 0
 
     def count_people(self, session: SessionGallery | None = None) -> int:
         """Number of people who are searched.

@@ -280,6 +280,21 @@ class CodeStore(Protocol):
             ValueError: shapes, dtypes or values are invalid.
         """
 
+    def mean_logits(self, people: Sequence[str]) -> np.ndarray:
+        """Mean of the logits of the photos of people: what the signs of templates are taken from.
+
+        A photo that came without logits counts as -1 and 1 by the bits of its code.
+
+        Args:
+            people: P identifiers.
+
+        Returns:
+            (P, K) float32; zeros for people who are not there.
+
+        Raises:
+            GalleryError: the store cannot be read.
+        """
+
     def within(self, codes: np.ndarray, radius: int, bits: int | None = None) -> Neighbours:
         """All rows whose Hamming distance to a query is at most a radius.
 

@@ -17,7 +17,7 @@ from daah.detection.detector import FaceDetector
 from daah.errors import ConfigError, GalleryError
 from daah.gallery import BuildReport, Gallery, SessionGallery
 from daah.models import encoder as models_encoder
-from daah.retrieval.retriever import FaceRetriever
+from daah.retrieval.retriever import LEAD, RERANKED, FaceRetriever
 from daah.types import Code, EncodedFace
 from tests.doubles.encoder import ProjectionEncoder, encoded, face
 
@@ -108,6 +108,17 @@ def test_people_are_ranked_by_the_signs_of_their_mean_logits(
         weight = np.abs(query.code.logits[:bits])[differ].sum()
         expected.append((int(differ.sum()), float(weight), person))
     expected.sort()
+    verdicts = [small.judge.verdict(distance, bits, 30) for distance, _, _ in expected]
+    if verdicts[0] != "match":
+        mine = query.code.logits[:bits].astype(np.float64)
+        cosines = []
+        for _, _, person in expected[:RERANKED]:
+            mean = np.mean(np.array(own[person], np.float64), axis=0)[:bits]
+            cosines.append(mean @ mine / np.linalg.norm(mean) / np.linalg.norm(mine))
+        best = int(np.argmax(cosines))
+        if cosines[best] >= cosines[0] + LEAD:
+            expected.insert(0, expected.pop(best))
+            verdicts = [verdicts[best]] * (best + 1) + verdicts[best + 1 :]
     found = small.match_people(query, k=30, bits=bits)
     assert [person.person for person in found] == [person for _, _, person in expected]
     assert [person.distance for person in found] == [distance for distance, _, _ in expected]
@@ -118,9 +129,42 @@ def test_people_are_ranked_by_the_signs_of_their_mean_logits(
         assert (person.photo, person.id) in {
             (m.photo, m.id) for m in photos if m.distance == photos[0].distance
         }
-        assert person.verdict == small.judge.verdict(person.distance, bits, 30)
         assert person.name == ("Named" if person.person == "p00" else person.person)
+    assert [person.verdict for person in found] == verdicts
+    assert [person.reranked for person in found[1:]] == [False] * 29
+    assert found[0].reranked == (found[0].distance > found[1].distance)
     assert small.match_people(query, k=4, bits=bits) == found[:4]
+
+
+def test_logits_decide_who_is_first_where_the_bits_do_not(small: FaceRetriever) -> None:
+    """By hand: `near` agrees in more bits, `own` in those that are far from zero."""
+    bits = small.bits
+    rng = np.random.default_rng(31)
+    query = rng.normal(size=bits).astype(np.float32)
+    weak = np.argsort(np.abs(query))
+
+    def person(differ: np.ndarray, scale: float) -> EncodedFace:
+        logits = query.copy()
+        logits[differ] *= -scale
+        return _coded(logits > 0, logits)
+
+    few = 10
+    near, own = person(weak[-few:], 1.0), person(weak[: few + 3], 1.0)
+    small.gallery.add("near", "1.jpg", near)
+    small.gallery.add("own", "1.jpg", own)
+    found = small.match_people(_coded(query > 0, query), 8)
+    assert [p.person for p in found[:2]] == ["own", "near"]
+    assert [p.distance for p in found[:2]] == [few + 3, few]
+    assert [p.reranked for p in found[:2]] == [True, False]
+    assert found[0].verdict == found[1].verdict != "match"
+    # A match is a match: nobody is put before it.
+    exact = small.match_people(near, 8)
+    assert (exact[0].person, exact[0].distance, exact[0].reranked) == ("near", 0, False)
+    # A visitor's own entry leads by its logits as anybody else does.
+    small.gallery.remove("own")
+    mine = SessionGallery().add("mine", "selfie", own)
+    found = small.match_people(_coded(query > 0, query), 8, session=mine)
+    assert (found[0].person, found[0].id < 0, found[0].reranked) == ("mine", True, True)
 
 
 def test_a_visitors_people_are_searched_as_people(small: FaceRetriever) -> None:

@@ -134,6 +134,15 @@ class NumpyStore:
             meta.append(self._batch(ids[q, : len(row)].tolist()).meta)
         return PeopleHits(near.distances, near.asymmetric, ids, photos, tuple(meta))
 
+    def mean_logits(self, people: Sequence[str]) -> np.ndarray:
+        self._check()
+        means = np.zeros((len(people), self.spec.bits), np.float32)
+        for row, person in enumerate(people):
+            own = self._ids(Filter(frozenset({person})))
+            if own:
+                means[row] = np.mean([self.own_logits(id) for id in own], 0, np.float64)
+        return means
+
     def within(self, codes: np.ndarray, radius: int, bits: int | None = None) -> Neighbours:
         self._check()
         queries, bits, _ = query_argument(self.spec, codes, 1, bits, None)

@@ -421,6 +421,17 @@ def same_people(
         np.testing.assert_allclose(ours.asymmetric, theirs.asymmetric, atol=1e-4)
 
 
+def same_means(store: CodeStore, oracle: CodeStore) -> None:
+    """Fail where the mean logits of a person are not those of the photos."""
+    asked = [person.person for person in oracle.people()]
+    asked = [*asked[::-1], "nobody", *asked[:1]]
+    means = store.mean_logits(asked)
+    assert (means.shape, means.dtype) == ((len(asked), store.spec.bits), np.float32)
+    np.testing.assert_allclose(means, oracle.mean_logits(asked), rtol=1e-5, atol=1e-6)
+    assert not means[len(asked) - 2].any()
+    assert store.mean_logits([]).shape == (0, store.spec.bits)
+
+
 def crowd(rng: np.random.Generator, bits: int, n: int = 260) -> tuple:
     """Rows of 40 people with one to many photos, whose logits agree more or less; ids in no order.
 
@@ -455,6 +466,7 @@ def test_people_equal_brute_force(store: CodeStore, rng) -> None:
     assert (hits.photos[:, 40:] == 0).all()
     assert len(hits.meta[0]) == 40
     assert hits.photos[:, :40].sum(1).tolist() == [260] * len(queries)
+    same_means(store, oracle)
 
 
 def test_a_template_is_the_signs_of_the_mean_logits(store: CodeStore) -> None:
@@ -489,6 +501,7 @@ def test_templates_follow_every_change(store: CodeStore, rng) -> None:
         act(oracle)
         store.flush()
         same_people(store, oracle, queries, 50)
+        same_means(store, oracle)
         assert store.people() == oracle.people()
         assert store.count_people() == len(oracle.people())
 

@@ -51,7 +51,9 @@ def answers(path: Path, cached_rows: int, read_only: bool = True) -> list[object
         ]
         got = store.get(some.ids[0])
         people = store.search_people(queries, 5, 40)
+        means = store.mean_logits([person.person for person in store.people()])
         return [
+            means.tobytes(),
             *(people.ids.tolist(), people.distances.tolist(), people.photos.tolist(), people.meta),
             *(some.ids.tolist(), some.distances.tolist(), some.meta),
             *(few.ids.tolist(), few.distances.tolist(), few.meta),

@@ -284,6 +284,21 @@ class MilvusStore:
             )
         return PeopleHits(distances, weighted, ids, photos, tuple(meta))
 
+    def mean_logits(self, people: Sequence[str]) -> np.ndarray:
+        """See `CodeStore.mean_logits`."""
+        means = np.zeros((len(people), self.spec.bits), np.float32)
+        with self._connection.operation():
+            rows = self._main.of_people(set(people)) if people else []
+            logits = self._logits_of(rows)
+        found = {
+            person: total / (own.stop - own.start)
+            for person, total, own in sums([row.meta.person for row in rows], logits)
+        }
+        for row, person in enumerate(people):
+            if person in found:
+                means[row] = found[person]
+        return means
+
     def within(self, codes: np.ndarray, radius: int, bits: int | None = None) -> Neighbours:
         """See `CodeStore.within`. Asks for more rows until one is beyond the radius.
 

@@ -34,9 +34,9 @@ _PHOTOS = (
 )
 _PHOTOS_OF = f"{_PHOTOS} WHERE f.person IN ({_MARKS}) ORDER BY f.person, f.id"
 _PHOTOS_OF_ALL = f"{_PHOTOS} ORDER BY f.person, f.id"
-_PHOTOS_OF_ALL_EARLIER = (
-    "SELECT id, code, person, photo, added_at, crc FROM face ORDER BY person, id"
-)
+_PHOTOS_EARLIER = "SELECT id, code, person, photo, added_at, crc FROM face"
+_PHOTOS_OF_EARLIER = f"{_PHOTOS_EARLIER} WHERE person IN ({_MARKS}) ORDER BY person, id"
+_PHOTOS_OF_ALL_EARLIER = f"{_PHOTOS_EARLIER} ORDER BY person, id"
 _PEOPLE = "SELECT id, code, person, name, photos, ids, crc FROM person"
 _PEOPLE_OF = f"{_PEOPLE} WHERE id IN ({_MARKS})"
 _INSERT = "INSERT OR REPLACE INTO person VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -176,6 +176,32 @@ class PeopleTable:
             code = from_logits(total).tobytes()
             values = (person_id(person), code, person, "", photos, ids % 2**62)
             yield (*values, schema.person_crc(*values))
+
+    def mean_logits(
+        self, connection: sqlite3.Connection, rows: Iterable[PersonRow]
+    ) -> dict[int, np.ndarray]:
+        """Means of the logits of the photos of people.
+
+        Args:
+            connection: the database, of this or an earlier version.
+            rows: the people, with whose number and sum of ids the photos are compared.
+
+        Returns:
+            (K,) float64 by number of the person.
+
+        Raises:
+            GalleryError: a photo is damaged, or the person has others.
+        """
+        expected = {row[2]: row for row in rows}
+        found = {}
+        for person, total, photos, ids in self._sums(connection, sorted(expected)):
+            row = expected.pop(person)
+            if (photos, ids % 2**62) != row[4:6]:
+                raise self._damaged(_OTHERS)
+            found[row[0]] = total / photos
+        if expected:
+            raise self._damaged(_OTHERS)
+        return found
 
     def check(self, connection: sqlite3.Connection, head: schema.Head) -> None:
         """Compute every template again and compare it with its row.
@@ -337,8 +363,9 @@ class PeopleTable:
         if people is None:
             yield connection.execute(_PHOTOS_OF_ALL_EARLIER if earlier else _PHOTOS_OF_ALL)
             return
+        statement = _PHOTOS_OF_EARLIER if earlier else _PHOTOS_OF
         for part in _parts(people, AT_ONCE):
-            yield connection.execute(_PHOTOS_OF, part + part[-1:] * (AT_ONCE - len(part)))
+            yield connection.execute(statement, part + part[-1:] * (AT_ONCE - len(part)))
 
     def _decoded(self, rows: Sequence[tuple[int, bytes, int]], codes: np.ndarray) -> np.ndarray:
         """Logits (N, K) float32 of rows (id, value, crc) of `logits`; -1 and 1 for empty ones."""

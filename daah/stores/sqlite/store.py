@@ -255,6 +255,17 @@ class SQLiteStore:
             tuple(tuple([found[id][1] for id in row]) for row in ids.tolist()),
         )
 
+    def mean_logits(self, people: Sequence[str]) -> np.ndarray:
+        """See `CodeStore.mean_logits`."""
+        means = np.zeros((len(people), self.spec.bits), np.float32)
+        numbers = np.array([person_id(person) for person in people], np.int64)
+        with self._read() as (connection, held):
+            there = np.unique(numbers[held.people.contains(numbers)]).tolist()
+            rows = self._people(connection, held, there)
+            for number, mean in self._table.mean_logits(connection, rows.values()).items():
+                means[numbers == number] = mean
+        return means
+
     def within(self, codes: np.ndarray, radius: int, bits: int | None = None) -> Neighbours:
         """See `CodeStore.within`. Scans all codes in memory."""
         codes, bits, _ = query_argument(self.spec, codes, 1, bits, None)
