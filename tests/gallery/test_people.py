@@ -159,7 +159,7 @@ def test_a_read_only_gallery_is_left_alone(album: Gallery, fake_encoder: Project
         ):
             with pytest.raises(GalleryError, match="read-only"):
                 change()
-        assert not gallery.undoable()
+        assert gallery.last_removal() is None
 
 
 def test_who_may_be_the_same_is_suggested(album: Gallery, fake_encoder: ProjectionEncoder) -> None:

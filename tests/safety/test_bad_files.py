@@ -144,8 +144,10 @@ def test_odd_photos_have_the_same_faces_everywhere(
         elif count > 1:
             assert f"{count} faces found" in said, scene.name
         else:
-            assert ("No face" in said) == (count == 0), scene.name
-            assert outcome.values["boxes"].count('class="box') == count, scene.name
+            shown = outcome.values["boxes"].count('class="box')
+            assert ("No face" in said) == (shown == 0), scene.name
+            # The page alone turns a photo where no face is sure, and says so.
+            assert shown == count or "The photo was turned by" in said, scene.name
 
 
 def test_odd_photos_on_the_command_line(

@@ -78,7 +78,8 @@ def test_one_face_has_one_code(
     done = CliRunner().invoke(command_line, ["encode", str(path)])
     assert [face["code"] for face in json.loads(done.stdout)["faces"]] == [code]
 
-    own = gallery_actions._main_face(retriever, rgb)
+    told: list[str] = []
+    own = gallery_actions._main_face(retriever, rgb, told.append, told.append)
     assert codes.to_hex(codes.pack(own.code.bits)) == code
 
     for name in ("added", "built"):

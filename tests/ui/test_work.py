@@ -123,6 +123,6 @@ def test_a_frame_of_live_is_looked_at_once_and_each_face_encoded_once(
     live = Live(AppContext(retriever, Settings()))
     for frame in film(shown)[:3]:
         (face,) = live.frame(data_uri(frame, 70))["faces"]
-        assert face["name"] == "s12"
+        assert "s12" in face["label"]
     assert len(looked) == 3
     assert encoded == [1, 1, 1]

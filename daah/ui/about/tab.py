@@ -39,6 +39,7 @@ class AboutTab:
             people=f"{gallery.store.count_people():,}",
             bits=context.retriever.bits,
             bytes=context.retriever.bits // 8,
+            shorter=", ".join(map(str, context.retriever.lengths[:-1])),
             minutes=settings.keep_words,
             additions=settings.additions_minutes,
             upload=settings.max_upload_mb,

@@ -47,6 +47,12 @@ BANDS = {
     "no match": "No match: look-alikes, for fun, not identity",
 }
 
+#: Said of whoever is first by the logits, not by the bits.
+_RERANKED = (
+    " Others agree in as many bits or more; the network's values behind the bits put this person "
+    "first."
+)
+
 #: Tone of each verdict, as of `page.html.say`.
 TONES = {"match": "good", "unclear": "far", "no match": "none"}
 
@@ -407,7 +413,8 @@ def best(view: View) -> str:
         f'src="{data_uri(view.thumbnails[person.id], 90)}">'
         f'<p class="verdict">{VERDICTS[person.verdict]}</p><h3>{escape(name)}</h3>'
         f"{_agreement(person, term('bits'))}"
-        f'<p class="hint">{escape(_meaning(view, person))}</p>{buttons}</article>'
+        f'<p class="hint">{escape(_meaning(view, person))}{_RERANKED * person.reranked}</p>'
+        f"{buttons}</article>"
     )
 
 

@@ -257,3 +257,14 @@ def test_a_sideways_photo_is_turned_and_says_so(
         assert words.startswith("Match: red.")
         assert (f"turned by {turned} degrees" in words) == (turned > 0)
     assert search_actions.search(fake, photo(), OPTIONS).turned == 0
+
+
+def test_it_is_said_that_logits_put_a_person_first(fake: FaceRetriever, session: Session) -> None:
+    view = search_actions.look(fake, session, OPTIONS)
+    first, *others = view.people[view.session.face]
+    assert "values behind the bits" not in search_html.best(view)
+    people = list(view.people)
+    people[view.session.face] = (replace(first, reranked=True), *others)
+    assert "values behind the bits put this person first" in search_html.best(
+        replace(view, people=tuple(people))
+    )
