@@ -295,7 +295,7 @@ def test_unreadable_and_oversized_files_are_told_and_leave_no_old_result(
     toast = page.get_by_test_id("toast-body")
     expect(toast).to_contain_text("cannot be read")
     assert "/" not in toast.inner_text()
-    expect(sentence(page)).to_contain_text("That photo gave no result")
+    expect(sentence(page)).to_contain_text("is damaged or cut off and cannot be read")
     expect(page.locator("#people .card")).to_have_count(0)
     keep(page, "unreadable")
     page.get_by_test_id("toast-close").click()
