@@ -301,6 +301,9 @@ def furnished(
             pictures[f"{of}/{number}"].save(workspace / "PHOTOS" / person / f"{number}.png")
     pictures["s1/10"].save(workspace / "photo.jpg", quality=95)
     pictures["s3/1"].save(workspace / "eileen.jpg", quality=95)
+    (workspace / "HOLIDAY").mkdir()
+    for number in range(1, 5):
+        pictures[f"s6/{number}"].save(workspace / "HOLIDAY" / f"{number}.png")
     photos = {"s4": "s4.png", "s5": "s5.png"}
     for person, name in photos.items():
         pictures[f"{person}/1"].save(workspace / name)
