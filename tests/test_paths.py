@@ -104,7 +104,7 @@ def test_an_installed_package_names_what_is_missing_and_writes_beside_nothing(
     site = tmp_path / "site-packages"
     shutil.copytree(ROOT / "daah", site / "daah", ignore=shutil.ignore_patterns("__pycache__"))
     photo = tmp_path / "photo.png"
-    shutil.copy(ROOT / "docs" / "images" / "thumbnail.jpg", photo)
+    shutil.copy(ROOT / "daah" / "ui" / "server" / "static" / "preview.png", photo)
     before = sorted(site.rglob("*"))
     environment = {name: value for name, value in os.environ.items() if "DAAH" not in name} | {
         "PYTHONPATH": str(site),
