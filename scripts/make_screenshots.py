@@ -16,6 +16,7 @@ from daah.ui.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
+
 def main() -> None:
     """Write every picture."""
     demo = build_app(load_retriever(read_only=True), Settings())

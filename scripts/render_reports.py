@@ -213,6 +213,36 @@ def occlusion_gains(reports: _Reports) -> str:
     return words + "."
 
 
+def ablation(reports: _Reports) -> str:
+    """The parts of the paper on the demo network."""
+    rows = []
+    for row in reports["ablation"]["rows"]:
+        cells = []
+        for kind in ("clean", "covered"):
+            for bits in (64, 128, 256):
+                cells.append(_share(row[f"{kind}_{bits}"]))
+        loss, low, high = row["covered_128_loss"]
+        interval = "–" if loss == low == high == 0 else f"{loss:+.3f} ({low:+.3f} to {high:+.3f})"
+        rows.append([row["name"], *cells, interval])
+    head = ["network", *(f"{kind}, {bits} bits" for kind in ("clean", "covered")
+                         for bits in (64, 128, 256)), "covered, 128 bits: loss"]  # fmt: skip
+    return _table(head, rows)
+
+
+def clustering(reports: _Reports) -> str:
+    """Faces without names, sorted into people."""
+    report = reports["clustering"]
+    rows = [
+        [str(r["bits"]), f"{_share(r['f'])} ({r['f_ci95'][0]:.3f} to {r['f_ci95'][1]:.3f})",
+         _share(r["precision"]), _share(r["recall"]), str(r["radius"])]
+        for r in report["results"]
+    ]  # fmt: skip
+    return _table(
+        ["bits", "B-cubed F (95% interval)", "precision", "recall", "neighbours differ in at most"],
+        rows,
+    )
+
+
 def slices(reports: _Reports) -> str:
     """Protocol 5: corruptions and groups."""
     report = reports["slices"]
@@ -262,7 +292,7 @@ BLOCKS: dict[str, Callable[[_Reports], str]] = {
     block.__name__: block
     for block in (
         accuracy, accuracy_orl, accuracy_short, searches, identification, identification_data,
-        attention, occlusion, occlusion_gains, slices, speed, training,
+        attention, occlusion, occlusion_gains, ablation, clustering, slices, speed, training,
     )
 }  # fmt: skip
 

@@ -54,10 +54,17 @@ def test_every_block_is_used_and_a_changed_figure_is_noticed(tmp_path: Path) -> 
     assert render_reports.render(readme, tmp_path) != readme
 
 
-@pytest.mark.parametrize("name", ["open-set", "orl-open-set", "identification", "bench"])
+@pytest.mark.parametrize(
+    "name", ["open-set", "orl-open-set", "identification", "bench", "clustering"]
+)
 def test_reports_are_of_the_shipped_checkpoint(name: str) -> None:
     encoder = load_encoder(ROOT / "checkpoints" / "demo.onnx")
     assert report(name)["checkpoint"]["sha256"] == encoder.fingerprint
+
+
+def test_the_ablation_begins_with_the_shipped_checkpoint() -> None:
+    encoder = load_encoder(ROOT / "checkpoints" / "demo.onnx")
+    assert report("ablation")["rows"][0]["sha256"] == encoder.fingerprint
 
 
 def test_the_graph_and_the_checkpoint_are_one_network() -> None:
@@ -81,6 +88,11 @@ def test_what_the_card_claims_of_the_figures_is_so() -> None:
     assert random < middle < attention["deletion"]
     random, middle = attention["insertion_random"], attention["insertion_gaussian"]
     assert attention["insertion"] < middle < random
+    complete, control, *others = report("ablation")["rows"]
+    assert complete["clean_128"] == pytest.approx(hamming[128]["map"], abs=5e-4)
+    assert control["covered_128_loss"][1] > 0  # the interval's lower end
+    for row in others:
+        assert row["covered_128_loss"][1] < 0 < row["covered_128_loss"][2]
     ratios = attention["occlusion"]["mass_ratio_by_kind"]
     assert max(ratios, key=ratios.get) == "aviator glasses"
 

@@ -32,8 +32,8 @@ from daah.ui.state.session import (
 #: What the seconds of a session are told of, in this order.
 STEPS = ("detect", "encode", "search")
 
-#: Least score of a face that settles which way up a photo is. A face on its side is often found too,
-#: with less: of 60 portraits, each turned three ways, 3% reached it, and all of them upright.
+#: Least score of a face that settles which way up a photo is. A face on its side is often found
+#: too, with less: of 60 portraits, each turned three ways, 3% reached it, and all of them upright.
 _SURE = 0.99
 
 #: Cells on a side of the per-bit view.
