@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from daah.models.encoder import FaceEncoder
 
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write the JSON to this file.")
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Write the JSON to this file; - prints it."),
 ]
 CheckpointFile = Annotated[
     Path | None,
@@ -91,25 +93,34 @@ def application(text: str) -> typer.Typer:
     )
 
 
-def emit(value: dict[str, Any], file: Path | None) -> None:
+def emit(value: dict[str, Any], file: Path | None, lines: Sequence[str] = ()) -> None:
     """Print a result as JSON, or write it to a file.
 
     Args:
         value: plain JSON values.
-        file: the file; None prints to stdout.
+        file: the file, or "-" for stdout; None prints to stdout.
+        lines: the same for people: what a terminal gets where no file was named.
 
     Raises:
         DataError: the file cannot be written.
         ValueError: a number is not finite.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    if file is None:
+    if file is None and lines and on_terminal():
+        typer.echo("\n".join(lines))
+        return
+    if file is None or file == Path("-"):
         typer.echo(text)
         return
     try:
         file.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise DataError(f"{file} cannot be written ({error.strerror}).") from error
+
+
+def on_terminal() -> bool:
+    """Whether people read what is printed, not a program."""
+    return sys.stdout.isatty()
 
 
 def numbers(text: str | None) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from daah.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from daah.types import EncodedFace
+    from daah.types import EncodedFace, SearchResult
 
 Photo = Annotated[Path, typer.Argument(metavar="IMAGE", help="A JPEG, PNG or WebP file.")]
 
@@ -95,11 +95,13 @@ def search(
     the number of bits that agree and a verdict: match, unclear or no match. "quality" is the chance
     that a search with the face finds its person, and what makes it hard. "matches" are the K
     nearest photos by Hamming distance. "id" is a string, because it has more digits than a
-    JavaScript number holds.
+    JavaScript number holds. A terminal gets a table of the people; a pipe, a file or --json -
+    gets the JSON.
 
     \b
     Examples:
       python -m daah search photo.jpg
+      python -m daah search photo.jpg --json -
       python -m daah search photo.jpg -k 3 --bits 64 --gallery my-gallery
       python -m daah search photo.jpg --gallery milvus://localhost:19530/faces
     """
@@ -131,7 +133,27 @@ def search(
             "faces_left_out": result.left_out,
         },
         json,
+        _lines(result),
     )
+
+
+def _lines(result: SearchResult) -> list[str]:
+    """The people of every face as a table."""
+    lines = [] if result.faces else ["No face found. Try a larger, front-facing face."]
+    for number, found in enumerate(result.faces, 1):
+        size = round(found.encoded.face.width)
+        lines.append(f"Face {number} of {len(result.faces)}, {size} pixels wide")
+        if found.quality.reasons:
+            lines.append(f"  The face is {found.quality.words}, so limits are stricter.")
+        width = max((len(person.name) for person in found.people), default=0)
+        lines += [
+            f"  {person.verdict:<8}  {person.name:<{width}}  "
+            f"{person.agree:>3} of {person.bits} bits agree  {person.photo}"
+            for person in found.people
+        ]
+    if result.left_out:
+        lines.append(f"{result.left_out} smaller faces or more were left out.")
+    return lines
 
 
 def _face(encoded: EncodedFace) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -168,6 +169,21 @@ def test_search_prints_the_matches_of_every_face(built: str, tree: Path) -> None
     assert set(found["seconds"]) == {"detect", "encode", "search"}
     short = _json("search", str(tree / "s2" / "1.png"), "--gallery", built, "--bits", "32")
     assert {match["bits"] for match in short["faces"][0]["matches"]} == {32}
+
+
+def test_a_terminal_gets_a_table_of_people(
+    built: str, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daah.cli.console.on_terminal", lambda: True)
+    photo = str(tree / "s2" / "1.png")
+    first, best, *others = _run("search", photo, "--gallery", built, "-k", "2").stdout.splitlines()
+    assert first.startswith("Face 1 of 1, ")
+    assert re.fullmatch(r"  \w[\w ]{7}  s2 +\d+ of 128 bits agree  s2/1\.png", best)
+    assert len(others) == 1
+    (none,) = _run("search", str(tree / "s3" / "wall.png"), "--gallery", built).stdout.splitlines()
+    assert none == "No face found. Try a larger, front-facing face."
+    asked = _json("search", photo, "--gallery", built, "--json", "-")
+    assert asked["faces"][0]["people"][0]["person"] == "s2"
 
 
 def test_build_says_what_it_did(tree: Path, tmp_path: Path) -> None:

@@ -230,3 +230,9 @@ def test_a_landing_says_that_it_is_an_example(fake: FaceRetriever) -> None:
     assert "finished example" in html
     assert "An example photo with 1 numbered face" in html
     assert isinstance(session, Session)
+
+
+def test_the_number_of_a_small_face_stands_over_its_box(fake: FaceRetriever) -> None:
+    session = search_actions.search(fake, photo((RED, 300), (RED, 40)), OPTIONS)
+    html = search_html.boxes(search_actions.look(fake, session, OPTIONS))
+    assert re.findall(r'class="box([^"]*)"', html) == [" chosen", " small"]

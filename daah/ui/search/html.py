@@ -53,6 +53,9 @@ _RERANKED = (
     "first."
 )
 
+#: Share of a photo's width below which the number of a face stands over its box, not on the face.
+_SMALL_BOX = 0.2
+
 #: Tone of each verdict, as of `page.html.say`.
 TONES = {"match": "good", "unclear": "far", "no match": "none"}
 
@@ -144,8 +147,9 @@ def boxes(view: View) -> str:
             f"left:{100 * x0 / width:.2f}%;top:{100 * y0 / height:.2f}%;"
             f"width:{100 * (x1 - x0) / width:.2f}%;height:{100 * (y1 - y0) / height:.2f}%"
         )
-        chosen = " chosen" if i == view.session.face else ""
-        drawn.append(f'<span class="box{chosen}" style="{place}"><b>{i + 1}</b></span>')
+        kind = " chosen" if i == view.session.face else ""
+        kind += " small" if x1 - x0 < _SMALL_BOX * width else ""
+        drawn.append(f'<span class="box{kind}" style="{place}"><b>{i + 1}</b></span>')
     whose = "An example photo" if view.session.example else "Your photo"
     alt = f"{whose} with {plural(len(faces), 'numbered face')}"
     words = []
