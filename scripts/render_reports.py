@@ -243,6 +243,22 @@ def clustering(reports: _Reports) -> str:
     )
 
 
+def face_quality(reports: _Reports) -> str:
+    """Failed searches when the faces of the lowest scores are discarded."""
+    report = reports["face-quality"]
+    shares = (0, 0.04, 0.1, 0.2, 0.4)
+    rows = []
+    for name in ("photos", "photos and copies"):
+        failed = dict(zip(report["discard"]["share"], report["discard"][name], strict=True))
+        rows.append([name, *(f"{100 * failed[share]:.1f}%" for share in shares)])
+    head = [
+        "failed searches of",
+        "all",
+        *(f"without the worst {share:.0%}" for share in shares[1:]),
+    ]
+    return _table(head, rows)
+
+
 def slices(reports: _Reports) -> str:
     """Protocol 5: corruptions and groups."""
     report = reports["slices"]
@@ -292,7 +308,7 @@ BLOCKS: dict[str, Callable[[_Reports], str]] = {
     block.__name__: block
     for block in (
         accuracy, accuracy_orl, accuracy_short, searches, identification, identification_data,
-        attention, occlusion, occlusion_gains, ablation, clustering, slices, speed, training,
+        attention, occlusion, occlusion_gains, ablation, clustering, face_quality, slices, speed, training,
     )
 }  # fmt: skip
 

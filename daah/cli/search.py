@@ -144,7 +144,9 @@ def _lines(result: SearchResult) -> list[str]:
         size = round(found.encoded.face.width)
         lines.append(f"Face {number} of {len(result.faces)}, {size} pixels wide")
         if found.quality.reasons:
-            lines.append(f"  The face is {found.quality.words}, so limits are stricter.")
+            lines.append(
+                f"  The face is {found.quality.words}: a search may miss the right person."
+            )
         width = max((len(person.name) for person in found.people), default=0)
         lines += [
             f"  {person.verdict:<8}  {person.name:<{width}}  "

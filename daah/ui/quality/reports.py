@@ -83,8 +83,8 @@ _QUESTIONS = (
     (
         "Small, blurred, turned and covered faces",
         "What makes it worse?",
-        ("slices",),
-        ("slices-damage", "slices-groups"),
+        ("slices", "face-quality"),
+        ("slices-damage", "slices-groups", "face-quality"),
         "python -m benchmarks.quality",
     ),
     (
@@ -131,6 +131,7 @@ _ALT = {
     "attention": "Change of the code as the most attended pixels are removed or restored",
     "slices-damage": f"Accuracy at {FIGURE_BITS} bits by size, blur and rotation of the face",
     "slices-groups": f"Accuracy at {FIGURE_BITS} bits by measured properties of the photo",
+    "face-quality": "Failed searches by the share discarded for low quality; success by score",
     "compare-map": "mAP of each method by code length",
     "compare-precision-recall": "Precision and recall of each method at the longest code",
     "compare-precision-at-k": "Share of right faces among the first k, for each method",
