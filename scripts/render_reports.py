@@ -308,7 +308,8 @@ BLOCKS: dict[str, Callable[[_Reports], str]] = {
     block.__name__: block
     for block in (
         accuracy, accuracy_orl, accuracy_short, searches, identification, identification_data,
-        attention, occlusion, occlusion_gains, ablation, clustering, face_quality, slices, speed, training,
+        attention, occlusion, occlusion_gains, ablation, clustering, face_quality, slices, speed,
+        training,
     )
 }  # fmt: skip
 
