@@ -1,10 +1,4 @@
-"""A real Milvus server for the tests and benchmarks, from the wheel that carries one.
-
-`milvus==2.3.5` on PyPI is the last version with a server inside. At the first use it is installed
-into an environment of its own, `daah/milvus-2.3.5` in the user's cache folder (XDG_CACHE_HOME, or
-~/.cache): its packages are none of the project's, and tests in any environment share it. That takes
-the package index and 400 MB, and is said on standard error. Deleting the folder undoes it.
-"""
+"""A real Milvus server for the tests and benchmarks, installed by `milvus_install`."""
 
 from __future__ import annotations
 
@@ -21,7 +15,7 @@ import filelock
 import trustme
 from pymilvus import MilvusClient, MilvusException
 
-VERSION = "2.3.5"
+from tests.doubles.milvus_install import cache, install
 
 #: Seconds after which a server that does not answer, or does not end, never will.
 HANG = 600.0
@@ -66,7 +60,7 @@ class MilvusServer:
         self.guarded = guarded
         self.authority = folder / "tls" / "ca.pem"
         self.process: subprocess.Popen | None = None
-        self.alone = filelock.FileLock(_cache() / "milvus-running.lock", thread_local=False)
+        self.alone = filelock.FileLock(cache() / "milvus-running.lock", thread_local=False)
 
     def uri(self, collection: str, token: str = TOKEN, **options: object) -> str:
         """Where `open_store` connects."""
@@ -172,31 +166,6 @@ class MilvusServer:
         return True
 
 
-def install() -> Path:
-    """The environment with the server in it, made at the first use.
-
-    Raises:
-        RuntimeError: the package index cannot be reached, or has no server for this machine.
-    """
-    home = _cache() / f"milvus-{VERSION}"
-    with filelock.FileLock(_cache() / "milvus-install.lock"):
-        # The interpreter that it was made with may be gone since.
-        if not ((home / "installed").exists() and (home / "bin" / "python").exists()):
-            print(f"installing milvus=={VERSION} into {home}, once", file=sys.stderr)
-            subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-            pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet"]
-            try:
-                subprocess.run([*pip, f"milvus=={VERSION}"], check=True)
-            except subprocess.CalledProcessError as problem:
-                raise RuntimeError(
-                    f"milvus=={VERSION} could not be installed into {home}. It comes from the "
-                    "package index, once, for x86-64 Linux and for Macs; to test without it, run: "
-                    'pytest -m "not milvus"'
-                ) from problem
-            (home / "installed").touch()
-    return home
-
-
 def _certificate(folder: Path) -> Path:
     """A key and a certificate for 127.0.0.1, and that of the authority which signed it."""
     if not folder.exists():
@@ -208,12 +177,6 @@ def _certificate(folder: Path) -> Path:
         for blob in server.cert_chain_pems:
             blob.write_to_path(folder / "server.pem", append=True)
     return folder
-
-
-def _cache() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "daah"
-    cache.mkdir(parents=True, exist_ok=True)
-    return cache
 
 
 def _free_port() -> int:
