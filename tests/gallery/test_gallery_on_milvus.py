@@ -104,7 +104,7 @@ def test_several_processes_fill_one_gallery(
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     command += [str(tests / "gallery" / "accelerate_add.py"), str(photos), "--workers", "0"]
     uri = milvus_server.uri("launched", consistency="strong")
-    command += ["--gallery", uri, "--folder", str(tmp_path / "home")]
+    command += ["--create", "--gallery", uri, "--folder", str(tmp_path / "home")]
     command += ["--refused", str(tmp_path / "refused.jsonl"), "--json", str(tmp_path / "report")]
     done = subprocess.run(
         [sys.executable, "-m", *command],
