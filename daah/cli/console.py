@@ -39,6 +39,14 @@ GalleryToWrite = Annotated[
     typer.Option("--gallery", metavar="URI", help="A folder, or milvus://HOST:PORT/COLLECTION."),
 ]
 CreateGallery = Annotated[bool, typer.Option("--create", help="Make the gallery if there is none.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=0, help="Processes that read photos and find faces."),
+]
+RefusedFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Refused photos and the reasons, as JSON Lines."),
+]
 FacesFolder = Annotated[
     Path | None,
     typer.Option(

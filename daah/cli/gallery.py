@@ -18,6 +18,8 @@ from daah.cli.console import (
     GalleryUri,
     JsonFile,
     Progress,
+    RefusedFile,
+    Workers,
     application,
     emit,
     load_model,
@@ -123,14 +125,8 @@ def add(
     person: Annotated[
         str | None, typer.Option(metavar="NAME", help="All photos of SRC are of this person.")
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=0, help="Processes that read photos and find faces."),
-    ] = None,
-    refused: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Refused photos and the reasons, as JSON Lines."),
-    ] = None,
+    workers: Workers = None,
+    refused: RefusedFile = None,
     draw_map: Annotated[
         bool, typer.Option("--map/--no-map", help="Redraw the gallery's map at the end.")
     ] = True,

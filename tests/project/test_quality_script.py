@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks import quality
 from daah import codes
 from daah.data.labelled_faces import detect_faces
 from daah.evaluation.calibrate import fit_calibration
@@ -16,19 +15,9 @@ from daah.evaluation.dlib_itq import peers
 from daah.metrics.leave_one_out import pair_distances
 from tests.doubles.faces import CentreEncoder, FramedFaceDetector, write_tree
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "quality.py"
-
 
 @pytest.fixture(scope="module")
-def quality():
-    spec = importlib.util.spec_from_file_location("quality", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def measured(quality, tmp_path_factory):
+def measured(tmp_path_factory):
     """One run with a calibrated fake and peers from an invented cache."""
     faces = detect_faces(
         write_tree(tmp_path_factory.mktemp("t"), [3, 2, 1] * 4), FramedFaceDetector()
@@ -91,6 +80,6 @@ def test_no_figure_names_a_place_on_the_machine(measured):
         assert "/tmp" not in path.read_text()
 
 
-def test_orl_is_written_as_a_tree_like_any_other(quality, tmp_path):
+def test_orl_is_written_as_a_tree_like_any_other(tmp_path):
     folder = quality.write_orl(tmp_path)
     assert len(list(folder.glob("s*/*.png"))) == 400
