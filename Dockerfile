@@ -1,19 +1,12 @@
-# The demo as a container, without CUDA; docs/DEPLOY.md says what to put for ADDRESS:
-#   docker build --build-arg TORCH_INDEX=ADDRESS -t daah .
+# The demo as a container:
+#   docker build -t daah .
 #   docker run -p 7860:7860 -v daah-galleries:/app/galleries daah
 FROM python:3.12-slim
-# PyTorch's index of CPU wheels. The default index has wheels with CUDA for x86-64, 6 GB that the app
-# never uses; without this argument they are installed.
-ARG TORCH_INDEX=""
 # Whoever opens the port is a stranger: what serves them may write to the gallery and to /tmp alone.
 RUN useradd --create-home --uid 1000 daah
 WORKDIR /app
 COPY requirements.txt .
-RUN if [ -n "$TORCH_INDEX" ]; then \
-        grep -E "^torch(vision)?==" requirements.txt \
-            | xargs pip install --no-cache-dir --no-deps --index-url "$TORCH_INDEX"; \
-    fi \
-    && pip install --no-cache-dir -r requirements.txt
+RUN pip install --no-cache-dir -r requirements.txt
 COPY . .
 # Galleries are made here, by the user that serves them: the built-in one at the first start.
 RUN install -d -o daah -g daah galleries

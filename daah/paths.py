@@ -1,8 +1,8 @@
 """Locations of the project's own files: models, galleries, documents and reports.
 
-In a checkout of the repository they are in its folders. An installed package contains the models
-but no documents, and may be read-only. Its galleries are in the user's data folder, and models
-there take precedence over its own. The environment overrides all of these:
+In a checkout of the repository they are in its folders. An installed package carries copies of
+them, and may be read-only: its galleries are in the user's data folder, and models there take
+precedence over its own. The environment overrides all of these:
 
     DAAH_HOME            the folder that holds checkpoints/, gallery/ and docs/
     DAAH_CHECKPOINT      the model that is used when none is named
@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import platformdirs
@@ -24,7 +25,7 @@ import platformdirs
 BUILT_IN = ("congress", "orl", "lfw")
 
 #: What holds the package: the repository, or an environment's site-packages.
-_AROUND = Path(__file__).resolve().parent.parent
+_AROUND = Path(str(files("daah"))).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Paths:
         gallery: folder of the gallery that is used when none is named.
         portraits: folder of the shipped portraits, from which the built-in gallery is filled.
         examples: folder of the example photos.
+        docs: folder of the committed documents, of which a package carries those that the app
+            shows.
     """
 
     home: Path
@@ -50,16 +53,12 @@ class Paths:
     gallery: Path
     portraits: Path
     examples: Path
+    docs: Path
 
     @property
     def baselines(self) -> Path:
         """The file of small models that the Methods tab compares."""
         return self.checkpoints / "baselines" / "48.safetensors"
-
-    @property
-    def docs(self) -> Path:
-        """Committed documents."""
-        return self.home / "docs"
 
     @property
     def results(self) -> Path:
@@ -79,7 +78,8 @@ def locate(around: Path = _AROUND, environ: Mapping[str, str] | None = None) -> 
     """
     environ = os.environ if environ is None else environ
     home = _given(environ, "DAAH_HOME")
-    if home is None and (around / "pyproject.toml").is_file():
+    checkout = (around / "pyproject.toml").is_file()
+    if home is None and checkout:
         home = around
     home = home or platformdirs.user_data_path("daah", appauthor=False)
     checkpoints, carried = home / "checkpoints", around / "daah" / "checkpoints"
@@ -99,12 +99,18 @@ def locate(around: Path = _AROUND, environ: Mapping[str, str] | None = None) -> 
         galleries / name if name in BUILT_IN else Path(name).expanduser().absolute(),
         _shipped("portraits", home, around),
         _shipped("examples", home, around),
+        # Not around / "docs" of an installed package: that is another package's.
+        _first(home / "docs", around / "docs" if checkout else around / "daah" / "docs"),
     )
 
 
 def _shipped(name: str, home: Path, around: Path) -> Path:
     """A folder of shipped photos: of the home folder, the checkout, or the installed package."""
-    places = (home / "gallery" / name, around / "gallery" / name, around / "daah" / name)
+    return _first(home / "gallery" / name, around / "gallery" / name, around / "daah" / name)
+
+
+def _first(*places: Path) -> Path:
+    """The first of these folders that exists; without any, the first."""
     return next((place for place in places if place.is_dir()), places[0])
 
 

@@ -41,26 +41,11 @@ def test_a_user_of_its_own_serves_and_may_write_to_the_gallery_alone(read: list[
     assert not [run for run in runs if "python" in run]  # no gallery is built as root
 
 
-@pytest.mark.parametrize("index", ["", "https://wheels.example/cpu"])
-def test_torch_comes_from_the_index_that_is_named_and_everything_else_does_not(
-    index: str, read: list[Step], tmp_path: Path
-) -> None:
-    """The step is run by a shell, with a pip that notes what it is asked for."""
+def test_only_what_the_app_needs_is_installed(read: list[Step]) -> None:
     (step,) = [step for step in read if step.name == "RUN" and "pip" in step.text]
-    pip = tmp_path / "bin" / "pip"
-    pip.parent.mkdir()
-    pip.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
-    pip.chmod(0o755)
-    (tmp_path / "requirements.txt").write_bytes((ROOT / "requirements.txt").read_bytes())
-    environment = {"PATH": f"{pip.parent}:{os.environ['PATH']}", "TORCH_INDEX": index}
-    subprocess.run(["sh", "-c", step.text], cwd=tmp_path, env=environment, check=True)
-    asked = (tmp_path / "asked").read_text().splitlines()
-    assert asked.pop() == "install --no-cache-dir -r requirements.txt"
-    assert len(asked) == bool(index)
-    if index:
-        words = asked[0].split()
-        assert words[:5] == ["install", "--no-cache-dir", "--no-deps", "--index-url", index]
-        assert [word.split("==")[0] for word in words[5:]] == ["torch", "torchvision"]
+    assert step.text == "pip install --no-cache-dir -r requirements.txt"
+    pinned = (ROOT / "requirements.txt").read_text()
+    assert "torch" not in pinned.lower().split("\n", 1)[1]  # 6 GB with CUDA, and the app has none
 
 
 def test_what_is_copied_is_what_the_app_needs(read: list[Step], tmp_path: Path) -> None:
