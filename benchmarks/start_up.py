@@ -32,13 +32,6 @@ from daah.ui.page.examples import EXAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: What the app is started with when another gallery than its own is measured.
-_ELSEWHERE = (
-    "import pathlib, runpy, sys; from daah.retrieval import loading; "
-    "loading.DEFAULT_GALLERY = pathlib.Path(sys.argv[1]); "
-    "runpy.run_path('app.py', run_name='__main__')"
-)
-
 
 @dataclass(frozen=True)
 class Started:
@@ -58,11 +51,11 @@ class Started:
 
 @contextmanager
 def started(gallery: Path | None = None, patience: float = 300) -> Iterator[Started]:
-    """`python app.py` as a fresh process, stopped at the end. gallery: instead of gallery/orl."""
+    """`python app.py` as a fresh process, stopped at the end. gallery: served by `daah app`."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}/"
-    command = ["app.py"] if gallery is None else ["-c", _ELSEWHERE, str(gallery)]
+    command = ["app.py"] if gallery is None else ["-m", "daah", "app", "--gallery", str(gallery)]
     with tempfile.TemporaryDirectory() as uploads:
         environment = os.environ | {
             "GRADIO_SERVER_PORT": str(port),

@@ -27,3 +27,7 @@ class DataError(DaahError):
 
 class ConfigError(DaahError):
     """A setting or argument is unknown or outside its range."""
+
+
+class MissingPackageError(DaahError):
+    """A package of an extra is not installed; the text says how to install it."""

@@ -5,13 +5,19 @@ is 1 for an error with a reason, 2 for wrong usage. What a command needs is impo
 so that --help answers at once.
 """
 
-from daah.cli import compare, evaluate, gallery, people, search, train
+from typing import Annotated
+
+import typer
+
+from daah import __version__
+from daah.cli import compare, evaluate, gallery, people, search, serve, train
 from daah.cli.console import application
 
 app = application(
     """Face image retrieval by short binary codes.
 
-    Every command prints JSON to stdout, or to a file with --json, and progress to stderr.
+    Every command but app prints JSON to stdout, or to a file with --json, and progress to
+    stderr.
 
     \b
     First steps:
@@ -19,10 +25,32 @@ app = application(
       python -m daah encode photo.jpg --logits
       python -m daah gallery build PHOTOS --gallery my-gallery
       python -m daah search photo.jpg --gallery my-gallery -k 5 --bits 64
+      python -m daah app
     """
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"daah {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Options of the command line as a whole; the callback of each does its work."""
+
+
 app.command()(search.encode)
 app.command()(search.search)
+app.command()(serve.app)
 people.register(gallery.app)
 app.add_typer(gallery.app, name="gallery")
 app.command()(train.prepare)

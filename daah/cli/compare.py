@@ -130,7 +130,8 @@ def compare_models(
     """
     from daah.comparison.data import closed_data
     from daah.comparison.methods.base import Budget
-    from daah.comparison.small_models import DEFAULT, make_models
+    from daah.comparison.small_models import DEFAULT
+    from daah.comparison.train_small_models import make_models
 
     faces = closed_data(data, minimum, maximum)
     path = out or DEFAULT

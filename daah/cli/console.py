@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from daah.errors import ConfigError, DaahError, DataError
+from daah.extras import EXTRAS, missing, top_level
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -72,14 +73,22 @@ Fold = Annotated[
 
 
 class _Commands(TyperGroup):
-    """Commands whose named errors are one line on stderr and exit code 1."""
+    """Commands whose named errors are one line on stderr and exit code 1.
+
+    So is a package that is not installed, with what to install.
+    """
 
     def invoke(self, context: Any) -> Any:
         try:
             return super().invoke(context)
         except DaahError as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(1) from None
+            problem = error
+        except ModuleNotFoundError as error:
+            if top_level(error) not in EXTRAS:
+                raise
+            problem = missing(top_level(error), "This command")
+        typer.echo(f"error: {problem}", err=True)
+        raise typer.Exit(1)
 
 
 def application(text: str) -> typer.Typer:

@@ -192,7 +192,7 @@ def add(
             return
         if draw_map and opened.count():
             typer.echo("Drawing the map", err=True)
-            opened.draw_map()
+            opened.draw_map_if_possible()
         remarks(report)
         emit(facts(opened) | dataclasses.asdict(report), json)
 
@@ -485,7 +485,7 @@ def renew(
         renewed = renew_gallery(_uri(gallery), encoder, progress)
     with Gallery.open(_uri(gallery), encoder, create=False) as opened:
         if renewed and opened.count():
-            opened.draw_map()
+            opened.draw_map_if_possible()
         emit(facts(opened) | {"renewed": renewed}, json)
 
 

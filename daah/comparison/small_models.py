@@ -1,8 +1,8 @@
 """Small baselines that are shipped: aligned faces to the codes of several methods.
 
-One safetensors file of float16 weights holds several methods of one code length. None of them was
-trained on the people of ORL. Closed-set methods are weak on unseen identities, which the comparison
-shows.
+One safetensors file of float16 weights holds several methods of one code length. It is read without
+PyTorch; `train_small_models` makes it. None of the methods was trained on the people of ORL.
+Closed-set methods are weak on unseen identities, which the comparison shows.
 
 Axes: N = faces, M = gallery rows, K = hash bits.
 """
@@ -11,53 +11,37 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
-from torch.nn import functional as F
+from PIL import Image
 
 from daah import codes
-from daah.comparison.methods.base import Budget, StoredMethod
-from daah.comparison.methods.classification import DDQH
-from daah.comparison.methods.deep import DeepHasher
+from daah.comparison.methods.base import StoredMethod
 from daah.comparison.methods.features import LBP, UnitRows
-from daah.comparison.methods.itq import ITQ
 from daah.comparison.methods.kernel import SDH
-from daah.comparison.methods.lsh import LSH
-from daah.comparison.methods.pairwise import DSH
-from daah.comparison.methods.softmax_start import SoftmaxTrunk
-from daah.data.face_set import FaceSet
+from daah.comparison.methods.linear import Linear
+from daah.comparison.methods.stored_network import GRAPH, StoredNetwork
 from daah.errors import CheckpointError
+from daah.extras import extra_packages
 from daah.files import replacing
-from daah.metrics.query_database import score_codes
 from daah.paths import PATHS
 from daah.types import ALIGNED_SIZE
 
 DEFAULT = PATHS.baselines
-#: The methods that are shipped, in the order in which they are shown.
-SHIPPED = ("LSH", "ITQ", "SDH", "DSH", "DDQH")
-#: Random anchors of the shipped SDH: fewer than in the comparison, for the file's size.
-SDH_ANCHORS = 300
 MAX_BYTES = 10 * 2**20
-_SCHEMA = 1
-#: Settings other than the defaults, as tuning chose them in the comparison.
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "SDH": {"anchors": SDH_ANCHORS, "width": 0.5},
-    "DDQH": {"lr": 3e-3},
-}
+_SCHEMA = 2
+#: The methods that are shipped, in the order in which they are shown, and what restores each.
 _CLASSES: dict[str, type[StoredMethod]] = {
-    "LSH": LSH,
-    "ITQ": ITQ,
+    "LSH": Linear,
+    "ITQ": Linear,
     "SDH": SDH,
-    "DSH": DSH,
-    "DDQH": DDQH,
+    "DSH": StoredNetwork,
+    "DDQH": StoredNetwork,
 }
+SHIPPED = tuple(_CLASSES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,12 +152,19 @@ def save_models(
         card: plain JSON values that are stored with them.
 
     Raises:
+        MissingPackageError: safetensors is not installed.
         ValueError: the arrays take more than `MAX_BYTES`.
     """
+    with extra_packages("A file of baselines"):
+        from safetensors.numpy import save_file
+
     tensors = {"lbp.mean": lbp.unit.mean}
     for name, method in methods.items():
         tensors |= {f"{name}.{key}": value for key, value in method.state().items()}
-    stored = {key: np.ascontiguousarray(value, np.float16) for key, value in tensors.items()}
+    stored = {
+        key: np.ascontiguousarray(value, np.uint8 if key.endswith(f".{GRAPH}") else np.float16)
+        for key, value in tensors.items()
+    }
     size = sum(value.nbytes for value in stored.values())
     if size > MAX_BYTES:
         raise ValueError(f"save_models: {size} bytes, at most {MAX_BYTES} are shipped")
@@ -197,7 +188,11 @@ def load_models(path: Path = DEFAULT) -> ComparisonModels:
 
     Raises:
         CheckpointError: the file is missing, damaged, of another version or no file of baselines.
+        MissingPackageError: safetensors is not installed.
     """
+    with extra_packages("A file of baselines"):
+        from safetensors import SafetensorError, safe_open
+
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(
@@ -213,7 +208,10 @@ def load_models(path: Path = DEFAULT) -> ComparisonModels:
         if header["sha256"] != _digest(stored, header["daah-baselines"]):
             raise ValueError("its checksum does not match")
         metadata = json.loads(header["daah-baselines"])
-        tensors = {name: value.astype(np.float32) for name, value in stored.items()}
+        tensors = {
+            name: value if value.dtype == np.uint8 else value.astype(np.float32)
+            for name, value in stored.items()
+        }
         if metadata["schema"] != _SCHEMA:
             raise CheckpointError(f"{path.name}: schema {metadata['schema']}, not {_SCHEMA}")
         bits = int(metadata["bits"])
@@ -243,74 +241,6 @@ def _digest(tensors: dict[str, np.ndarray], text: str) -> str:
     return digest.hexdigest()
 
 
-def make_models(
-    train: FaceSet,
-    query: FaceSet,
-    path: Path,
-    bits: int = 48,
-    budget: Budget | None = None,
-    start_epochs: int = 12,
-    seed: int = 0,
-    progress: Callable[[int, int, str], None] | None = None,
-) -> ComparisonModels:
-    """Fit the shipped methods, write them, and return them as they are read back.
-
-    The card has the mAP of the stored models on `query` by protocol 2.
-
-    Args:
-        train: 32x32 training images, which are also the database.
-        query: 32x32 queries.
-        path: the file.
-        bits: code length.
-        budget: training budget of the deep methods; None has 12 epochs.
-        start_epochs: epochs of the common initialisation.
-        seed: seed of all random numbers.
-        progress: called with steps done, their number, and the step.
-
-    Returns:
-        The methods.
-
-    Raises:
-        ValueError: the arrays take more than `MAX_BYTES`.
-    """
-    budget = budget or Budget(epochs=12)
-    lbp = LBP()
-    lbp.fit(train.images, train.labels)
-    features = lbp.transform(train.images)
-    start = SoftmaxTrunk(seed, replace(budget, epochs=start_epochs))
-    steps = ("common start", *SHIPPED)
-    methods: dict[str, StoredMethod] = {}
-    for done, name in enumerate(steps):
-        if progress is not None:
-            progress(done, len(steps), name)
-        if name == "common start":
-            start.fit(train.images, train.labels)
-            continue
-        method = methods[name] = _CLASSES[name](bits, seed, budget, **_SETTINGS.get(name, {}))
-        if isinstance(method, DeepHasher):
-            method.initial = start.stages()
-        method.fit(features if method.inputs == "features" else train.images, train.labels)
-    card = {
-        "people": len(train.people),
-        "images": len(train),
-        "queries": len(query),
-        "epochs": budget.epochs,
-        "start_epochs": start_epochs,
-        "seed": seed,
-    }
-    save_models(path, methods, lbp, bits, card)
-    stored = load_models(path)
-    asked, known = stored.encode(query.images), stored.encode(train.images)
-    card["map"] = {
-        name: round(score_codes(asked[name], known[name], query.labels, train.labels).map, 4)
-        for name in stored.names
-    }
-    save_models(path, methods, lbp, bits, card)
-    if progress is not None:
-        progress(len(steps), len(steps), "done")
-    return load_models(path)
-
-
 def _small(aligned: np.ndarray) -> np.ndarray:
     """Aligned faces of 32 or 224 pixels as (N, 32, 32, 3) uint8."""
     shape = aligned.shape[1:]
@@ -321,6 +251,9 @@ def _small(aligned: np.ndarray) -> np.ndarray:
         )
     if shape[0] == 32:
         return aligned
-    faces = torch.from_numpy(np.ascontiguousarray(aligned)).permute(0, 3, 1, 2).float()
-    small = F.interpolate(faces, (32, 32), mode="bilinear", antialias=True, align_corners=False)
-    return small.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+    small = np.empty((len(aligned), 32, 32, 3), np.float32)
+    for i, face in enumerate(aligned.astype(np.float32)):
+        for channel in range(3):  # as floats: eight bits would be rounded between rows and columns
+            plane = Image.fromarray(face[..., channel])
+            small[i, ..., channel] = plane.resize((32, 32), Image.Resampling.BILINEAR)
+    return small.round().clip(0, 255).astype(np.uint8)

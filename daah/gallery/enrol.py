@@ -7,6 +7,7 @@ continues where the last run stopped. Several machines share the work: each take
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import itertools
 import os
@@ -21,6 +22,7 @@ import numpy as np
 from daah.data import sources
 from daah.detection.detector import FaceDetector, choice_of, principal_face
 from daah.errors import DaahError, DataError, GalleryError
+from daah.extras import extra_packages
 from daah.gallery import location, portraits
 from daah.gallery import provenance as provenance_file
 from daah.gallery.gallery import Gallery
@@ -38,6 +40,11 @@ WRITE_BATCH = 256
 #: Seconds that a face waits to be written with others; a killed process loses so much work. A
 #: transaction takes a few milliseconds, so that even one per second costs less than 1% of the time.
 WRITE_SECONDS = 1.0
+
+#: What `accelerate launch` and MPI's launchers set for each of several processes.
+_LAUNCHED = {
+    "LOCAL_RANK", "MV2_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "WORLD_SIZE",
+}  # fmt: skip
 
 #: Photos per lookup in the gallery.
 _LOOKED_UP = 1000
@@ -137,8 +144,11 @@ class Processes:
 
 def processes() -> Processes:
     """This process among those of `accelerate launch`; the only one without it."""
-    from accelerate import PartialState  # imported late: a second, for what few runs need
-    from accelerate.utils import gather_object
+    if not _LAUNCHED & os.environ.keys():
+        return Processes(0, 1, contextlib.nullcontext, lambda report: [report])
+    with extra_packages("Enrolment in several processes"):
+        from accelerate import PartialState
+        from accelerate.utils import gather_object
 
     state = PartialState(cpu=True, timeout=_PATIENCE)
     return Processes(
@@ -452,7 +462,7 @@ def build(
     )
     if not report.added + report.present:
         raise DataError(f"No face was found in any of the {len(skipped)} photos of {name}.")
-    gallery.draw_map()
+    gallery.draw_map_if_possible()
     gallery.describe(complete=True, photos=gallery.count(), skipped=len(skipped))
     return BuildReport(
         report.added,

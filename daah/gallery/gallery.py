@@ -15,18 +15,19 @@ left unfinished is completed when the gallery is next opened for writing (see `j
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from daah import codes
-from daah.errors import GalleryError
+from daah.errors import GalleryError, MissingPackageError
 from daah.gallery import journal, location
 from daah.gallery import map as gallery_map
 from daah.gallery import provenance as provenance_file
@@ -579,6 +580,7 @@ class Gallery:
 
         Raises:
             GalleryError: the map cannot be written.
+            MissingPackageError: scikit-learn is not installed.
         """
         ids = np.concatenate([np.empty(0, np.int64), *(rows.ids for rows in self.store.scan())])
         if len(ids) > gallery_map.LARGEST:
@@ -589,6 +591,15 @@ class Gallery:
         if not self.read_only:
             gallery_map.save(self.folder / MAP, drawn)
         return drawn
+
+    def draw_map_if_possible(self) -> None:
+        """Draw the map, or none without scikit-learn: the page draws one that is missing.
+
+        Raises:
+            GalleryError: the map cannot be written.
+        """
+        with contextlib.suppress(MissingPackageError):
+            self.draw_map()
 
     def require_complete(self) -> None:
         """Check that the gallery's last build was finished.
@@ -652,7 +663,7 @@ class Gallery:
             The context manager of `journal.noted`; one without effect for codes on a server.
         """
         if location.is_server(self.provenance.codes):
-            return nullcontext()
+            return contextlib.nullcontext()
         return journal.noted(self.folder, kind, ids)
 
     def _finish(self) -> None:

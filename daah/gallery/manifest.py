@@ -15,6 +15,7 @@ import numpy as np
 
 from daah.data.sources import SUFFIXES, folder
 from daah.errors import DaahError, DataError
+from daah.extras import extra_packages
 from daah.gallery.names import checked_name, entry_id
 
 
@@ -226,13 +227,9 @@ def _of_csv(manifest: Path) -> Listing:
 
 
 def _of_parquet(manifest: Path) -> Listing:
-    try:
+    with extra_packages("A Parquet manifest, in place of CSV,"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError:
-        raise DataError(
-            "A Parquet manifest needs the package pyarrow (pip install pyarrow); or use CSV."
-        ) from None
     try:
         with pq.ParquetFile(manifest) as file:
             _require_columns(manifest, file.schema_arrow.names)

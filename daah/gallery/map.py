@@ -12,6 +12,7 @@ import numpy as np
 
 from daah import codes
 from daah.errors import GalleryError
+from daah.extras import extra_packages
 from daah.files import replace_atomically
 
 #: Maximum number of entries on a map; of a larger gallery a random sample.
@@ -128,6 +129,9 @@ def project(ids: np.ndarray, packed: np.ndarray, fingerprint: str, seed: int = 0
 
     Returns:
         The map.
+
+    Raises:
+        MissingPackageError: scikit-learn is not installed.
     """
     count = len(ids)
     chosen = np.arange(count)
@@ -192,7 +196,8 @@ def _layout(distance: np.ndarray, seed: int) -> np.ndarray:
     if len(distance) < _FEW:
         xy = _principal_axes(distance)
     else:
-        from sklearn.manifold import TSNE  # imported late: a second that a search never needs
+        with extra_packages("The map of a gallery"):  # imported late: a search never needs it
+            from sklearn.manifold import TSNE
 
         xy = TSNE(
             metric="precomputed", init="random", perplexity=20.0, random_state=seed, n_jobs=1

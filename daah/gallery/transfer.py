@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from daah import codes
 from daah.errors import DataError, GalleryError
+from daah.extras import extra_packages
 from daah.gallery import map
 from daah.gallery.gallery import MAP, Gallery
 from daah.gallery.thumbnails import Thumbnails
@@ -67,7 +68,7 @@ def copy(source: Gallery, target: Gallery, progress: Progress | None = None) -> 
     if drawn and target.count() == len(drawn.ids):
         map.save(target.folder / MAP, drawn)
     elif total:
-        target.draw_map()
+        target.draw_map_if_possible()
     target.describe(complete=True, photos=target.count(), skipped=held.skipped)
     return done
 
@@ -126,16 +127,12 @@ def export_parquet(gallery: Gallery, path: Path) -> int:
         Number of entries.
 
     Raises:
-        DataError: pyarrow is not installed, or the file cannot be written.
+        DataError: the file cannot be written.
+        MissingPackageError: pyarrow is not installed.
     """
-    try:
+    with extra_packages("A Parquet file, in place of one whose name ends in .jsonl,"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError:
-        raise DataError(
-            "Parquet needs the package pyarrow (pip install pyarrow); or export to a file whose "
-            "name ends in .jsonl."
-        ) from None
     schema = pa.schema(
         [
             ("id", pa.int64()),

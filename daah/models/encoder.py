@@ -15,6 +15,7 @@ from daah import codes
 from daah.config import ModelConfig, from_mapping
 from daah.engine import Graph
 from daah.errors import CheckpointError, ConfigError
+from daah.extras import extra_packages
 from daah.models.calibration import Calibration
 from daah.parallel import in_order
 from daah.types import ALIGNED_SIZE, ALIGNMENT, Code, EncodedFace, Face
@@ -229,14 +230,15 @@ def load_encoder(path: Path) -> FaceEncoder:
 
     Raises:
         CheckpointError: the file is missing, damaged, or of another version.
+        MissingPackageError: PyTorch is not installed, and the file is no graph.
     """
     path = Path(path)
     try:
         if path.suffix == ".onnx":
             return FaceEncoder(_read_graph(path))
-        # PyTorch is not needed where a graph serves.
-        from daah.models.checkpoint import load_checkpoint
-        from daah.models.graph import graph_of
+        with extra_packages("A checkpoint, in place of its graph NAME.onnx,"):
+            from daah.models.checkpoint import load_checkpoint
+            from daah.models.graph import graph_of
 
         checkpoint = load_checkpoint(path)
         return FaceEncoder(graph_of(checkpoint.model), checkpoint.card())

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import laplace
 
 from daah.types import ALIGNED_SIZE, FLAWS, EncodedFace, FaceQuality, Flaw
 
@@ -108,11 +107,19 @@ def measure(encoded: EncodedFace) -> Measures:
     turn = abs(float((points[2] - points[:2].mean(0)) @ eyes)) / max(float(eyes @ eyes), 1e-9)
     return Measures(
         width=_FACE_WIDTH / max(scale, 1e-9),
-        sharpness=float(laplace(luma).var() / (luma.var() + _NOISE)),
+        sharpness=float(_laplacian(luma).var() / (luma.var() + _NOISE)),
         turn=turn,
         hidden=1 - float(encoded.mask[_usual(len(encoded.mask))].mean()),
         certainty=float(np.abs(encoded.code.logits).mean()),
     )
+
+
+def _laplacian(luma: np.ndarray) -> np.ndarray:
+    """Second differences along rows plus those along columns; edges are mirrored."""
+    padded = np.pad(luma.astype(np.float64), 1, "symmetric")
+    rows = padded[:-2, 1:-1] + padded[2:, 1:-1]
+    columns = padded[1:-1, :-2] + padded[1:-1, 2:]
+    return (rows + columns - 4 * padded[1:-1, 1:-1]).astype(luma.dtype)
 
 
 def _usual(side: int) -> np.ndarray:

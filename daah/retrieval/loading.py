@@ -106,16 +106,17 @@ class Awaited:
 
 
 def load_for_page(
-    progress: Progress = silent, read_only: bool = False
+    progress: Progress = silent, read_only: bool = False, gallery: str | None = None
 ) -> tuple[FaceRetriever, Awaited | None]:
     """Load the retriever that a page starts with.
 
-    It searches the default gallery. If that is "lfw" and not built yet, which takes a download and
-    many minutes, it searches the built-in one in the meantime.
+    It searches one gallery. If that is "lfw" and not built yet, which takes a download and many
+    minutes, it searches the built-in one in the meantime.
 
     Args:
         progress: as of `load_retriever`.
         read_only: as of `load_retriever`.
+        gallery: as of `load_retriever`.
 
     Returns:
         The retriever, and the gallery that the page is to build and then to search instead; None
@@ -124,12 +125,14 @@ def load_for_page(
     Raises:
         DaahError: as of `load_retriever`.
     """
-    folder = DEFAULT_GALLERY
+    if gallery not in (None, "lfw"):
+        return load_retriever(gallery=gallery, progress=progress, read_only=read_only), None
+    folder = DEFAULT_GALLERY if gallery is None else Path(known_gallery(gallery))
     encoder = load_default_encoder()
     known = provenance.read(folder)
     made_with = (known.fingerprint, known.alignment, known.complete) if known else None
     if folder.name != "lfw" or made_with == (encoder.fingerprint, ALIGNMENT, True):
-        return load_retriever(progress=progress, read_only=read_only), None
+        return load_retriever(gallery=gallery, progress=progress, read_only=read_only), None
     retriever = load_retriever(gallery=BUILT_IN[0], progress=progress, read_only=read_only)
     detector = retriever.detector
     return retriever, Awaited(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daah.extras import extra_packages
 from daah.stores.base import CodeSpec, CodeStore, Progress
 
 
@@ -27,10 +28,12 @@ def open_store(
     Raises:
         ConfigError: the URI is invalid.
         GalleryError: the gallery is missing, damaged, locked, unreachable or of another spec.
+        MissingPackageError: the client of Milvus is not installed.
     """
     scheme, colon, rest = uri.partition(":")
     if scheme == "milvus" and colon:
-        from daah.stores.milvus import MilvusStore  # its client takes seconds to import
+        with extra_packages("A gallery on a Milvus server"):
+            from daah.stores.milvus import MilvusStore  # its client takes seconds to import
 
         return MilvusStore(uri, spec, read_only=read_only)
     from daah.stores.sqlite import SQLiteStore  # imports faiss

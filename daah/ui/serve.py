@@ -10,35 +10,49 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from daah.errors import DaahError
+from daah.errors import ConfigError, DaahError
 from daah.reading import READER, SMALL_READER
 from daah.ui.app import App
 from daah.ui.notice import Notice
 
 
-def serve(demo: App, load: Callable[[], App]) -> None:
+def serve(
+    demo: App, load: Callable[[], App], host: str | None = None, port: int | None = None
+) -> None:
     """Serve until interrupted or terminated; uploads are deleted on exit.
 
     Args:
         demo: the app, or a `Notice` that is served until `load` succeeds.
         load: retried as long as it raises DaahError; its app replaces the notice, at the same
             address.
+        host: address to listen on; None takes that of the environment, or this machine alone.
+        port: port to listen on; None takes that of the environment, or the first free one from
+            7860.
+
+    Raises:
+        ConfigError: the address or the port cannot be listened on.
     """
     if threading.current_thread() is threading.main_thread():
         # A container is stopped by SIGTERM, which would end Python without deleting anything.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    port = None
     try:
         if isinstance(demo, Notice):
-            demo.launch(prevent_thread_lock=True)
+            _launch(demo, host, port, prevent_thread_lock=True)
             port, app = demo.server_port, _loaded(load, demo)
             demo.close()
             demo = app
-        demo.launch(server_port=port)
+        _launch(demo, host, port)
     except KeyboardInterrupt:
         pass  # interrupted during the start
     finally:
         demo.close(verbose=False)
+
+
+def _launch(demo: App, host: str | None, port: int | None, **options: bool) -> None:
+    try:
+        demo.launch(server_name=host, server_port=port, **options)
+    except OSError as error:  # Gradio's words about a port that is taken are two sentences
+        raise ConfigError(" ".join(str(error).split())) from None
 
 
 def leave() -> NoReturn:

@@ -61,8 +61,6 @@ class Settings:
 
     #: Where the code can be read; shown in the header when it is set.
     code_url: str = ""
-    #: PyTorch's threads: a search and Live run at the same time, each on its own core.
-    threads: int = 1
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:

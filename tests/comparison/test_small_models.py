@@ -9,16 +9,16 @@ import pytest
 
 from daah import codes
 from daah.comparison import data as comparison_data
-from daah.comparison import small_models
+from daah.comparison import small_models, train_small_models
 from daah.comparison.methods.base import Budget
 from daah.comparison.methods.features import LBP
 from daah.comparison.small_models import (
     SHIPPED,
     ComparisonModels,
     load_models,
-    make_models,
     save_models,
 )
+from daah.comparison.train_small_models import make_models
 from daah.errors import CheckpointError
 
 
@@ -35,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[ComparisonModels, di
         save(path, methods, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(small_models, "save_models", keep)
+        patch.setattr(train_small_models, "save_models", keep)
         models = make_models(data.train, data.query, path, 16, Budget(epochs=1), start_epochs=2)
     return models, fitted, path
 

@@ -725,7 +725,7 @@ def _settings() -> Door:
         [
             b"", b"public=0", b"public=", b"public=maybe", b"keep_seconds=0", b"keep_seconds=-5",
             b"keep_seconds=1e9", b"keep_seconds=" + b"9" * 5000, b"keep_seconds=\xff",
-            b"threads=0", b"code_url=javascript:alert(1)", b"queue_size= 7 ", b"nonsense=1",
+            b"live_workers=0", b"code_url=javascript:alert(1)", b"queue_size= 7 ", b"nonsense=1",
         ],
     )  # fmt: skip
 

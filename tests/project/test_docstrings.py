@@ -40,6 +40,7 @@ COVERED = (
     "daah.data",
     "daah.detection",
     "daah.evaluation",
+    "daah.extras",
     "daah.files",
     "daah.formats",
     "daah.gallery",

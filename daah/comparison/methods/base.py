@@ -152,8 +152,7 @@ class StoredMethod(HashingMethod):
 
         Raises:
             KeyError: an array is missing.
-            RuntimeError: an array of a network has another shape.
-            ValueError: an array has another shape.
+            ValueError: an array has another shape, or is none of this method.
         """
 
 
@@ -181,3 +180,16 @@ def check_features(x: np.ndarray, bits: int) -> None:
     """
     if x.ndim != 2 or len(x) <= bits or not np.isfinite(x).all():
         raise ValueError(f"expected finite features (N, D) with N > {bits} rows, got {x.shape}")
+
+
+def check_images(x: np.ndarray) -> None:
+    """Validate images.
+
+    Args:
+        x: (N, 32, 32, 3) uint8.
+
+    Raises:
+        ValueError: the shape or dtype is another.
+    """
+    if x.dtype != np.uint8 or x.shape[1:] != (32, 32, 3):
+        raise ValueError(f"expected images uint8 (N, 32, 32, 3), got {x.dtype} {x.shape}")

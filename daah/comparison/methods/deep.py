@@ -6,6 +6,7 @@ Axes: N = training images, B = batch, K = hash bits, C = identities.
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from daah.comparison.methods.base import StoredMethod
+from daah.comparison.methods.base import StoredMethod, check_images
+from daah.comparison.methods.stored_network import FACES, GRAPH, LOGITS, StoredNetwork
 from daah.data.augmentation import Augmentation
 from daah.data.face_set import to_tensor
 from daah.models.hash_network import PaperStages
@@ -22,6 +24,7 @@ from daah.models.layers import PixelStatistics, xavier_
 
 #: Width of the layer that the convolution stages are fused into.
 FEATURES = 1024
+_OPSET = 17
 _CLIP = 5.0
 
 
@@ -265,21 +268,17 @@ class DeepHasher(StoredMethod):
 
     def state(self) -> dict[str, np.ndarray]:
         """See `StoredMethod.state`. The classifier of training identities is left out."""
-        return {
+        weights = {
             key: value.numpy()
             for key, value in self.network.state_dict().items()
             if value.is_floating_point() and not key.startswith("classifier.")
         }
+        graph = _graph_without_weights(self.network, self.forward)
+        return weights | {GRAPH: np.frombuffer(graph, np.uint8)}
 
     @classmethod
-    def restore(cls, bits: int, state: Mapping[str, np.ndarray]) -> DeepHasher:
-        method = cls(bits)
-        network = method.network = method.build(classes=0)
-        weights = {key: torch.from_numpy(value) for key, value in state.items()}
-        counters = {k: v for k, v in network.state_dict().items() if not v.is_floating_point()}
-        network.load_state_dict(weights | counters, strict=True)
-        network.eval().requires_grad_(False)
-        return method
+    def restore(cls, bits: int, state: Mapping[str, np.ndarray]) -> StoredMethod:
+        return StoredNetwork.restore(bits, state)
 
 
 class LossHasher(DeepHasher):
@@ -326,6 +325,37 @@ def run(
         for i in range(0, len(images), batch)
     ]
     return np.concatenate(parts)
+
+
+class _OfFaces(nn.Module):
+    """A network from faces as they are stored, (B, 32, 32, 3) uint8, in evaluation mode."""
+
+    def __init__(self, network: nn.Module, forward: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.network, self.logits = network, forward
+
+    def forward(self, faces: Tensor) -> Tensor:
+        return self.logits(faces.permute(0, 3, 1, 2).float())
+
+
+def _graph_without_weights(network: nn.Module, forward: Callable[[Tensor], Tensor]) -> bytes:
+    """ONNX graph of a network, with its weights as inputs."""
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        _OfFaces(network, forward).eval(),
+        (torch.zeros(2, 32, 32, 3, dtype=torch.uint8),),
+        buffer,
+        input_names=[FACES],
+        output_names=[LOGITS],
+        dynamic_axes={FACES: {0: "faces"}, LOGITS: {0: "faces"}},
+        opset_version=_OPSET,
+        dynamo=False,  # the newer exporter always writes the weights
+        export_params=False,
+        # Each fuses weights into others, which then have other names and values.
+        training=torch.onnx.TrainingMode.PRESERVE,
+        do_constant_folding=False,
+    )
+    return buffer.getvalue()
 
 
 def schedule(progress: float) -> float:
@@ -387,19 +417,6 @@ def same_person(labels: Tensor, others: Tensor) -> Tensor:
         (B, M) float32 of zeros and ones.
     """
     return (labels[:, None] == others[None, :]).float()
-
-
-def check_images(x: np.ndarray) -> None:
-    """Validate images.
-
-    Args:
-        x: (N, 32, 32, 3) uint8.
-
-    Raises:
-        ValueError: the shape or dtype is another.
-    """
-    if x.dtype != np.uint8 or x.shape[1:] != (32, 32, 3):
-        raise ValueError(f"expected images uint8 (N, 32, 32, 3), got {x.dtype} {x.shape}")
 
 
 def _bfloat16_is_fast() -> bool:

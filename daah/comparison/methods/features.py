@@ -11,7 +11,6 @@ from typing import Protocol
 import numpy as np
 from skimage.color import rgb2gray
 from skimage.feature import local_binary_pattern
-from sklearn.decomposition import PCA
 
 
 class Features(Protocol):
@@ -138,6 +137,8 @@ class Pixels:
 
     def fit(self, images: np.ndarray, labels: np.ndarray) -> None:
         """See `Features.fit`."""
+        from sklearn.decomposition import PCA  # imported late: seconds, at the app's start
+
         flat = _flat(images)
         count = min(self.components, *flat.shape)
         self.pca = PCA(count, svd_solver="randomized", random_state=0).fit(flat)

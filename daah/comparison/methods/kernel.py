@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from scipy.linalg import eigh
-from sklearn.metrics import pairwise_distances
 
 from daah.comparison.methods.base import HashingMethod, StoredMethod, check_features, one_hot
 
@@ -31,7 +30,7 @@ class AnchorKernel:
         x = np.asarray(x, np.float64)
         rng = np.random.default_rng(seed)
         self.anchors = x[rng.choice(len(x), min(anchors, len(x)), replace=False)]
-        distance = pairwise_distances(x, self.anchors)
+        distance = _distances(x, self.anchors)
         self.scale = 2 * (width * distance.mean()) ** 2
         if self.scale <= 0:
             raise ValueError("all rows are the same: there is nothing to tell apart")
@@ -60,8 +59,15 @@ class AnchorKernel:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Kernel rows centred on the training mean, (M, A) float64."""
-        distance = pairwise_distances(np.asarray(x, np.float64), self.anchors)
+        distance = _distances(np.asarray(x, np.float64), self.anchors)
         return np.exp(-(distance**2) / self.scale) - self.mean
+
+
+def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Euclidean distances (N, M)."""
+    from sklearn.metrics import pairwise_distances  # imported late: seconds, at the app's start
+
+    return pairwise_distances(x, y)
 
 
 class KSH(HashingMethod):
