@@ -19,7 +19,7 @@ def show(fraction: float, text: str) -> None:
 
 def load() -> App:
     """The app over the shipped model and the default gallery. Raises DaahError."""
-    retriever, awaited = load_for_page(progress=show, read_only=settings.public)
+    retriever, awaited = load_for_page(progress=show, read_only=settings.read_only)
     return build_app(retriever, settings, awaited=awaited)
 
 
