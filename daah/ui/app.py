@@ -22,6 +22,7 @@ from daah.gallery import SessionGallery
 from daah.reading import READER, SMALL_READER
 from daah.retrieval.loading import Awaited
 from daah.retrieval.retriever import FaceRetriever
+from daah.ui import mcp
 from daah.ui.about.tab import AboutTab
 from daah.ui.compare.tab import CompareTab
 from daah.ui.endpoint import ENDPOINTS, PHOTO_READERS, add_endpoints
@@ -34,6 +35,7 @@ from daah.ui.page.events import REDRAWS
 from daah.ui.page.theme import TITLE, theme
 from daah.ui.quality.tab import QualityTab
 from daah.ui.rest import api as rest
+from daah.ui.rest.admission import Admission
 from daah.ui.rest.service import Service
 from daah.ui.search.start_example import load_start_example
 from daah.ui.search.tab import SearchTab
@@ -80,6 +82,7 @@ class App(gr.Blocks):
             *preview.routes(),
             *([figures.route()] if figures else []),
         ]
+        self._running: list[Callable[[], contextlib.AbstractAsyncContextManager[None]]] = []
         self._turns = {kind: asyncio.Semaphore(1) for kind in ("model", "methods")}
         super().__init__(
             title=TITLE,
@@ -162,10 +165,18 @@ class App(gr.Blocks):
 
         Args:
             context: the page's shared state.
+
+        Raises:
+            ConfigError: tools for assistants are asked for, and the package `mcp` is missing.
         """
+        settings = self.settings
         service = Service(context, self._turns["model"])
-        route, admission = rest.mounted(service, self.metrics, self._waiting)
-        self._routes.append(route)
+        admission = Admission(settings.queue_size, settings.max_bodies_mb * 2**20, self._waiting)
+        self._routes.append(rest.mounted(service, admission, self.metrics))
+        if settings.mcp:
+            route, running = mcp.mounted(service, admission, self.metrics)
+            self._routes.append(route)
+            self._running.append(running)
 
         def read() -> Iterator[tuple[str, str, float]]:
             yield "daah_api_calls_in_progress", "Calls of the API.", admission.calls
@@ -250,6 +261,7 @@ class App(gr.Blocks):
             "allowed_paths": [],  # pictures travel inside the page
             "footer_links": ["api"],
             "state_session_capacity": settings.max_sessions,
+            "mcp_server": False,  # ours is at /mcp
             "app_kwargs": {
                 "routes": self._routes,
                 "middleware": [
@@ -284,7 +296,12 @@ class App(gr.Blocks):
         )
         server.state_holder.set_blocks(self)
         server.middleware_stack = Gate(server.middleware_stack, local=not settings.public)
-        async with retention_lifespan(self, settings.file_age, settings.sweep_seconds, self._kept):
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(
+                retention_lifespan(self, settings.file_age, settings.sweep_seconds, self._kept)
+            )
+            for running in self._running:
+                await stack.enter_async_context(running())
             yield
 
     def _kept(self, value: Any) -> Any:
@@ -317,7 +334,7 @@ def build_app(
         The app, ready to launch.
 
     Raises:
-        ConfigError: a setting in the environment is invalid.
+        ConfigError: a setting in the environment is invalid, or a package that it needs missing.
     """
     settings = settings or Settings.from_environment()
     context = AppContext(

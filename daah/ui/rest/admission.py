@@ -32,7 +32,8 @@ _METHODS = ("GET", "POST", "PATCH", "DELETE")
 _FULL = "The server is busy. Try again in a few seconds."
 _SHARE = "Your address has half of the server's room already. Wait for results, then try again."
 _SLOW = "The body did not arrive in time."
-_LATE = "The call took longer than it may, because the server is busy. Try again, or send less."
+#: Said of a call whose time is over.
+LATE = "The call took longer than it may, because the server is busy. Try again, or send less."
 
 
 class Admission:
@@ -128,7 +129,7 @@ class Limited:
                 await self._app(scope, call.receive, call.send)
             if limit.cancelled_caught:
                 waited = size > 0 and not call.arrived
-                error = ApiError(408, _SLOW) if waited else ApiError(503, _LATE, "busy", _RETRY)
+                error = ApiError(408, _SLOW) if waited else ApiError(503, LATE, "busy", _RETRY)
         except ApiError as refused:
             error = refused
         except Exception as problem:  # FastAPI raises it again when its handler has answered

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Security
@@ -79,23 +78,18 @@ def build_api(service: Service) -> FastAPI:
     return api
 
 
-def mounted(
-    service: Service, metrics: Metrics, waiting: Callable[[], int]
-) -> tuple[Mount, Admission]:
+def mounted(service: Service, admission: Admission, metrics: Metrics) -> Mount:
     """The API with its limits, as a route of the page's server.
 
     Args:
         service: as of `build_api`.
+        admission: who is let in.
         metrics: where calls are counted.
-        waiting: number of the page's events that wait.
 
     Returns:
-        The route, and who is let in.
+        The route.
     """
-    settings = service.settings
-    admission = Admission(settings.queue_size, settings.max_bodies_mb * 2**20, waiting)
-    limited = Limited(build_api(service), admission, settings, metrics, _route)
-    return Mount(API, app=limited), admission
+    return Mount(API, app=Limited(build_api(service), admission, service.settings, metrics, _route))
 
 
 def _route(scope: Scope) -> str:
