@@ -213,11 +213,23 @@ class Gallery:
             GalleryError: the gallery is read-only, or cannot be written.
         """
         (id_,) = self.add_many([(person, photo, encoded)], names={person: name} if name else None)
-        drawn = self.map()
-        if drawn and len(drawn.ids) < gallery_map.LARGEST:
-            joined = drawn.joined(np.array([id_], np.int64), packed_codes([encoded]))
-            gallery_map.save(self.folder / MAP, joined)
+        self.join_map([id_], [encoded])
         return id_
+
+    def join_map(self, ids: Sequence[int], encoded: Sequence[EncodedFace]) -> None:
+        """Place entries on the gallery's map, if there is one and it has room.
+
+        Args:
+            ids: ids of the entries.
+            encoded: their faces, at least one.
+
+        Raises:
+            GalleryError: the map cannot be written.
+        """
+        drawn = self.map()
+        if drawn and len(drawn.ids) + len(ids) <= gallery_map.LARGEST:
+            joined = drawn.joined(np.array(ids, np.int64), packed_codes(encoded))
+            gallery_map.save(self.folder / MAP, joined)
 
     def add_many(
         self,
@@ -513,17 +525,21 @@ class Gallery:
             raise GalleryError(f"There is no entry {id} in the gallery {self.name}.") from None
         return Entry.of(id, meta)
 
-    def entries(self, person: str | None = None) -> Iterator[Entry]:
+    def entries(
+        self, person: str | None = None, after: int = -1, batch: int = 10_000
+    ) -> Iterator[Entry]:
         """All entries, or those of one person.
 
         Args:
             person: identifier of the person; None for all.
+            after: id after which entries begin.
+            batch: number of entries that are read at a time.
 
         Yields:
             Entries by ascending id.
         """
         where = None if person is None else Filter(people=frozenset([person]))
-        for rows in self.store.scan(where):
+        for rows in self.store.scan(where, batch, after=after):
             for id_, meta in zip(rows.ids.tolist(), rows.meta, strict=True):
                 yield Entry.of(id_, meta)
 

@@ -284,6 +284,57 @@ class FaceRetriever:
         leader = int(similar.argmax())
         return leader if similar[leader] >= similar[0] + LEAD else 0
 
+    def search_code(
+        self, code: np.ndarray, k: int = 8, bits: int | None = None
+    ) -> tuple[tuple[Match, ...], tuple[PersonMatch, ...]]:
+        """The nearest photos and people of a code alone.
+
+        Without the logits that its bits are the signs of, ties are in the order of ids, and nobody
+        is put first but by bits. Verdicts are those of a face of which nothing else is known.
+
+        Args:
+            code: (B,) uint8, packed; at least `bits` bits.
+            k: number of photos, and of people, at least 1.
+            bits: code length, one of `lengths`; None is the longest.
+
+        Returns:
+            At most k photos, and at most k people, nearest first.
+
+        Raises:
+            ConfigError: `k` or `bits` is invalid, or the code is shorter.
+        """
+        bits = self._length(bits)
+        _check_count(k)
+        if len(code) < codes.nbytes(bits):
+            raise ConfigError(f"code: expected {bits} bits, got {8 * len(code)}")
+        query = np.zeros((1, codes.nbytes(self.bits)), np.uint8)
+        query[0, : codes.nbytes(bits)] = codes.prefix(code[: codes.nbytes(self.bits)], bits)
+        hits = self.gallery.store.search(query, k, bits)
+        rows = zip(hits.ids[0].tolist(), hits.meta[0], hits.distances[0].tolist(), strict=False)
+        photos = tuple(self._match(id_, meta, distance, bits) for id_, meta, distance in rows)
+        near = self.gallery.store.search_people(query, k, bits)
+        total = self.count_people()
+        people = tuple(
+            PersonMatch(
+                person=meta.person,
+                name=meta.shown,
+                distance=distance,
+                bits=bits,
+                verdict=self.judge.verdict(distance, bits, total),
+                id=id_,
+                photo=meta.photo,
+                photos=count,
+            )
+            for distance, id_, count, meta in zip(
+                near.distances[0].tolist(),
+                near.ids[0].tolist(),
+                near.photos[0].tolist(),
+                near.meta[0],
+                strict=False,
+            )
+        )
+        return photos, people
+
     def count_people(self, session: SessionGallery | None = None) -> int:
         """Number of people who are searched.
 

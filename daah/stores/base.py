@@ -339,7 +339,11 @@ class CodeStore(Protocol):
         """
 
     def scan(
-        self, where: Filter | None = None, batch: int = 10_000, logits: bool = False
+        self,
+        where: Filter | None = None,
+        batch: int = 10_000,
+        logits: bool = False,
+        after: int = -1,
     ) -> Iterator[Batch]:
         """All rows in batches; `scan` with logits into `upsert` copies a gallery.
 
@@ -347,6 +351,7 @@ class CodeStore(Protocol):
             where: restriction of the rows; None scans all.
             batch: maximum number of rows per batch, at least 1.
             logits: whether the batches have logits.
+            after: id after which rows begin.
 
         Yields:
             Rows by ascending id.

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ import anyio
 import gradio as gr
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute
 
-from daah.errors import DaahError
+from daah.errors import DaahError, GalleryError
 from daah.gallery import SessionGallery
 from daah.reading import READER, SMALL_READER
 from daah.retrieval.loading import Awaited
 from daah.retrieval.retriever import FaceRetriever
+from daah.ui import mcp
 from daah.ui.about.tab import AboutTab
 from daah.ui.compare.tab import CompareTab
 from daah.ui.endpoint import ENDPOINTS, PHOTO_READERS, add_endpoints
@@ -32,12 +34,16 @@ from daah.ui.page.components import html_panel, static
 from daah.ui.page.events import REDRAWS
 from daah.ui.page.theme import TITLE, theme
 from daah.ui.quality.tab import QualityTab
+from daah.ui.rest import api as rest
+from daah.ui.rest.admission import Admission
+from daah.ui.rest.service import Service
 from daah.ui.search.start_example import load_start_example
 from daah.ui.search.tab import SearchTab
-from daah.ui.server import preview
+from daah.ui.server import health, preview
 from daah.ui.server.failures import FAILED, note
 from daah.ui.server.figures import Figures
 from daah.ui.server.inputs import NEVER, as_offered, refuse_addresses
+from daah.ui.server.metrics import Metrics
 from daah.ui.server.middleware import Gate, RequestGuard, full, unknown
 from daah.ui.server.retention import retention_lifespan
 from daah.ui.server.turns import Turns
@@ -46,6 +52,9 @@ from daah.ui.server.visits import Visit, Visits
 from daah.ui.settings import Settings
 from daah.ui.state.context import AppContext, shipped_others
 from daah.ui.state.session import Expires
+
+#: Photos of the largest size that fit into one call of the API.
+_API_PHOTOS = 4
 
 PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
 
@@ -56,11 +65,24 @@ class App(gr.Blocks):
     Args:
         settings: the operator's settings.
         figures: pictures that are served by address, besides the page; None for none.
+        problem: says in a sentence why the app cannot search; "" when it can.
     """
 
-    def __init__(self, settings: Settings, figures: Figures | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        figures: Figures | None = None,
+        problem: Callable[[], str] = lambda: "",
+    ) -> None:
         self.settings = settings
-        self._routes = [*preview.routes(), *([figures.route()] if figures else [])]
+        self.metrics = Metrics()
+        self._routes: list[BaseRoute] = [
+            health.route(problem),
+            self.metrics.route(),
+            *preview.routes(),
+            *([figures.route()] if figures else []),
+        ]
+        self._running: list[Callable[[], contextlib.AbstractAsyncContextManager[None]]] = []
         self._turns = {kind: asyncio.Semaphore(1) for kind in ("model", "methods")}
         super().__init__(
             title=TITLE,
@@ -122,8 +144,58 @@ class App(gr.Blocks):
 
         Photos were decoded before (`preprocess_data`), so a slow one delays nobody else.
         """
-        async with self._turns.get(block_fn.concurrency_id, contextlib.nullcontext()):
-            return await super().call_function(block_fn, *args, **more)
+        kind = block_fn.concurrency_id if block_fn.concurrency_id in self._turns else "other"
+        async with self._turns.get(kind, contextlib.nullcontext()):
+            with self._counted(kind):
+                return await super().call_function(block_fn, *args, **more)
+
+    @contextlib.contextmanager
+    def _counted(self, kind: str) -> Iterator[None]:
+        """Count an event of the page, and the seconds that it takes."""
+        outcome = "failed"
+        try:
+            with self.metrics.event_seconds.labels(kind).time():
+                yield
+            outcome = "ok"
+        finally:
+            self.metrics.events.labels(kind, outcome).inc()
+
+    def add_api(self, context: AppContext) -> None:
+        """Serve the API for other programs besides the page; its calls and events take turns.
+
+        Args:
+            context: the page's shared state.
+
+        Raises:
+            ConfigError: tools for assistants are asked for, and the package `mcp` is missing.
+        """
+        settings = self.settings
+        service = Service(context, self._turns["model"])
+        admission = Admission(settings.queue_size, settings.max_bodies_mb * 2**20, self._waiting)
+        self._routes.append(rest.mounted(service, admission, self.metrics))
+        if settings.mcp:
+            route, running = mcp.mounted(service, admission, self.metrics)
+            self._routes.append(route)
+            self._running.append(running)
+
+        def read() -> Iterator[tuple[str, str, float]]:
+            yield "daah_api_calls_in_progress", "Calls of the API.", admission.calls
+            yield "daah_api_body_bytes", "Bytes of the bodies of these calls.", admission.bytes
+            yield "daah_page_events_waiting", "Events that wait for their turn.", self._waiting()
+            held = getattr(self.state_holder, "held", 0)
+            yield "daah_sessions", "Sessions of visitors.", len(self.state_holder.session_data)
+            yield "daah_session_bytes", "Bytes that sessions hold.", held
+            with contextlib.suppress(GalleryError):  # /health says so
+                gallery = context.retriever.gallery
+                yield "daah_gallery_photos", "Photos of the gallery.", gallery.count()
+                people = gallery.store.count_people()
+                yield "daah_gallery_people", "People of the gallery.", people
+
+        self.metrics.watch(read)
+
+    def _waiting(self) -> int:
+        """Number of events that wait for their turn."""
+        return len(self._queue)
 
     async def process_api(self, *args: Any, event_data: Any = None, **more: Any) -> dict[str, Any]:
         """See `gr.Blocks.process_api`. Data that came with the event is made a dictionary first.
@@ -189,12 +261,14 @@ class App(gr.Blocks):
             "allowed_paths": [],  # pictures travel inside the page
             "footer_links": ["api"],
             "state_session_capacity": settings.max_sessions,
+            "mcp_server": False,  # ours is at /mcp
             "app_kwargs": {
                 "routes": self._routes,
                 "middleware": [
                     Middleware(
                         RequestGuard,
                         max_bytes=body,
+                        max_api_bytes=_API_PHOTOS * upload,
                         max_stored=settings.max_stored_mb * 2**20,
                         endpoints=ENDPOINTS,
                     ),
@@ -222,7 +296,12 @@ class App(gr.Blocks):
         )
         server.state_holder.set_blocks(self)
         server.middleware_stack = Gate(server.middleware_stack, local=not settings.public)
-        async with retention_lifespan(self, settings.file_age, settings.sweep_seconds, self._kept):
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(
+                retention_lifespan(self, settings.file_age, settings.sweep_seconds, self._kept)
+            )
+            for running in self._running:
+                await stack.enter_async_context(running())
             yield
 
     def _kept(self, value: Any) -> Any:
@@ -255,14 +334,14 @@ def build_app(
         The app, ready to launch.
 
     Raises:
-        ConfigError: a setting in the environment is invalid.
+        ConfigError: a setting in the environment is invalid, or a package that it needs missing.
     """
     settings = settings or Settings.from_environment()
     context = AppContext(
         retriever, settings, shipped_others(retriever) if others is None else others
     )
     start_example = load_start_example(retriever)
-    with App(settings, context.figures) as demo:
+    with App(settings, context.figures, context.problem) as demo:
         if awaited:
             context.search_when_built(awaited)
         header = html_panel(
@@ -294,6 +373,7 @@ def build_app(
         default_concurrency_limit=1,
         api_open=False,
     )
+    demo.add_api(context)
     return demo
 
 

@@ -102,9 +102,6 @@ def add_endpoints(context: AppContext) -> None:
         """
         return search(photo, k, bits)
 
-    # Of the two an assistant (MCP) is offered the second: Gradio describes the first one's photo as
-    # an address to fetch, and none is fetched here.
-    search._mcp_type = "endpoint"  # type: ignore[attr-defined]
     for function, name in zip((search, search_base64), PHOTO_READERS, strict=True):
         gr.api(function, api_name=name, concurrency_id="model", concurrency_limit=AT_ONCE)
 

@@ -21,21 +21,26 @@ class Notice(App):
     """The page while something is missing, instead of an app that would have to guess."""
 
     def __init__(self, problem: DaahError, settings: Settings) -> None:
-        super().__init__(settings)
+        self._problem = self._said(problem)
+        super().__init__(settings, problem=lambda: self._problem)
         with self:
             self.words = gr.HTML(self._html(problem), apply_default_css=False)
 
     def say(self, problem: DaahError) -> None:
         """Show another problem from now on, on pages that are opened after this."""
+        self._problem = self._said(problem)
         self.words.value = self._html(problem)
         self.config = self.get_config_file()
 
-    def _html(self, problem: DaahError) -> str:
+    @staticmethod
+    def _said(problem: DaahError) -> str:
         text = str(problem).replace(f"{PATHS.home}{os.sep}", "")
-        text = _FOLDERS.sub("", text)  # where on the host, nobody need know
+        return _FOLDERS.sub("", text)  # where on the host, nobody need know
+
+    def _html(self, problem: DaahError) -> str:
         return (
             f'<main id="notice" role="alert"><h1>{TITLE}</h1>'
-            f"<h2>This page cannot search at the moment.</h2><p>{escape(text)}</p>"
+            f"<h2>This page cannot search at the moment.</h2><p>{escape(self._said(problem))}</p>"
             "<p>Nothing is shown instead of a real result.</p></main>"
         )
 

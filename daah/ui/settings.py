@@ -12,13 +12,16 @@ from daah.errors import ConfigError
 
 PREFIX = "DAAH_"
 
+#: Characters of the shortest token, and how many different ones it has at least.
+_TOKEN, _DIFFERENT = 24, 10
+
 
 @dataclass(frozen=True)
 class Settings:
     """The operator's settings; `DAAH_<NAME>` in the environment overrides each of them.
 
     Raises:
-        ConfigError: a number is below 1.
+        ConfigError: a number is below 1, or the token can be guessed.
     """
 
     #: A public host must not let a stranger write to the gallery, so that is the default.
@@ -59,6 +62,15 @@ class Settings:
     #: Events of one session that are waiting, in progress, or whose answer is not yet fetched.
     max_waiting: int = 6
 
+    #: Whoever sends this secret may change the gallery by the API; without one nobody can.
+    token: str = dataclasses.field(default="", repr=False)
+    #: Seconds that a call of the API may take, with the arrival of its body.
+    api_seconds: int = 60
+    #: Megabytes of the bodies of all calls of the API, which are held in memory.
+    max_bodies_mb: int = 200
+    #: Whether assistants may ask by the Model Context Protocol, at /mcp.
+    mcp: bool = False
+
     #: Where the code can be read; shown in the header when it is set.
     code_url: str = ""
 
@@ -73,7 +85,7 @@ class Settings:
             The settings.
 
         Raises:
-            ConfigError: a value cannot be parsed, or a number is below 1.
+            ConfigError: a value cannot be parsed, a number is below 1, or the token can be guessed.
         """
         environ = os.environ if environ is None else environ
         changed: dict[str, bool | int | str] = {}
@@ -94,11 +106,27 @@ class Settings:
         """Seconds after which an upload expires, so that the next sweep deletes it in time."""
         return max(1, self.keep_seconds - 2 * self.sweep_seconds)
 
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing changes the gallery: neither the page nor whoever has a token."""
+        return self.public and not self.token
+
     def __post_init__(self) -> None:
+        if self.token and not _is_strong(self.token):
+            raise ConfigError(
+                f"{PREFIX}TOKEN: expected {_TOKEN} or more letters and digits of chance. Make one "
+                "with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+            )
         for setting in dataclasses.fields(self):
             value = getattr(self, setting.name)
             if isinstance(value, int) and value < 1 and not isinstance(value, bool):
                 raise ConfigError(f"{setting.name}: expected a number above 0, got {value}")
+
+
+def _is_strong(token: str) -> bool:
+    """Whether a token can be sent in a header, and is none that somebody might try."""
+    sent = token.isascii() and token.isprintable() and " " not in token
+    return sent and len(token) >= _TOKEN and len(set(token)) >= _DIFFERENT
 
 
 def _value(name: str, text: str, kind: type) -> bool | int | str:

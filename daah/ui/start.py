@@ -26,7 +26,7 @@ def load(settings: Settings, gallery: str | None = None) -> App:
     Raises:
         DaahError: the model or the gallery cannot be used.
     """
-    retriever, awaited = load_for_page(_say, read_only=settings.public, gallery=gallery)
+    retriever, awaited = load_for_page(_say, read_only=settings.read_only, gallery=gallery)
     return build_app(retriever, settings, awaited=awaited)
 
 

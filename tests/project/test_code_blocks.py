@@ -47,6 +47,8 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What the page fills in (`$bits`), so that a dollar of a shell is written twice there.
 TEMPLATE = "daah/ui/about/static/about.md"
 LOCAL = "http://127.0.0.1:7860"
+#: Its examples run against a server in tests/ui/rest/test_document.py.
+API = "docs/API.md"
 
 SHELL = ("bash", "sh")
 CONFIGURATION: dict[str, Callable[[str], object]] = {
@@ -79,11 +81,16 @@ class Block:
 
     @property
     def way(self) -> str | None:
-        """How it is tested: "not run", "parsed", "python", "commands", "curl"; None: not at all."""
+        """How it is tested; None: not at all.
+
+        By "not run", "parsed", "api", "python", "commands" or "curl".
+        """
         if self.reason is not None:
             return "not run"
         if self.language in CONFIGURATION:
             return "parsed"
+        if self.document == API:
+            return "api"
         if self.language == "python":
             return "python"
         if self.commands and all(own(words) for words in self.commands):

@@ -68,6 +68,10 @@ COVERED = (
     "daah.types",
     "daah.ui.app",
     "daah.ui.endpoint",
+    "daah.ui.mcp",
+    "daah.ui.rest.admission",
+    "daah.ui.rest.api",
+    "daah.ui.rest.service",
     "daah.ui.serve",
     "daah.ui.settings",
 )

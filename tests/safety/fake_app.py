@@ -26,7 +26,7 @@ settings = Settings.from_environment()
 def load() -> App:
     """As in app.py, with a painter for a model."""
     encoder = fake_retriever.SquareEncoder()
-    gallery = Gallery.open(sys.argv[1], encoder, read_only=settings.public)
+    gallery = Gallery.open(sys.argv[1], encoder, read_only=settings.read_only)
     return build_app(FaceRetriever(fake_retriever.SquareDetector(), encoder, gallery), settings)
 
 

@@ -10,6 +10,8 @@ from daah.comparison import small_models
 from daah.detection import detector
 from daah.models import checkpoint
 from daah.types import ALIGNED_SIZE
+from daah.ui import app
+from daah.ui.rest import requests
 from daah.ui.server import middleware
 from daah.ui.settings import Settings
 
@@ -71,6 +73,17 @@ def test_the_limits_of_a_request() -> None:
         f"{DEFAULT.max_held_mb} MB of all",
         f"{DEFAULT.max_unread_mb} MB of answers not fetched",
         f"{DEFAULT.max_stored_mb // 1000} GB of uploads",
+    ):
+        assert text in limits
+
+
+def test_the_limits_of_a_call() -> None:
+    limits = door("a call of the API (`/api/v1`) or of a tool (`/mcp`)")
+    for text in (
+        f"{app._API_PHOTOS * DEFAULT.max_upload_mb} MiB (JSON of the API {middleware._JSON >> 20}"
+        f" MiB) and {requests.MOST_PHOTOS} photos",
+        f"{DEFAULT.queue_size} calls and waiting events, {DEFAULT.max_bodies_mb} MB of bodies",
+        f"{DEFAULT.api_seconds} s per call",
     ):
         assert text in limits
 

@@ -178,10 +178,15 @@ class NumpyStore:
         return self._batch(ids.tolist())
 
     def scan(
-        self, where: Filter | None = None, batch: int = 10_000, logits: bool = False
+        self,
+        where: Filter | None = None,
+        batch: int = 10_000,
+        logits: bool = False,
+        after: int = -1,
     ) -> Iterator[Batch]:
         self._check()
         ids = self._ids(where)
+        ids = ids[ids > after]
         for start in range(0, len(ids), batch):
             rows = self._batch(ids[start : start + batch])
             own = np.array([self.own_logits(id) for id in rows.ids.tolist()])

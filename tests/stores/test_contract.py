@@ -229,6 +229,9 @@ def test_get_scan_count_people(store: CodeStore, rng) -> None:
         keep = [i for i in order if passes(rows.meta[i], where)]
         batches = list(store.scan(where, batch=70))
         assert [len(b.ids) for b in batches[:-1]] == [70] * (len(batches) - 1)
+        for after in (-1, 0, *(int(i) for i in rows.ids[:2]), 2**63 - 1):
+            rest = [i for b in store.scan(where, batch=70, after=after) for i in b.ids.tolist()]
+            assert rest == [int(rows.ids[i]) for i in keep if rows.ids[i] > after]
         assert [id for b in batches for id in b.ids.tolist()] == rows.ids[keep].tolist()
         assert [m for b in batches for m in b.meta] == [rows.meta[i] for i in keep]
         if keep:

@@ -346,13 +346,17 @@ class MilvusStore:
             return self._batch([found[id] for id in ids.tolist()])
 
     def scan(
-        self, where: Filter | None = None, batch: int = 10_000, logits: bool = False
+        self,
+        where: Filter | None = None,
+        batch: int = 10_000,
+        logits: bool = False,
+        after: int = -1,
     ) -> Iterator[Batch]:
         """See `CodeStore.scan`. Concurrent writes beyond the current batch are included."""
         if batch < 1:
             raise ValueError(f"batch: expected 1 or more, got {batch}")
         self._connection.check_open()
-        last = -1
+        last = after
         while rows := self._main.after(last, where, batch):
             last = rows[-1].id
             made = self._batch(rows)

@@ -290,12 +290,16 @@ class SQLiteStore:
         return self._batch(ids, found)
 
     def scan(
-        self, where: Filter | None = None, batch: int = 10_000, logits: bool = False
+        self,
+        where: Filter | None = None,
+        batch: int = 10_000,
+        logits: bool = False,
+        after: int = -1,
     ) -> Iterator[Batch]:
         """See `CodeStore.scan`. Concurrent writes beyond the current batch are included."""
         if batch < 1:
             raise ValueError(f"batch: expected 1 or more, got {batch}")
-        last, before, ids = -1, None, np.zeros(0, np.int64)
+        last, before, ids = after, None, np.zeros(0, np.int64)
         while True:
             with self._read(labels=where is not None) as (connection, held):
                 if held is not before:  # the same snapshot has the same ids

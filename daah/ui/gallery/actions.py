@@ -166,7 +166,7 @@ def add_for_visit(
     """
     if photo is None:
         raise ImageError("Add a photo of the person first.")
-    encoded = _main_face(retriever, photo, warn, took)
+    encoded = main_face(retriever, photo, warn, took)
     taken = additions.people().get(person.strip(), 0)
     return additions.add(person, f"{person.strip()}/{taken + 1}", encoded, most)
 
@@ -190,7 +190,7 @@ def add_person(
         progress(i / len(files), f"Photo {i + 1} of {len(files)}")
         try:
             told = [functools.partial(_tell, heard, path.name) for heard in (warn, took)]
-            face = _main_face(context.retriever, READER.read(path), *told)
+            face = main_face(context.retriever, READER.read(path), *told)
             rows.append((person, path.name, face))
         except ImageError as problem:
             skipped.append((path.name, str(problem)))
@@ -248,8 +248,21 @@ def redraw(context: AppContext) -> None:
     context.forget_projection()
 
 
-def _main_face(retriever: FaceRetriever, rgb: np.ndarray, warn: Warn, took: Warn) -> EncodedFace:
-    """The main face of a photo. Raises ImageError without one, or where it is of no use."""
+def main_face(retriever: FaceRetriever, rgb: np.ndarray, warn: Warn, took: Warn) -> EncodedFace:
+    """The main face of a photo, to be enrolled.
+
+    Args:
+        retriever: Finds and encodes the face.
+        rgb: (H, W, 3) uint8 RGB.
+        warn: Called when the face is hard to tell from others.
+        took: Called with which face was taken, when the photo shows several.
+
+    Returns:
+        The face with its code.
+
+    Raises:
+        ImageError: There is no face, or it is of no use.
+    """
     faces = retriever.detect(rgb)
     face = principal_face(faces, rgb.shape)
     if face is None:

@@ -34,6 +34,15 @@ def describe(
     bits: int,
 ) -> dict[str, Any]:
     """One face with its matches and people as plain JSON values, in pixels of the upright photo."""
+    return {
+        **describe_face(encoded, quality, bits),
+        "matches": [match.describe() for match in matches],
+        "people": [person.describe() for person in people],
+    }
+
+
+def describe_face(encoded: EncodedFace, quality: FaceQuality, bits: int) -> dict[str, Any]:
+    """One face with its code as plain JSON values, in pixels of the upright photo."""
     face = encoded.face
     packed = codes.prefix(codes.pack(encoded.code.bits), bits)
     return {
@@ -42,6 +51,4 @@ def describe(
         "landmarks": [[round(float(v), 1) for v in point] for point in face.landmarks],
         "code": codes.to_hex(packed),
         "quality": quality.describe(),
-        "matches": [match.describe() for match in matches],
-        "people": [person.describe() for person in people],
     }

@@ -17,10 +17,11 @@ import gradio as gr
 from gradio.route_utils import FnIndexInferError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daah.ui.server import uploads
+from daah.ui.server.api_errors import API, MCP, is_api, json_error
 from daah.ui.server.failures import FAILED, note
 
 #: Parts of a path that ask the server to fetch from elsewhere.
@@ -69,7 +70,7 @@ class Gate:
             foreign = _from_elsewhere(headers)
             if self._refused(scope, headers, foreign):
                 text = "Open this page at the address of its own server."
-                await PlainTextResponse(text, 403)(scope, receive, send)
+                await _refusal(scope, 403, text)(scope, receive, send)
                 return
             if foreign:  # so that nothing allows the other page to read the reply
                 kept = [(name, value) for name, value in scope["headers"] if name != b"origin"]
@@ -90,8 +91,9 @@ class Gate:
 class RequestGuard:
     """ASGI middleware: what no page of this app ever sends is refused with a status and a word.
 
-    max_bytes: of an upload. max_stored: bytes in the upload folder from which on no more are taken.
-    endpoints: names that other programs may call; Gradio only hides the rest.
+    max_bytes: of an upload. max_api_bytes: of a call of the API with photos. max_stored: bytes in
+    the upload folder from which on no more are taken. endpoints: names that other programs may
+    call; Gradio only hides the rest.
 
     What fails behind it unforeseen is answered with a sentence, and logged without any value.
     """
@@ -100,11 +102,13 @@ class RequestGuard:
         self,
         app: ASGIApp,
         max_bytes: int,
+        max_api_bytes: int = _JSON,
         max_stored: int = 2**40,
         endpoints: tuple[str, ...] = (),
     ) -> None:
         self.app = app
         self.max_bytes = max_bytes + _SPARE
+        self.max_api_bytes = max_api_bytes + _SPARE
         self.max_stored = max_stored
         self.endpoints = endpoints
 
@@ -122,8 +126,7 @@ class RequestGuard:
 
         try:
             if scope["type"] == "http" and (refused := self._refused(scope)):
-                status, text = refused
-                await PlainTextResponse(text, status)(scope, receive, send)
+                await _refusal(scope, *refused)(scope, receive, send)
                 return
             await self.app(scope, receive, noting)
         except Exception as problem:  # whatever it is, the server would print it with its values
@@ -131,7 +134,7 @@ class RequestGuard:
                 raise
             if not begun:
                 status, text = _excused(problem, scope)
-                await PlainTextResponse(text, status)(scope, receive, send)
+                await _refusal(scope, status, text)(scope, receive, send)
                 return
             # Gradio raises within a stream of events whose session is not there (any more), after
             # it has said so in the stream. A page that outlives its server does that.
@@ -145,15 +148,17 @@ class RequestGuard:
         route = path.removeprefix("/gradio_api")
         if any(part.replace("//", "/") in path for part in _REFUSED):
             return 403, "URLs are not fetched."
-        if route.startswith(_CLOSED) or self._private(route):
+        if route.startswith(_CLOSED) or (self._private(route) and not is_api(path)):
             return 404, "Not found."
         if "transfer-encoding" in headers:  # no length to check before it is read
             return 411, "Send the length of the upload."
         length = headers.get("content-length", "0")
-        most = self.max_bytes if route.startswith("/upload") else _JSON
-        if not length.isdigit() or int(length) > most:
-            return 413, "The upload is too large. Choose or export a smaller photo."
         kind = headers.get("content-type", "")
+        most = self.max_bytes if route.startswith("/upload") else _JSON
+        if path == MCP or (path.startswith(f"{API}/") and kind.startswith("multipart/form-data")):
+            most = self.max_api_bytes
+        if not (length.isascii() and length.isdigit()) or int(length) > most:
+            return 413, "The upload is too large. Choose or export a smaller photo."
         if route.startswith("/component_server") and not kind.startswith("application/json"):
             return 415, "Only JSON is accepted here."  # Gradio would store files out of our sight
         if route.startswith("/upload") and scope["method"] == "POST" and self._full():
@@ -169,6 +174,13 @@ class RequestGuard:
 
     def _full(self) -> bool:
         return uploads.stored_bytes(Path(gr.utils.get_upload_folder())) > self.max_stored
+
+
+def _refusal(scope: Scope, status: int, text: str) -> Response:
+    """A refusal in the shape that who asks can read: a sentence, or the API's JSON."""
+    if is_api(scope["path"]):
+        return json_error(status, text)
+    return PlainTextResponse(text, status)
 
 
 def _excused(problem: Exception, scope: Scope) -> tuple[int, str]:

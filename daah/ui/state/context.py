@@ -234,6 +234,18 @@ class AppContext:
         thread.start()
         return thread
 
+    def problem(self) -> str:
+        """What keeps the server from searching, in a sentence; "" for nothing."""
+        try:
+            gallery = self.retriever.gallery
+            gallery.store.count_people()
+            first = next(gallery.entries(batch=1), None)
+            if first is not None:
+                gallery.thumbnail(first.id)
+        except GalleryError as problem:
+            return str(problem)
+        return ""
+
     def require_local(self) -> None:
         """Raise GalleryError when strangers can reach this server."""
         if self.settings.public:
