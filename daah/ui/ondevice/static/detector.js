@@ -211,7 +211,7 @@ export class Detector {
   /** R-Net on every candidate: the square boxes that it accepts. */
   async refine(photo, boxes) {
     const chosen = largest(boxes, MOST_TO_RNET);
-    const judged = await inParts(this.networks.rnet, photo, chosen, 24, BATCH.rnet);
+    const judged = await inParts(this.networks, "rnet", photo, chosen, 24, BATCH.rnet);
     const sure = judged.filter(({ score }) => score > THRESHOLDS[1]);
     const kept = await this.distinct(sure, 0.7);
     return kept.map((i) => squared(shifted(sure[i].box, sure[i].shifts)));
@@ -231,7 +231,7 @@ export class Detector {
   /** O-Net on the remaining candidates: the faces, largest first. */
   async finish(photo, boxes, most) {
     const chosen = largest(boxes, MOST_TO_ONET);
-    const judged = await inParts(this.networks.onet, photo, chosen, 48, BATCH.onet);
+    const judged = await inParts(this.networks, "onet", photo, chosen, 48, BATCH.onet);
     const sure = judged
       .filter(({ score }) => score > THRESHOLDS[2])
       .map(({ box, score, shifts }) => ({ box: shifted(box, shifts), score }));
@@ -281,11 +281,13 @@ export class Detector {
 }
 
 /** A network's judgement of each box. */
-async function inParts(network, photo, boxes, side, batch) {
+async function inParts(networks, name, photo, boxes, side, batch) {
   const judged = [];
   for (let start = 0; start < boxes.length; start += batch) {
     const part = boxes.slice(start, start + batch);
-    const { probabilities, shifts } = await network(photo.crops(part, side), part.length);
+    const { probabilities, shifts } = await networks[name](
+      photo.crops(part, side), part.length,
+    );
     part.forEach((box, i) =>
       judged.push({ box, score: probabilities[i], shifts: [...shifts.subarray(4 * i, 4 * i + 4)] }),
     );
