@@ -14,19 +14,8 @@
  * @property {Uint8Array} [seen]  RGB, the face as the network is given it; where they are wanted
  */
 
-import { ALIGNED_SIZE, grid, sampled, similarity } from "./alignment.js";
-
-/**
- * @param {ArrayLike<number>} logits
- * @returns {Uint8Array} the signs, packed as the server packs them
- */
-export function packed(logits) {
-  const out = new Uint8Array(Math.ceil(logits.length / 8));
-  for (let i = 0; i < logits.length; i += 1) {
-    if (logits[i] > 0) out[i >> 3] |= 128 >> (i & 7);
-  }
-  return out;
-}
+import { grid, sampled, similarity } from "./alignment.js";
+import { packed } from "./codes.js";
 
 export class Encoder {
   /** @param {import("./graphs.js").Graphs} graphs */
@@ -63,5 +52,3 @@ export class Encoder {
     return this.graphs.warp(region, grid(across, down));
   }
 }
-
-export { ALIGNED_SIZE };
