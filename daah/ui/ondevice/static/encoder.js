@@ -14,8 +14,9 @@
  * @property {Uint8Array} [seen]  RGB, the face as the network is given it; where they are wanted
  */
 
-import { grid, sampled, similarity } from "./alignment.js";
+import { ALIGNED_SIZE, grid, sampled, similarity } from "./alignment.js";
 import { packed } from "./codes.js";
+import { cut } from "./resampling.js";
 
 export class Encoder {
   /** @param {import("./graphs.js").Graphs} graphs */
@@ -34,6 +35,22 @@ export class Encoder {
   async encode(picture, face, { pictures = false, mask } = {}) {
     const matrix = similarity(face.landmarks);
     const aligned = await this.aligned(picture, matrix);
+    return this.coded(aligned, matrix, pictures, mask);
+  }
+
+  /**
+   * @param {Picture} picture  an aligned face, 224 pixels per side
+   * @returns {Promise<Encoded>}
+   */
+  async encodeAligned(picture) {
+    const { width, height } = picture;
+    if (width !== ALIGNED_SIZE || height !== ALIGNED_SIZE) {
+      throw new Error(`an aligned face of ${width}x${height} pixels`);
+    }
+    return this.coded(cut(picture, [0, 0, width, height]).data, [1, 0, 0, 0, 1, 0], false);
+  }
+
+  async coded(aligned, matrix, pictures, mask) {
     const wanted = pictures ? ["logits", "mask", "seen"] : ["logits", "mask"];
     const found = await this.graphs.encode(aligned, wanted, mask);
     const encoded = {

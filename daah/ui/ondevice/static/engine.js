@@ -195,6 +195,16 @@ export class Engine {
   }
 
   /**
+   * Encode a face that is aligned already.
+   * @param {Source} source  of 224x224 pixels
+   * @returns {Promise<Encoded>} whose matrix changes nothing
+   */
+  async encodeAligned(source) {
+    const [copy, owned] = await copied(source);
+    return this.ask("encodeAligned", { source: copy }, owned);
+  }
+
+  /**
    * Find and encode the faces on a frame of a camera, in the way of the Live tab: faces of at least
    * a tenth of the longer side; those of the frame before are looked for near where they were, and
    * on the whole frame each eleventh time, or when one is gone.

@@ -43,6 +43,10 @@ const answers = {
     return encoder.encode(picture, face, options);
   },
 
+  async encodeAligned({ source }) {
+    return encoder.encodeAligned(pixels(source));
+  },
+
   async follow({ source, options }) {
     const picture = pixels(source);
     const { most = 4, share = 0.1, encode = true, track = true } = options;
