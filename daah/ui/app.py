@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 
+from daah import codes
 from daah.errors import DaahError, GalleryError
 from daah.gallery import SessionGallery
 from daah.reading import READER, SMALL_READER
@@ -29,6 +30,9 @@ from daah.ui.endpoint import ENDPOINTS, PHOTO_READERS, add_endpoints
 from daah.ui.gallery.tab import GalleryTab
 from daah.ui.live.tab import LiveTab
 from daah.ui.methods.tab import MethodsTab
+from daah.ui.ondevice import panels
+from daah.ui.ondevice.files import DeviceFiles
+from daah.ui.ondevice.routes import DeviceRoutes
 from daah.ui.page import visit
 from daah.ui.page.components import html_panel, static
 from daah.ui.page.events import REDRAWS
@@ -45,6 +49,7 @@ from daah.ui.server.figures import Figures
 from daah.ui.server.inputs import NEVER, as_offered, refuse_addresses
 from daah.ui.server.metrics import Metrics
 from daah.ui.server.middleware import Gate, RequestGuard, full, unknown
+from daah.ui.server.policy import ContentPolicy
 from daah.ui.server.retention import retention_lifespan
 from daah.ui.server.turns import Turns
 from daah.ui.server.user_error import UserError
@@ -55,6 +60,8 @@ from daah.ui.state.session import Expires
 
 #: Photos of the largest size that fit into one call of the API.
 _API_PHOTOS = 4
+#: Said on tabs that have no engine in the browser, while photos stay on the device.
+ON_SERVER = "Photos stay on this device. To give one here, turn off the switch on top of the page."
 
 PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
 
@@ -66,6 +73,7 @@ class App(gr.Blocks):
         settings: the operator's settings.
         figures: pictures that are served by address, besides the page; None for none.
         problem: says in a sentence why the app cannot search; "" when it can.
+        routes: further routes besides the page.
     """
 
     def __init__(
@@ -73,6 +81,7 @@ class App(gr.Blocks):
         settings: Settings,
         figures: Figures | None = None,
         problem: Callable[[], str] = lambda: "",
+        routes: Sequence[BaseRoute] = (),
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
@@ -81,6 +90,7 @@ class App(gr.Blocks):
             self.metrics.route(),
             *preview.routes(),
             *([figures.route()] if figures else []),
+            *routes,
         ]
         self._running: list[Callable[[], contextlib.AbstractAsyncContextManager[None]]] = []
         self._turns = {kind: asyncio.Semaphore(1) for kind in ("model", "methods")}
@@ -249,7 +259,7 @@ class App(gr.Blocks):
         body = upload if settings.public else 50 * upload
         return {
             "theme": theme(),
-            "css": static("page/style.css"),
+            "css": static("page/style.css") + static("ondevice/panels.css"),
             "head": f"<style>{static('page/frame.css')}</style>",
             "max_file_size": upload,
             "strict_cors": True,  # other sites must not use a visitor's browser against this one
@@ -272,6 +282,7 @@ class App(gr.Blocks):
                         max_stored=settings.max_stored_mb * 2**20,
                         endpoints=ENDPOINTS,
                     ),
+                    Middleware(ContentPolicy),
                     Middleware(preview.Preview),
                 ],
                 # Not failures of the server, so nothing for its log.
@@ -341,7 +352,9 @@ def build_app(
         retriever, settings, shipped_others(retriever) if others is None else others
     )
     start_example = load_start_example(retriever)
-    with App(settings, context.figures, context.problem) as demo:
+    device = DeviceFiles(retriever)
+    own = DeviceRoutes(context, device).routes()
+    with App(settings, context.figures, context.problem, own) as demo:
         if awaited:
             context.search_when_built(awaited)
         header = html_panel(
@@ -349,17 +362,25 @@ def build_app(
             _header(settings) + visit.parts(retriever.bits),
             script=("page/panel.js", "page/steps.js", "page/terms.js", "page/address.js"),
         )
+        if device.models:
+            panels.add_switch(device, codes.nbytes(retriever.bits))
         additions = gr.State(SessionGallery(), time_to_live=60 * settings.additions_minutes)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            with gr.Tab(visit.TABS["search"], id="search"):
+            with gr.Tab(visit.TABS["search"], id="search", elem_id="tab-search"):
+                if device.models:
+                    panels.add_search(device)
                 search = SearchTab(context, additions, start_example)
-            with gr.Tab(visit.TABS["compare"], id="compare"):
+            with gr.Tab(visit.TABS["compare"], id="compare", elem_id="tab-compare"):
+                if device.models:
+                    panels.add_compare(device)
                 CompareTab(context)
             with gr.Tab(visit.TABS["live"], id="live"):
-                LiveTab(context, additions)
+                LiveTab(context, additions, device.base if device.models else "")
             with gr.Tab(visit.TABS["gallery"], id="gallery") as gallery_tab:
+                panels.add_note("gallery-note", ON_SERVER)
                 gallery = GalleryTab(context, additions, search, tabs)
             with gr.Tab(visit.TABS["methods"], id="methods") as methods_tab:
+                panels.add_note("methods-note", ON_SERVER)
                 MethodsTab(context, additions, search, methods_tab)
             with gr.Tab(visit.TABS["quality"], id="quality") as quality_tab:
                 QualityTab(context, quality_tab)

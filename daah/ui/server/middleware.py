@@ -41,6 +41,9 @@ _SPARE = 64 * 1024
 #: as a session's name, for each of hundreds of sessions.
 _JSON = 2**20
 
+#: Bytes of a body that brings no more than a code.
+_CODE = 4 * 1024
+
 #: What the system says when it takes no more bytes.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -157,6 +160,8 @@ class RequestGuard:
         most = self.max_bytes if route.startswith("/upload") else _JSON
         if path == MCP or (path.startswith(f"{API}/") and kind.startswith("multipart/form-data")):
             most = self.max_api_bytes
+        elif route.startswith("/on-device/"):
+            most = _CODE
         if not (length.isascii() and length.isdigit()) or int(length) > most:
             return 413, "The upload is too large. Choose or export a smaller photo."
         if route.startswith("/component_server") and not kind.startswith("application/json"):
