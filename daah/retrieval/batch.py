@@ -405,7 +405,7 @@ def _fill(
     if progress:
         progress(present, len(photos), "")
     for (name, _), faces in ordered_map(_faces, new, _workers(workers, len(new)), make_detector):
-        shown = name.encode("utf-8", "backslashreplace").decode()
+        shown = _printable(name)
         if isinstance(faces, str):
             unreadable.append(Refused(shown, faces))
             if refused:
@@ -434,6 +434,11 @@ def _workers(given: int | None, photos: int) -> int:
     if given is not None:
         return given
     return 0 if photos < _FEW else max(1, (os.cpu_count() or 2) - 1)
+
+
+def _printable(name: str) -> str:
+    """A name of a file for a terminal and for JSON: control characters and bytes as escapes."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)
 
 
 def _photo_cell(name: str) -> str:
