@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -135,6 +135,24 @@ def emit(value: dict[str, Any], file: Path | None, lines: Sequence[str] = ()) ->
         raise DataError(f"{file} cannot be written ({error.strerror}).") from error
 
 
+def open_text(path: Path) -> TextIO:
+    """Open a text file to write.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The file.
+
+    Raises:
+        DataError: it cannot be opened.
+    """
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}).") from error
+
+
 def on_terminal() -> bool:
     """Whether people read what is printed, not a program."""
     return sys.stdout.isatty()
@@ -217,6 +235,16 @@ class Progress:
             self._close()
             self._task = text
             typer.echo(text, err=True)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar.
+
+        Args:
+            text: the line.
+        """
+        from tqdm import tqdm
+
+        tqdm.write(text, file=sys.stderr)
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -6,7 +6,7 @@ import dataclasses
 import json as json_module
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,8 +23,9 @@ from daah.cli.console import (
     application,
     emit,
     load_model,
+    open_text,
 )
-from daah.errors import ConfigError, DataError
+from daah.errors import ConfigError
 from daah.paths import BUILT_IN
 
 if TYPE_CHECKING:
@@ -573,21 +574,3 @@ def facts(gallery: Gallery) -> dict[str, object]:
         "model": {"name": known.model, "sha256": known.fingerprint, "bits": known.bits},
         "complete": known.complete,
     }
-
-
-def open_text(path: Path) -> TextIO:
-    """Open a text file to write.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The file.
-
-    Raises:
-        DataError: it cannot be opened.
-    """
-    try:
-        return path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path} cannot be written ({error.strerror}).") from error

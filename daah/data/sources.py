@@ -111,6 +111,32 @@ def folder(path: Path) -> Iterator[tuple[str, Path]]:
     )
 
 
+def photos_below(folder: Path) -> list[Path]:
+    """List the photos of a folder and of all folders in it; files are not read.
+
+    Args:
+        folder: the folder; hidden files and folders are left out.
+
+    Returns:
+        Their paths, sorted.
+
+    Raises:
+        DataError: there is no such folder, or no photo in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder; expected one of photos")
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not paths:
+        raise DataError(f"{folder}: there are no photos in it")
+    return paths
+
+
 def lfw(data_home: Path | None = None, download: bool = False) -> Path:
     """The folder-per-person tree of Labeled Faces in the Wild, where scikit-learn stores it.
 

