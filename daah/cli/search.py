@@ -21,7 +21,9 @@ from daah.cli.console import (
 if TYPE_CHECKING:
     from daah.types import EncodedFace, SearchResult
 
-Photo = Annotated[Path, typer.Argument(metavar="IMAGE", help="A JPEG, PNG or WebP file.")]
+Photo = Annotated[
+    Path, typer.Argument(metavar="IMAGE", help="A JPEG, PNG, WebP, AVIF or HEIC file.")
+]
 
 
 def encode(
