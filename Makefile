@@ -27,7 +27,7 @@ audit: ## known weaknesses of all installed packages; asks the package index for
 	$(PYTHON) -m pip_audit --strict --progress-spinner off
 
 SECONDS ?= 600
-DOORS ?= images jpeg-structure checkpoints containers descriptions galleries packed-codes gallery-json maps manifests arguments settings requests texts
+DOORS ?= images heic avif jpeg-structure checkpoints containers descriptions galleries packed-codes gallery-json maps manifests arguments settings requests texts
 
 fuzz: ## every door for ten minutes each (SECONDS=60 DOORS=images for less)
 	for door in $(DOORS); do $(PYTHON) tests/fuzz/fuzz.py $$door --seconds $(SECONDS) || exit 1; done

@@ -1,4 +1,4 @@
-"""Structure of JPEG, PNG and WebP files: what the decoder is given, and whether it is too much.
+"""Structure of photos' files: what the decoder is given, and whether it is too much.
 
 A decoder does whatever a file asks for. A scan of 61 bytes costs it a pass over all pixels, a chunk
 of a kilobyte a megabyte of text. So the structure of a file is parsed first, in a bounded number of
@@ -14,13 +14,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daah import box_formats
 from daah.errors import ImageError
+
+#: Photos that are read, in words.
+KINDS = "JPEG, PNG, WebP, AVIF or HEIC"
 
 MAX_PIXELS = 40_000_000
 
 #: libwebp's animation decoder, which Pillow uses for every WebP, takes 16 bytes per pixel, where
 #: JPEG and PNG take 4. This limit keeps the memory of one photo under 300 MB.
 MAX_PIXELS_WEBP = 4096 * 4096
+
+#: Pixels of a HEIC or AVIF photo, which its decoder holds two or three times, and of all the coded
+#: images that it is made of: tiles, which may overlap its borders, and transparency.
+MAX_PIXELS_BOXED, MAX_CODED = 25_000_000, 62_500_000
 
 #: Pixels per side: Pillow keeps a pointer per row, and works row by row.
 MAX_SIDE = 30_000
@@ -75,7 +83,7 @@ class Contents:
     """A photo's file as the decoder gets it.
 
     Attributes:
-        kind: JPEG, PNG or WEBP.
+        kind: JPEG, PNG, WEBP, AVIF or HEIF.
         width: width in pixels, as stored.
         height: height in pixels, as stored.
         data: the file without what is not needed for its pixels.
@@ -99,7 +107,7 @@ def contents(data: bytes) -> Contents:
         The part of the file that the decoder needs.
 
     Raises:
-        ImageError: the file is not a JPEG, PNG or WebP, is damaged, or exceeds a limit.
+        ImageError: the file is of none of these kinds, is damaged, or exceeds a limit.
     """
     if not data:
         raise ImageError("The file is empty.")
@@ -109,11 +117,9 @@ def contents(data: bytes) -> Contents:
                 return walk(data)
             except (struct.error, IndexError):  # a part ends within what it should hold
                 raise damaged() from None
-    if data[4:8] == b"ftyp":
-        raise ImageError(
-            "HEIC, AVIF and video files cannot be read; save the photo as JPEG, PNG or WebP."
-        )
-    raise ImageError("The file is not a photo that can be read; use JPEG, PNG or WebP.")
+    if box_formats.is_boxed(data):
+        return _boxed(data)
+    raise ImageError(f"The file is not a photo that can be read; use {KINDS}.")
 
 
 def damaged() -> ImageError:
@@ -346,6 +352,26 @@ def _webp_size(chunks: dict[bytes, bytes]) -> tuple[int, int]:
         width, height = struct.unpack_from("<xxxxxxHH", chunks[b"VP8 "])
         return width & 0x3FFF, height & 0x3FFF
     raise damaged()
+
+
+# --- HEIC and AVIF --------------------------------------------------------------------------------
+
+
+def _boxed(data: bytes) -> Contents:
+    try:
+        found = box_formats.parse(data)
+    except (struct.error, LookupError):
+        raise damaged() from None
+    if found is None:
+        raise ImageError(f"The file is a video or another file without a photo; use {KINDS}.")
+    kind = "an AVIF" if found.kind == "AVIF" else "a HEIC"
+    check_size(found.width, found.height, MAX_PIXELS_BOXED, kind)
+    if not 0 < found.coded <= MAX_CODED:
+        raise ImageError(
+            f"The tiles of this photo have {_megapixels(found.coded, MAX_CODED)}; at most "
+            f"{MAX_CODED / 1e6:g} can be read. Open it and save it again as an ordinary JPEG."
+        )
+    return Contents(found.kind, found.width, found.height, found.data, b"")
 
 
 #: Magic bytes of each format, their offset, and the parser of the rest.

@@ -6,13 +6,14 @@ before it begins (`daah.formats`). All metadata but the EXIF orientation is drop
 
 from __future__ import annotations
 
+import functools
 import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from daah.errors import ImageError
 from daah.formats import MAX_PIXELS, Contents, check_size, contents, damaged
@@ -24,6 +25,9 @@ warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 # A broken EXIF block does not concern the operator, and Pillow's warning contains a path.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
+# A photo has the processor's time of one thread, as every limit on it is measured.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+
 _ORIENTATION = 0x0112  # the EXIF tag
 
 #: Pixels that are converted at a time, so that no second copy of a 40 megapixel photo is made.
@@ -34,9 +38,10 @@ Empty = Callable[[tuple[int, int, int]], np.ndarray]
 
 
 def read_image(source: bytes | str | Path, most_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decode a JPEG, PNG or WebP file and turn it upright.
+    """Decode a JPEG, PNG, WebP, AVIF or HEIC file and turn it upright.
 
-    Transparent pixels are composited on white. Of an animation the first frame is decoded.
+    Transparent pixels are composited on white. Of an animation the first frame is decoded. HEIC
+    needs the package `pillow-heif`.
 
     Args:
         source: the file's bytes, or its path; a str is a path.
@@ -116,12 +121,19 @@ def shrink(rgb: np.ndarray, max_side: int = 1600) -> np.ndarray:
 
 
 def _decoded(found: Contents, empty: Empty) -> np.ndarray:
+    if found.kind == "HEIF":
+        open_heic()
     try:
         with Image.open(io.BytesIO(found.data), formats=[found.kind]) as image:
-            if image.size != (found.width, found.height):
+            if not _is_as_said(image.size, found):
                 raise damaged()
             image.load()
-            return _rgb(image, _orientation(lambda: _exif(found.exif)), empty)
+            if not _is_as_said(image.size, found):  # decoders of HEIC go by the coded image
+                raise damaged()
+            # Of AVIF, Pillow gives what the image's properties say as EXIF.
+            boxed = found.kind in ("AVIF", "HEIF")
+            exif = image.getexif if boxed else lambda: _exif(found.exif)
+            return _rgb(image, _orientation(exif), empty)
     except ImageError:
         raise
     except MemoryError:
@@ -130,6 +142,33 @@ def _decoded(found: Contents, empty: Empty) -> np.ndarray:
         ) from None
     except Exception as error:  # see upright_rgb
         raise damaged() from error
+
+
+def _is_as_said(size: tuple[int, int], found: Contents) -> bool:
+    """Whether an image has the size that its file says. HEIC comes turned and cropped already."""
+    if found.kind != "HEIF":
+        return size == (found.width, found.height)
+    fits = zip(sorted(size), sorted((found.width, found.height)), strict=True)
+    return all(0 < side <= said for side, said in fits)
+
+
+@functools.cache
+def open_heic() -> None:
+    """Let Pillow read HEIC files.
+
+    Raises:
+        ImageError: the package `pillow-heif` is missing.
+    """
+    try:
+        import pillow_heif
+    except ImportError:
+        raise ImageError(
+            "HEIC photos cannot be read here, because the package pillow-heif is missing. Save the "
+            "photo as JPEG."
+        ) from None
+    pillow_heif.register_heif_opener(
+        decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
+    )
 
 
 def _rgb(image: Image.Image, orientation: int, empty: Empty) -> np.ndarray:

@@ -27,7 +27,7 @@ import numpy as np
 
 from daah.errors import ImageError
 from daah.formats import MAX_PIXELS
-from daah.images import read_image, read_into
+from daah.images import open_heic, read_image, read_into
 
 #: Limit of processor time per photo in seconds. The slowest accepted photo takes two. Waiting on a
 #: busy machine does not count.
@@ -91,7 +91,7 @@ class Reader:
                 self._places.put(worker or self._begun())
 
     def read(self, source: bytes | str | Path, most_pixels: int = MAX_PIXELS) -> np.ndarray:
-        """Decode a JPEG, PNG or WebP file.
+        """Decode a photo's file.
 
         Args:
             source: as of `read_image`.
@@ -227,6 +227,8 @@ def serve(descriptor: int, seconds: float, megabytes: int) -> None:
     from PIL import Image
 
     Image.init()
+    with contextlib.suppress(ImageError):  # said of each HEIC photo that comes
+        open_heic()
     _limit_memory(megabytes)
     connection = Connection(descriptor)
     with contextlib.suppress(EOFError, OSError):  # the other process has ended

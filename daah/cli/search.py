@@ -36,7 +36,7 @@ Photos = Annotated[
     list[Path],
     typer.Argument(
         metavar="IMAGE...",
-        help="A photo: a JPEG, PNG or WebP file. With --csv any number of them, and folders.",
+        help="A JPEG, PNG, WebP, AVIF or HEIC file. With --csv any number of them, and folders.",
     ),
 ]
 Table = Annotated[

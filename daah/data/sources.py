@@ -17,7 +17,7 @@ from daah.images import upright_rgb
 
 #: Suffixes of photos. They include formats that cannot be read, so that such a photo is reported
 #: and not silently skipped.
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".heic", ".heif")
 SUFFIXES += (".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
 
 

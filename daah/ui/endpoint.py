@@ -66,8 +66,8 @@ def add_endpoints(context: AppContext) -> None:
     def search(photo: FileData, k: int = 8, bits: int = whole) -> dict[str, Any]:
         """Find the faces of a photo, and the people and photos of the gallery nearest to them.
 
-        photo: a JPEG, PNG or WebP file of at most 10 MiB. k: number of matches, and of people, per
-        face, 1 to 100. bits: code length, one of 16, 24, 32, 48, 64, 96, 128, 256.
+        photo: a JPEG, PNG, WebP, AVIF or HEIC file of at most 10 MiB. k: number of matches, and of
+        people, per face, 1 to 100. bits: code length, one of 16, 24, 32, 48, 64, 96, 128, 256.
 
         Returns {"faces": [{"box": [x0, y0, x1, y1], "score", "landmarks": [[x, y], ...],
         "code": hex, "quality": {"score", "reasons"}, "people": [{"person", "name", "agree",
@@ -90,7 +90,8 @@ def add_endpoints(context: AppContext) -> None:
         The text may begin with "data:image/jpeg;base64,".
 
         Args:
-            photo: JPEG, PNG or WebP file of at most 700 KB as base64 text; no address, no path.
+            photo: JPEG, PNG, WebP, AVIF or HEIC file of at most 700 KB as base64 text; no address,
+                no path.
             k: Number of matches, and of people, per face, 1 to 100.
             bits: Code length, one of 16, 24, 32, 48, 64, 96, 128, 256.
 

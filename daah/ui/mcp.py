@@ -36,8 +36,8 @@ _ABOUT = (
 Photo = Annotated[
     str,
     Field(
-        description="A photo's file (JPEG, PNG or WebP, at most 10 MiB) as base64 text, with or "
-        "without the head of a data URI. Addresses and paths are not read."
+        description="A photo's file (JPEG, PNG, WebP, AVIF or HEIC, at most 10 MiB) as base64 "
+        "text, with or without the head of a data URI. Addresses and paths are not read."
     ),
 ]
 Bits = Annotated[

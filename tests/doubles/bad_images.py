@@ -17,18 +17,21 @@ from PIL import Image, ImageDraw
 
 from benchmarks.image_door import WORST, with_scans
 from daah.formats import MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS
-from daah.images import MAX_BYTES
+from daah.images import MAX_BYTES, open_heic
+
+open_heic()  # Pillow writes it then, too
 
 WIDTH, HEIGHT = 64, 48
 
 #: Words of the sentences that refuse a file.
-EMPTY, LARGE, PIXELS, SIDE, FOREIGN, PHONE, RARE, PASSES, PARTS, DAMAGED = (
+EMPTY, LARGE, PIXELS, SIDE, FOREIGN, VIDEO, TILES, RARE, PASSES, PARTS, DAMAGED = (
     "empty",
     "larger than",
     "megapixels",
     "A side of the photo",
-    "JPEG, PNG or WebP",
-    "HEIC",
+    "use JPEG, PNG, WebP",
+    "video",
+    "tiles of this photo",
     "rare kind",
     "goes over its pixels",
     "no camera or program needs",
@@ -95,6 +98,7 @@ def corpus() -> list[Upload]:
         *_broken_exif(),
         *_sizes(),
         *_forged(),
+        *_boxed(),
         *_laborious(),
     ]
     assert len({case.name for case in cases}) == len(cases)
@@ -146,9 +150,9 @@ def _foreign() -> list[Upload]:
         Upload("picture.ico", encoded(photo, "ICO"), FOREIGN),
         Upload("picture.ppm", encoded(photo, "PPM"), FOREIGN),
         Upload("riff.webp", b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(40), FOREIGN),
-        Upload("phone.heic", box + b"heic\0\0\0\0mif1heic" + bytes(300), PHONE),
-        Upload("phone.avif", box + b"avif\0\0\0\0mif1avif" + bytes(300), PHONE),
-        Upload("clip.mp4", box + b"isom\0\0\0\0isomavc1" + bytes(300), PHONE),
+        Upload("phone.heic", box + b"heic\0\0\0\0mif1heic" + bytes(300), DAMAGED),
+        Upload("phone.avif", box + b"avif\0\0\0\0mif1avif" + bytes(300), DAMAGED),
+        Upload("clip.mp4", box + b"isom\0\0\0\0isomavc1" + _box(b"mdat", bytes(300)), VIDEO),
         Upload("jpeg-named.png", encoded(photo, "JPEG"), None, (HEIGHT, WIDTH)),
         Upload("png-named.txt", encoded(photo, "PNG"), None, (HEIGHT, WIDTH)),
         Upload("webp-named.jpg", encoded(photo, "WEBP"), None, (HEIGHT, WIDTH)),
@@ -157,7 +161,8 @@ def _foreign() -> list[Upload]:
 
 def _truncated() -> list[Upload]:
     cases = []
-    for kind, ending in (("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp")):
+    endings = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "AVIF": "avif", "HEIF": "heic"}
+    for kind, ending in endings.items():
         data = encoded(picture(), kind)
         for tenth in range(1, 10):
             cut = data[: len(data) * tenth // 10]
@@ -320,6 +325,61 @@ def _forged() -> list[Upload]:
         Upload("wrong-length.webp", webp[:4] + b"\xff\xff\xff\x7f" + webp[8:], DAMAGED),
         Upload("wrong-chunk.webp", webp[:12] + b"JUNK" + webp[16:], DAMAGED),
     ]
+
+
+def _boxed() -> list[Upload]:
+    """HEIC and AVIF files: whole ones, and forged ones."""
+    small, shape = picture(), (HEIGHT, WIDTH)
+    heic, avif = (encoded(small, kind) for kind in ("HEIF", "AVIF"))
+    cover = np.dstack([small, small[..., 0]])
+    grid = encoded(picture(600, 400), "HEIF", tile_size=128)
+    frames = {"save_all": True, "append_images": [Image.new("RGB", (WIDTH, HEIGHT), "red")]}
+    cases = [
+        Upload("photo.heic", heic, None, shape),
+        Upload("photo.avif", avif, None, shape),
+        Upload("avif-named.jpg", avif, None, shape),
+        Upload("cover.heic", encoded(cover, "HEIF"), None, shape),
+        Upload("cover.avif", encoded(cover, "AVIF"), None, shape),
+        Upload("grey.avif", encoded(Image.fromarray(small).convert("L"), "AVIF"), None, shape),
+        Upload("grid.heic", grid, None, (400, 600)),
+        Upload("animated.heic", encoded(Image.fromarray(small), "HEIF", **frames), None, shape),
+        Upload("animated.avif", encoded(Image.fromarray(small), "AVIF", **frames), None, shape),
+        Upload("boxes.avif", avif + 2001 * _box(b"free", b""), PARTS),
+        Upload("endless.avif", avif + struct.pack(">I4sQ", 1, b"free", 8), DAMAGED),
+        Upload("codec.avif", avif.replace(b"av01", b"vvc1"), RARE),
+        Upload("codec.heic", heic.replace(b"hvc1", b"jpeg"), RARE),
+        Upload("tiles.heic", _with_extent(grid, 4096, 4096, old=(128, 128)), TILES),
+        Upload("canvas.heic", _with_extent(grid, 608, 400, old=(600, 400)), DAMAGED),
+        Upload("rows.heic", grid.replace(_tiling(600, 400), _tiling(600, 400, rows=9)), DAMAGED),
+        Upload("output.heic", grid.replace(_tiling(600, 400), _tiling(9000, 9000)), DAMAGED),
+    ]
+    for name, data in (("heic", heic), ("avif", avif)):
+        cases += [
+            Upload(f"million.{name}", _with_extent(data, 10**6, 10**6), PIXELS),
+            Upload(f"over-25-megapixels.{name}", _with_extent(data, 5001, 5001), PIXELS),
+            Upload(f"wide.{name}", _with_extent(data, 40_000, 10), SIDE),
+            Upload(f"nothing.{name}", _with_extent(data, 0, 48), DAMAGED),
+        ]
+    return cases
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def _with_extent(data: bytes, width: int, height: int, old: tuple[int, int] | None = None) -> bytes:
+    """A HEIC or AVIF file whose images claim to have another size; of old: those of that size."""
+    pattern = b"ispe\0\0\0\0" + (b".{8}" if old is None else re.escape(struct.pack(">II", *old)))
+    changed, count = re.subn(
+        pattern, b"ispe" + struct.pack(">III", 0, width, height), data, flags=re.DOTALL
+    )
+    assert count
+    return changed
+
+
+def _tiling(width: int, height: int, rows: int = 4, columns: int = 5) -> bytes:
+    """What a grid says of itself."""
+    return struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, width, height)
 
 
 def _laborious() -> list[Upload]:

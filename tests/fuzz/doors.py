@@ -30,7 +30,7 @@ from typer.testing import CliRunner
 
 from daah.config import PAPER
 from daah.errors import CheckpointError, ConfigError, DataError, GalleryError, ImageError
-from daah.formats import MAX_SCANS, contents
+from daah.formats import MAX_PIXELS_BOXED, MAX_SCANS, contents
 from daah.gallery import Gallery, manifest
 from daah.gallery import map as gallery_map
 from daah.images import MAX_PIXELS, read_image
@@ -107,6 +107,38 @@ def _images() -> Door:
 
     small = [case.data for case in corpus() if len(case.data) < 20_000]
     return Door(check, small)
+
+
+def _boxed(kind: str) -> Door:
+    """HEIC or AVIF files: what is read has the size that was checked, however it is turned."""
+
+    def check(data: bytes) -> None:
+        try:
+            found = contents(data)
+            rgb = read_image(data)
+        except ImageError as error:
+            said(error)
+            return
+        assert rgb.dtype == np.uint8
+        assert len(found.data) == len(data)
+        limits = sorted((found.height, found.width))
+        assert all(side <= most for side, most in zip(sorted(rgb.shape[:2]), limits, strict=True))
+        assert found.height * found.width <= MAX_PIXELS_BOXED
+
+    small = picture()
+    cover = np.dstack([small, small[..., 0]])
+    frames = {"save_all": True, "append_images": [Image.new("RGB", small.shape[1::-1])]}
+    orientation = Image.Exif()
+    orientation[0x0112] = 6
+    seeds = [
+        encoded(small, kind),
+        encoded(small, kind, exif=orientation),
+        encoded(cover, kind),
+        encoded(Image.fromarray(small), kind, **frames),
+    ]
+    if kind == "HEIF":
+        seeds.append(encoded(picture(300, 200), kind, tile_size=64))
+    return Door(check, seeds)
 
 
 def _jpeg_structure() -> Door:
@@ -823,6 +855,8 @@ def open_doors(folder: Path) -> dict[str, Callable[[], Door]]:
     """All doors by name; each writes under `folder` alone."""
     return {
         "images": _images,
+        "heic": lambda: _boxed("HEIF"),
+        "avif": lambda: _boxed("AVIF"),
         "jpeg-structure": _jpeg_structure,
         "checkpoints": lambda: _checkpoints(folder),
         "containers": lambda: _containers(folder),

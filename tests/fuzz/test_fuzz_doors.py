@@ -14,6 +14,8 @@ CORPUS = Path(__file__).parent / "corpus"
 #: Random changes of seeds that each door is tried with, as time allows.
 CHANGES = {
     "images": 300,
+    "heic": 200,
+    "avif": 200,
     "jpeg-structure": 300,
     "checkpoints": 15,
     "containers": 100,

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from daah.data.sources import SUFFIXES
 from daah.errors import DaahError
 from daah.gallery import SessionGallery, people
 from daah.ui.gallery import actions, album, album_html, html
@@ -63,7 +64,7 @@ class ManageTab:
                 self.files = gr.File(
                     label="Photos of the person",
                     file_count="multiple",
-                    file_types=[".jpg", ".jpeg", ".png", ".webp"],
+                    file_types=list(SUFFIXES),
                     elem_id="files",
                 )
                 with gr.Row():

@@ -28,7 +28,7 @@ def base64_bytes(text: str) -> bytes:
         data = b""
     if not data:
         raise ImageError(
-            "photo: expected the bytes of a JPEG, PNG or WebP file as base64 text. Addresses and "
+            "photo: expected the bytes of a photo's file as base64 text. Addresses and "
             "paths are not read."
         )
     return data

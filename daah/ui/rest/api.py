@@ -22,8 +22,8 @@ from daah.ui.server.metrics import Metrics
 
 _ABOUT = (
     "Finds faces in photos, computes their codes, compares them, and searches a gallery of people. "
-    "Photos are JPEG, PNG or WebP files of at most 10 MiB; none is kept. Every error is "
-    '{"error": {"code", "message"}}.'
+    "Photos are JPEG, PNG, WebP, AVIF or HEIC files of at most 10 MiB; none is kept. Every error "
+    'is {"error": {"code", "message"}}.'
 )
 
 _ERRORS = {
