@@ -16,5 +16,5 @@ ENV DAAH_GALLERY_FOLDER=galleries GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=
 USER daah
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=10s --start-period=3m \
-    CMD ["python", "-c", "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + os.environ['GRADIO_SERVER_PORT'] + '/gradio_api/app_id', timeout=8)"]
+    CMD ["python", "-c", "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + os.environ['GRADIO_SERVER_PORT'] + '/health', timeout=8)"]
 CMD ["python", "app.py"]
