@@ -31,3 +31,7 @@ class ConfigError(DaahError):
 
 class MissingPackageError(DaahError):
     """A package of an extra is not installed; the text says how to install it."""
+
+
+class HubError(DaahError):
+    """A repository of the Hugging Face Hub cannot be read or written; the text says why."""

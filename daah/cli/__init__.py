@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from daah import __version__
-from daah.cli import compare, evaluate, gallery, people, search, serve, train
+from daah.cli import compare, evaluate, gallery, hub, people, search, serve, train
 from daah.cli.console import application
 
 app = application(
@@ -53,6 +53,7 @@ app.command()(search.search)
 app.command()(serve.app)
 people.register(gallery.app)
 app.add_typer(gallery.app, name="gallery")
+app.add_typer(hub.app, name="hub")
 app.command()(train.prepare)
 app.command("import-trunk")(train.import_trunk)
 app.command()(train.train)

@@ -16,6 +16,7 @@ from daah.config import ModelConfig, from_mapping
 from daah.engine import Graph
 from daah.errors import CheckpointError, ConfigError
 from daah.extras import extra_packages
+from daah.models import hub
 from daah.models.calibration import Calibration
 from daah.parallel import in_order
 from daah.types import ALIGNED_SIZE, ALIGNMENT, Code, EncodedFace, Face
@@ -25,9 +26,6 @@ Attention = Literal["model", "off"] | np.ndarray
 
 #: Faces that one of two threads takes at a time.
 _PART = 16
-
-#: No graph of ours is near it; read before anything else.
-_MAX_BYTES = 64 * 2**20
 
 #: Version of what a checkpoint, or its graph, says of itself.
 SCHEMA = 1
@@ -128,6 +126,32 @@ class FaceEncoder:
             )
         self.recipe, self.bits, self.lengths = config.recipe, config.bits, config.lengths
         self.calibration = Calibration.from_dict(calibration) if calibration else None
+
+    @staticmethod
+    def from_pretrained(
+        name: str | Path,
+        revision: str | None = None,
+        file: str = hub.MODEL,
+        cache_dir: str | Path | None = None,
+    ) -> FaceEncoder:
+        """Load a model from a folder, or from a repository on the Hugging Face Hub.
+
+        A graph is a program: use repositories that you trust, and name a whole commit.
+
+        Args:
+            name: a folder, or OWNER/NAME on the Hub, for which the extra `hub` is to be installed.
+            revision: a branch, a tag or a whole commit; None is the branch main.
+            file: the file in it, NAME.onnx or NAME.safetensors.
+            cache_dir: where downloads are kept; None is the Hub's own cache.
+
+        Returns:
+            The encoder.
+
+        Raises:
+            HubError: there is no such folder or repository, or it cannot be read.
+            CheckpointError: the file is damaged, too large, or of another version.
+        """
+        return load_encoder(hub.fetch(name, revision, file, cache_dir))
 
     def encode(
         self, aligned: np.ndarray, attention: Attention = "model"
@@ -260,8 +284,8 @@ def _read_graph(path: Path) -> bytes:
             "with 'python -m daah export'"
         )
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise CheckpointError(f"larger than {_MAX_BYTES >> 20} MB; no graph is")
+        if path.stat().st_size > hub.MAX_BYTES:
+            raise CheckpointError(f"larger than {hub.MAX_BYTES >> 20} MB; no graph is")
         data = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"cannot be read ({error.strerror})") from error

@@ -50,6 +50,7 @@ COVERED = (
     "daah.models.checkpoint",
     "daah.models.encoder",
     "daah.models.graph",
+    "daah.models.hub",
     "daah.parallel",
     "daah.paths",
     "daah.plots",
