@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -186,6 +187,12 @@ def test_the_folder_is_a_static_space_with_the_servers_own_networks(
     listed = json.loads((built / "files.json").read_text())["files"]
     assert all((built / name).exists() for name in listed)
     assert max(path.stat().st_size for path in built.rglob("*")) < 10_000_000
+
+
+def test_every_module_that_is_imported_is_there(built: Path) -> None:
+    for module in built.rglob("*.js"):
+        for name in re.findall(r'from "(\.{1,2}/[^"]+)"', module.read_text()):
+            assert (module.parent / name).is_file(), (module.name, name)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
