@@ -165,7 +165,7 @@ class OnDevice:
                 np.array(found["bits"], np.uint8),
                 np.array(found["mask"], np.float32),
             )
-            for found in self._page.evaluate(_FACES, _png(rgb))
+            for found in self._page.evaluate(_FACES, png(rgb))
         ]
 
     def frames(self, frames: Sequence[np.ndarray], count: int, **options: bool) -> list[float]:
@@ -179,13 +179,21 @@ class OnDevice:
         Returns:
             Milliseconds of each frame.
         """
-        found = self._page.evaluate(_FRAMES, [[_png(rgb) for rgb in frames], count, options])
+        found = self._page.evaluate(_FRAMES, [[png(rgb) for rgb in frames], count, options])
         if found["faces"] != count:
             raise RuntimeError(f"{found['faces']} faces on {count} frames of one face each")
         return found["times"]
 
 
-def _png(rgb: np.ndarray) -> str:
+def png(rgb: np.ndarray) -> str:
+    """A photo as the text that the calls above decode.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+
+    Returns:
+        A PNG file in base64.
+    """
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.on_device import OnDevice, compared, same_first
+from benchmarks.on_device import OnDevice, compared, png, same_first
 from daah.data.sources import Photo
 from daah.images import read_image, shrink
 from daah.models.encoder import FaceEncoder
@@ -75,3 +75,47 @@ def test_pictures_are_resized_by_pillows_arithmetic(
     for name, values in expected.items():
         difference = np.abs(np.asarray(values, int).ravel() - found[name])
         assert difference.max() <= (1 if name == "lanczos" else 0), name
+
+
+_ORDER = """async (text) => {
+  const { loadEngine, readPhoto } = await import(new URL("engine/engine.js", location.href));
+  const model = await (await fetch("models/model.json")).json();
+  const engine = await loadEngine({ models: model.files });
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const read = () => readPhoto(new Blob([bytes]));
+  const photos = [await read(), await read(), await read()];
+  const [face] = await engine.find(photos[0]);
+  const codes = [(await engine.encode(photos[0], face)).bits];
+  for (const photo of photos.slice(1)) await engine.find(photo);
+  codes.push((await engine.encode(photos[0], face)).bits);  // which is no longer kept
+  const { width, height } = photos[0];
+  const pen = new OffscreenCanvas(width, height).getContext("2d");
+  pen.drawImage(photos[0], 0, 0);
+  const frame = pen.getImageData(0, 0, width, height);
+  const followed = [];
+  for (let i = 0; i < 13; i += 1) followed.push(await engine.follow(frame, { share: 0.2 }));
+  engine.close();
+  const ended = await engine.find(frame).catch(({ code }) => code);
+  return {
+    codes: codes.map((code) => [...code]),
+    boxes: followed.map(({ faces }) => faces[0].box),
+    bits: followed.map(({ faces }) => [...faces[0].bits]),
+    tracked: followed.map(({ tracked }) => tracked),
+    ended,
+  };
+}"""
+
+
+def test_photos_are_kept_and_frames_are_followed(
+    static_page: str, visit: Callable[..., Any], astronaut: np.ndarray
+) -> None:
+    """Faces on frames are looked for near where they were, and afresh each eleventh time."""
+    found = visit(static_page).evaluate(_ORDER, png(astronaut))
+    assert found["codes"][0] == found["codes"][1]
+    assert found["tracked"] == [False, *[True] * 10, False, True]
+    boxes = np.array(found["boxes"])
+    width = boxes[0, 2] - boxes[0, 0]
+    assert np.abs(boxes - boxes[0]).max() < 0.1 * width
+    bits = np.unpackbits(np.array(found["bits"], np.uint8), axis=1)
+    assert (bits != bits[0]).sum(1).max() < 0.1 * bits.shape[1]
+    assert found["ended"] == "failed"

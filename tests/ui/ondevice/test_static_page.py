@@ -141,11 +141,24 @@ def test_a_phone_the_keyboard_and_axe(
         page.keyboard.press("ArrowRight")
 
 
-def test_a_browser_without_webassembly_is_told(static_page: str, visit: Visit) -> None:
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("delete globalThis.WebAssembly;", "it lacks WebAssembly with SIMD"),
+        ("delete globalThis.OffscreenCanvas;", "cannot run the networks beside the page"),
+        (
+            "Object.defineProperty(navigator, 'deviceMemory', { value: 0.5 });",
+            "too little memory for the networks",
+        ),
+    ],
+)
+def test_a_browser_that_cannot_is_told(
+    static_page: str, visit: Visit, script: str, words: str
+) -> None:
     page = visit("about:blank")
-    page.add_init_script("delete globalThis.WebAssembly;")
+    page.add_init_script(script)
     page.goto(static_page)
-    expect(page.locator("#status")).to_contain_text("it lacks WebAssembly with SIMD")
+    expect(page.locator("#status")).to_contain_text(words)
     expect(page.locator("#search-photo")).to_be_disabled()
 
 
