@@ -28,6 +28,21 @@ ICON = ROOT / "daah" / "ui" / "server" / "static" / "favicon.png"
 #: The detector's files that the engine runs.
 DETECTOR = ("pnet", "rnet", "onet", "nms", "warp")
 
+#: Modules of the engine that the page uses; the folder also holds those of the app's own page.
+MODULES = (
+    "alignment",
+    "codes",
+    "colours",
+    "detector",
+    "drawing",
+    "encoder",
+    "engine",
+    "graphs",
+    "resampling",
+    "verdict",
+    "worker",
+)
+
 #: Of the page's folder, what is not part of the page.
 _APART = ("SPACE.md",)
 
@@ -53,7 +68,9 @@ def build(out: Path, checkpoint: Path = PATHS.checkpoint) -> None:
     if out.exists():
         shutil.rmtree(out)
     shutil.copytree(PAGE, out, ignore=shutil.ignore_patterns(*_APART))
-    shutil.copytree(ENGINE, out / "engine")
+    shutil.copytree(ENGINE / "runtime", out / "engine" / "runtime")
+    for name in MODULES:
+        shutil.copy(ENGINE / f"{name}.js", out / "engine")
     shutil.copy(ICON, out / "favicon.png")
     shutil.copy(PAGE / "SPACE.md", out / "README.md")
     models = out / "models"

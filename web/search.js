@@ -87,7 +87,7 @@ export class Search {
       ...found.map(({ name, entries, distance, verdict }) =>
         element(
           "li",
-          { class: verdict },
+          { class: verdict.replace(" ", "-") },
           picture(entries[0].face, ""),
           element("strong", {}, name),
           element("span", {}, verdict === "match" ? "Match" : verdict === "unclear" ? "Unclear" : "No match"),

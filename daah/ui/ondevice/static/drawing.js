@@ -58,6 +58,17 @@ export function overlaid({ aligned, mask, grid }, strength = 0.5) {
   return canvas;
 }
 
+/** The heatmap with its outermost cells transparent, so that it fades out when it is enlarged. */
+function faded(mask, grid) {
+  const canvas = heatmap(mask, grid);
+  const pen = canvas.getContext("2d");
+  for (const edge of [0, grid - 1]) {
+    pen.clearRect(edge, 0, 1, grid);
+    pen.clearRect(0, edge, grid, 1);
+  }
+  return canvas;
+}
+
 /**
  * Draw the heatmap of a face at its place on a photo or frame.
  * @param {CanvasRenderingContext2D} pen  whose units are pixels of the photo
@@ -70,7 +81,7 @@ export function drawHeatmap(pen, { mask, grid, matrix }, strength = 0.45) {
   pen.globalAlpha = strength;
   pen.transform(a, d, b, e, c, f);
   pen.imageSmoothingQuality = "high";
-  pen.drawImage(heatmap(mask, grid), 0, 0, ALIGNED_SIZE, ALIGNED_SIZE);
+  pen.drawImage(faded(mask, grid), 0, 0, ALIGNED_SIZE, ALIGNED_SIZE);
   pen.restore();
 }
 

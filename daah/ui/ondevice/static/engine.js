@@ -178,7 +178,7 @@ export class Engine {
   }
 
   /**
-   * Encode a face on the pixels that `find` read last from the same source.
+   * Encode a face on the pixels that `find` read last from the same source, or on its present ones.
    * @param {Source} source
    * @param {Face} face
    * @param {{pictures?: boolean, mask?: Float32Array}} [options]  whether the pictures of the face
@@ -190,7 +190,8 @@ export class Engine {
     const request = { id, face: { landmarks: face.landmarks }, options };
     const found = await this.ask("encode", request);
     if (!found.missing) return found;
-    await this.find(source, { most: 1, minFace: 1e9 });
+    const [copy, owned] = await copied(source);
+    await this.ask("keep", { id, source: copy }, owned);
     return this.ask("encode", request);
   }
 

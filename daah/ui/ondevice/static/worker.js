@@ -29,12 +29,14 @@ const answers = {
   },
 
   async find({ id, source, options }) {
-    const picture = pixels(source);
-    photos.delete(id);
-    photos.set(id, picture);
-    if (photos.size > KEPT) photos.delete(photos.keys().next().value);
+    const picture = keep(id, source);
     const { faces, leftOut } = await detector.find(picture, options);
     return { faces, leftOut, width: picture.width, height: picture.height };
+  },
+
+  async keep({ id, source }) {
+    keep(id, source);
+    return {};
   },
 
   async encode({ id, face, options }) {
@@ -75,6 +77,15 @@ const answers = {
     return {};
   },
 };
+
+/** Read a photo, and keep it in place of the one that was kept longest. */
+function keep(id, source) {
+  const picture = pixels(source);
+  photos.delete(id);
+  photos.set(id, picture);
+  if (photos.size > KEPT) photos.delete(photos.keys().next().value);
+  return picture;
+}
 
 /** Pixels of what came: of an ImageData as they are, of anything else as drawn on white. */
 function pixels(source) {
