@@ -27,7 +27,8 @@ NAME, VERSION = "onnxruntime-web", "1.30.0"
 
 #: What the npm registry gives as `dist.integrity` of this version.
 INTEGRITY = (
-    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZ"
+    "ClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 )
 
 MODULE = "ort.wasm.bundle.min.mjs"

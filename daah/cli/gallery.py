@@ -197,6 +197,43 @@ def add(
         emit(facts(opened) | dataclasses.asdict(report), json)
 
 
+@app.command("import")
+def import_(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A file that the page without a server exported."),
+    ],
+    gallery: GalleryToWrite,
+    create: CreateGallery = False,
+    folder: FacesFolder = None,
+    checkpoint: CheckpointFile = None,
+    json: JsonFile = None,
+) -> None:
+    """Enrol the faces of a file that was exported from a browser.
+
+    Codes are computed from the faces in it. Imports are resumable: photos that are already in the
+    gallery are skipped.
+
+    \b
+    Example:
+      python -m daah gallery import people.jsonl --gallery my-gallery --create
+    """
+    from daah.gallery import device_file
+
+    next(device_file.read_faces(source), None)  # before a gallery is made for nothing
+    encoder = load_model(checkpoint)
+    with (
+        Progress() as progress,
+        open_gallery(
+            gallery, folder, progress, read_only=False, create=create, model=encoder
+        ) as opened,
+    ):
+        report = device_file.import_faces(opened, source, encoder, progress)
+        if opened.count():
+            opened.draw_map()
+        emit(facts(opened) | dataclasses.asdict(report), json)
+
+
 @app.command()
 def remove(
     gallery: GalleryToWrite,
