@@ -52,7 +52,7 @@ def test_a_whole_visit_sends_nothing(
     photos = {photo.name: photo.rgb for photo in orl_photos}
     page = visit("about:blank")
     requests = []
-    page.context.on("request", requests.append)
+    page.context.on("request", lambda request: requests.append(request))
     page.goto(static_page)
     ready(page)
 
