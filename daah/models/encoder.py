@@ -87,18 +87,23 @@ class FaceEncoder:
 
     name, recipe: of the checkpoint. bits: length of the whole code. lengths: its usable prefixes.
     fingerprint: sha256 that galleries carry. grid: cells per side of a mask. card: training summary
-    and validation metrics. calibration: None when the checkpoint has none.
+    and validation metrics. calibration: None when the checkpoint has none. file: the graph's file,
+    None for one that was exported in memory.
 
     Args:
         graph: an ONNX graph as `daah.models.graph` describes it.
         card: what the checkpoint says of itself, as `Checkpoint.card` returns it; None reads it
             from the graph's metadata.
+        file: where the graph was read from.
 
     Raises:
         CheckpointError: no graph of this project, or one of another version.
     """
 
-    def __init__(self, graph: bytes, card: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, graph: bytes, card: Mapping[str, Any] | None = None, file: Path | None = None
+    ) -> None:
+        self.file = file
         try:
             self._graph = Graph(graph)
             if card is None:
@@ -233,7 +238,7 @@ def load_encoder(path: Path) -> FaceEncoder:
     path = Path(path)
     try:
         if path.suffix == ".onnx":
-            return FaceEncoder(_read_graph(path))
+            return FaceEncoder(_read_graph(path), file=path)
         # PyTorch is not needed where a graph serves.
         from daah.models.checkpoint import load_checkpoint
         from daah.models.graph import graph_of

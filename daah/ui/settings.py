@@ -43,6 +43,9 @@ class Settings:
     live_workers: int = 1
     #: Seconds of Live per visitor: a camera left on must not occupy the only place for ever.
     live_seconds: int = 120
+    #: Whether pages may hold the names and codes of a gallery that somebody made, which lets Live
+    #: name people without asking. Those of the built-in galleries always may, in a local run all.
+    share_codes: bool = False
     #: Matches shown at first: one row of a desktop screen.
     matches: int = 8
     #: A gallery page that draws more faces than this is slow on a phone.

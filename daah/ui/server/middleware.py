@@ -40,6 +40,9 @@ _SPARE = 64 * 1024
 #: as a session's name, for each of hundreds of sessions.
 _JSON = 2**20
 
+#: Bytes of a body that brings no more than a code.
+_CODE = 4 * 1024
+
 #: What the system says when it takes no more bytes.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -151,6 +154,8 @@ class RequestGuard:
             return 411, "Send the length of the upload."
         length = headers.get("content-length", "0")
         most = self.max_bytes if route.startswith("/upload") else _JSON
+        if route.startswith("/on-device/"):
+            most = _CODE
         if not length.isdigit() or int(length) > most:
             return 413, "The upload is too large. Choose or export a smaller photo."
         kind = headers.get("content-type", "")

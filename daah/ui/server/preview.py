@@ -16,6 +16,8 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from daah.ui.server.policy import NONCE, with_nonce
+
 TITLE = "Face hash search"
 DESCRIPTION = (
     "Finds the person in a photo by a code of a few bytes, and shows where the network looked and "
@@ -78,6 +80,7 @@ class Preview:
                 return
             assert start is not None
             body = with_preview(bytes(held), address(Request(scope)))
+            body = with_nonce(body, scope.get(NONCE, ""))
             MutableHeaders(scope=start)["content-length"] = str(len(body))
             await send(start)
             await send({"type": "http.response.body", "body": body})
