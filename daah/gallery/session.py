@@ -105,6 +105,10 @@ class SessionGallery:
         ]
         return sorted(found, key=lambda entry: entry.id)
 
+    def named_codes(self) -> list[list[str]]:
+        """Name of the person and code in hexadecimal of each entry."""
+        return [[row.meta.shown, codes.to_hex(codes.pack(row.code.bits))] for row in self.rows]
+
     def thumbnail(self, id: int) -> np.ndarray:
         """The aligned face of an entry.
 

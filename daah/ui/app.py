@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ import anyio
 import gradio as gr
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 
+from daah import codes
 from daah.errors import DaahError
 from daah.gallery import SessionGallery
 from daah.reading import READER, SMALL_READER
@@ -27,6 +29,9 @@ from daah.ui.endpoint import ENDPOINTS, PHOTO_READERS, add_endpoints
 from daah.ui.gallery.tab import GalleryTab
 from daah.ui.live.tab import LiveTab
 from daah.ui.methods.tab import MethodsTab
+from daah.ui.ondevice import panels
+from daah.ui.ondevice.files import DeviceFiles
+from daah.ui.ondevice.routes import DeviceRoutes
 from daah.ui.page import visit
 from daah.ui.page.components import html_panel, static
 from daah.ui.page.events import REDRAWS
@@ -39,6 +44,7 @@ from daah.ui.server.failures import FAILED, note
 from daah.ui.server.figures import Figures
 from daah.ui.server.inputs import NEVER, as_offered, refuse_addresses
 from daah.ui.server.middleware import Gate, RequestGuard, full, unknown
+from daah.ui.server.policy import ContentPolicy
 from daah.ui.server.retention import retention_lifespan
 from daah.ui.server.turns import Turns
 from daah.ui.server.user_error import UserError
@@ -46,6 +52,9 @@ from daah.ui.server.visits import Visit, Visits
 from daah.ui.settings import Settings
 from daah.ui.state.context import AppContext, shipped_others
 from daah.ui.state.session import Expires
+
+#: Said on tabs that have no engine in the browser, while photos stay on the device.
+ON_SERVER = "Photos stay on this device. To give one here, turn off the switch on top of the page."
 
 PAPER = "https://doi.org/10.1007/978-3-030-29908-8_20"
 
@@ -56,11 +65,14 @@ class App(gr.Blocks):
     Args:
         settings: the operator's settings.
         figures: pictures that are served by address, besides the page; None for none.
+        routes: further routes besides the page.
     """
 
-    def __init__(self, settings: Settings, figures: Figures | None = None) -> None:
+    def __init__(
+        self, settings: Settings, figures: Figures | None = None, routes: Sequence[Route] = ()
+    ) -> None:
         self.settings = settings
-        self._routes = [*preview.routes(), *([figures.route()] if figures else [])]
+        self._routes = [*preview.routes(), *([figures.route()] if figures else []), *routes]
         self._turns = {kind: asyncio.Semaphore(1) for kind in ("model", "methods")}
         super().__init__(
             title=TITLE,
@@ -177,7 +189,7 @@ class App(gr.Blocks):
         body = upload if settings.public else 50 * upload
         return {
             "theme": theme(),
-            "css": static("page/style.css"),
+            "css": static("page/style.css") + static("ondevice/panels.css"),
             "head": f"<style>{static('page/frame.css')}</style>",
             "max_file_size": upload,
             "strict_cors": True,  # other sites must not use a visitor's browser against this one
@@ -198,6 +210,7 @@ class App(gr.Blocks):
                         max_stored=settings.max_stored_mb * 2**20,
                         endpoints=ENDPOINTS,
                     ),
+                    Middleware(ContentPolicy),
                     Middleware(preview.Preview),
                 ],
                 # Not failures of the server, so nothing for its log.
@@ -262,7 +275,8 @@ def build_app(
         retriever, settings, shipped_others(retriever) if others is None else others
     )
     start_example = load_start_example(retriever)
-    with App(settings, context.figures) as demo:
+    device = DeviceFiles(retriever)
+    with App(settings, context.figures, DeviceRoutes(context, device).routes()) as demo:
         if awaited:
             context.search_when_built(awaited)
         header = html_panel(
@@ -270,17 +284,25 @@ def build_app(
             _header(settings) + visit.parts(retriever.bits),
             script=("page/panel.js", "page/steps.js", "page/terms.js", "page/address.js"),
         )
+        if device.models:
+            panels.add_switch(device, codes.nbytes(retriever.bits))
         additions = gr.State(SessionGallery(), time_to_live=60 * settings.additions_minutes)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            with gr.Tab(visit.TABS["search"], id="search"):
+            with gr.Tab(visit.TABS["search"], id="search", elem_id="tab-search"):
+                if device.models:
+                    panels.add_search(device)
                 search = SearchTab(context, additions, start_example)
-            with gr.Tab(visit.TABS["compare"], id="compare"):
+            with gr.Tab(visit.TABS["compare"], id="compare", elem_id="tab-compare"):
+                if device.models:
+                    panels.add_compare(device)
                 CompareTab(context)
             with gr.Tab(visit.TABS["live"], id="live"):
-                LiveTab(context, additions)
+                LiveTab(context, additions, device.base if device.models else "")
             with gr.Tab(visit.TABS["gallery"], id="gallery") as gallery_tab:
+                panels.add_note("gallery-note", ON_SERVER)
                 gallery = GalleryTab(context, additions, search, tabs)
             with gr.Tab(visit.TABS["methods"], id="methods") as methods_tab:
+                panels.add_note("methods-note", ON_SERVER)
                 MethodsTab(context, additions, search, methods_tab)
             with gr.Tab(visit.TABS["quality"], id="quality") as quality_tab:
                 QualityTab(context, quality_tab)

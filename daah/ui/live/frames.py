@@ -86,6 +86,13 @@ class Live:
             return additions, str(problem)
         return mine, f'Remembered as "{name}" for this visit, on every tab.'
 
+    def added(self, additions: SessionGallery | None) -> list[list[str]]:
+        """Name and code in hexadecimal of each face that a visitor added.
+
+        The engine in the visitor's browser compares with them too.
+        """
+        return [] if additions is None else additions.named_codes()
+
     def _faces(self, rgb: np.ndarray, additions: SessionGallery | None) -> list[dict[str, Any]]:
         retriever = self.context.retriever
         smallest = SMALLEST * max(rgb.shape[:2])

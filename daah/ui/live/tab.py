@@ -15,12 +15,13 @@ from daah.ui.state.context import AppContext
 class LiveTab:
     """Builds the tab inside the current Blocks.
 
-    Frames go to a server function of the part and not through the queue: Live never waits for a
-    visitor's search, and no search ever waits behind a row of frames. additions: the State with the
-    visitor's own SessionGallery.
+    The engine in the browser serves it unless a visitor chooses the server's. Frames for that one
+    go to a server function of the part and not through the queue: Live never waits for a visitor's
+    search, and no search ever waits behind a row of frames. additions: the State with the visitor's
+    own SessionGallery. base: address of the engine's scripts, "" where there is none.
     """
 
-    def __init__(self, context: AppContext, additions: gr.State) -> None:
+    def __init__(self, context: AppContext, additions: gr.State, base: str = "") -> None:
         live = Live(context)
 
         def frame(picture: str) -> dict[str, Any]:
@@ -37,12 +38,18 @@ class LiveTab:
                 visit[additions._id] = mine
             return words
 
+        def added() -> list[list[str]]:
+            visit = current()
+            mine = visit.state_data.get(additions._id) if visit else None
+            return live.added(mine)
+
         seconds = context.settings.live_seconds
         gr.HTML(
-            static("live/live.html") + f'<span data-seconds="{seconds}" hidden></span>',
+            static("live/live.html")
+            + f'<span data-seconds="{seconds}" data-base="{base}" hidden></span>',
             elem_id="live",
             elem_classes="part",
             js_on_load=static("live/live.js"),
-            server_functions=[frame, remember],
+            server_functions=[frame, remember, added],
             apply_default_css=False,
         )

@@ -1,4 +1,4 @@
-"""Answers to codes that a browser computed: the nearest people, and all codes where that is right."""
+"""Answers to codes that a browser computed, and all codes of a gallery where that is right."""
 
 from __future__ import annotations
 

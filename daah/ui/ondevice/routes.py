@@ -53,8 +53,11 @@ class DeviceRoutes:
         ]
 
     async def _setup(self, request: Request) -> Response:
-        context = self._context
-        return await self._answered(request, lambda: people.setup(context.retriever, context.settings))
+        context, files = self._context, self._files
+        addresses = {"models": files.models, "examples": files.examples}
+        return await self._answered(
+            request, lambda: people.setup(context.retriever, context.settings) | addresses
+        )
 
     async def _people(self, request: Request) -> Response:
         context = self._context

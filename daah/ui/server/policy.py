@@ -80,9 +80,11 @@ def with_nonce(page: bytes, nonce: str) -> bytes:
 
     Args:
         page: HTML.
-        nonce: as of `policy`.
+        nonce: as of `policy`; "" marks nothing.
 
     Returns:
         HTML. The mark has no quotes: Gradio's values in the page are JSON, and stay so.
     """
+    if not nonce:
+        return page
     return _INLINE.sub(b"<script nonce=" + nonce.encode(), page)

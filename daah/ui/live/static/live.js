@@ -1,5 +1,5 @@
-// The camera plays by itself; one frame at a time is sent, and the next only after the answer came.
-// So frames are dropped by the page and never wait anywhere.
+// The camera plays by itself; one frame at a time is looked at, by the engine in this browser or by
+// the server's, and the next only after the answer came. So frames are dropped and never wait.
 const video = element.querySelector("video");
 const canvas = element.querySelector("canvas");
 const words = element.querySelector('[data-live="words"]');
@@ -9,15 +9,78 @@ const remember = element.querySelector('[data-live="remember"]');
 const strip = element.querySelector(".live-code");
 const rate = element.querySelector(".rate");
 const off = element.querySelector(".off");
+const turn = element.querySelector('[data-live="turn"]');
+const choice = element.querySelector('[data-live="engine"]');
+const where = element.querySelector('[data-live="where"]');
+const { base } = element.querySelector("[data-base]").dataset;
 const SIDE = 640;
 const QUALITY = 0.7;
 const seconds = Number(element.querySelector("[data-seconds]")?.dataset.seconds ?? 120);
 
-let stream = null;
-let times = [];
 // Until when an answer stays, so that it can be read before the next frame's.
 const TOLD = 4000;
 let told = 0;
+let stream = null;
+let times = [];
+let facing = "user";
+
+// The engine in this browser, and whether it is used: it is unless it cannot be, or the server's was
+// chosen.
+let module = null;
+let local = null;
+let here = Boolean(base);
+const loaded = base
+  ? import(new URL(`${base}live.js`, document.baseURI).href).then((found) => { module = found; })
+  : Promise.reject(new Error("no engine"));
+const stays = () => Boolean(module?.device.on);
+
+const PLACES = {
+  here: "This browser looks at the frames. ",
+  asks: "The code of each face goes to the server, once a second at most; pictures stay here.",
+  keeps: "Nothing is sent: pictures and codes stay here.",
+  server: "Frames go to this server one at a time, are answered and forgotten.",
+};
+const tell = () => {
+  if (stays()) here = true;
+  choice.hidden = !module || Boolean(module.device.obstacle) || stays();
+  choice.textContent = here ? "Use the server's engine" : "Use this device's engine";
+  const asks = module?.device.setup && !module.device.setup.shares;
+  where.textContent = here ? PLACES.here + (asks ? PLACES.asks : PLACES.keeps) : PLACES.server;
+};
+loaded.then(() => {
+  module.device.addEventListener("change", () => {
+    tell();
+    if (stream && here && module.device.state === "loading") {
+      say(`The networks are being loaded: ${Math.round(100 * module.device.share)}%.`);
+    }
+  });
+  const { obstacle } = module.device;
+  if (obstacle) {
+    here = false;
+    say(`${obstacle.message} So the server looks at the frames.`);
+  }
+}, () => {
+  here = false;
+  if (base) say("This browser cannot run the engine, so the server looks at the frames.");
+}).then(tell);
+
+// The engine in this browser, ready; the server's where it cannot be had, which is said.
+const prepare = async () => {
+  await loaded.catch(() => {});
+  if (!here) return;
+  try {
+    await module.device.load();
+    const added = await server.added().catch(() => []);
+    const bytes = (text) => Uint8Array.from(text.match(/../g), (two) => parseInt(two, 16));
+    local = new module.LiveEngine(added.map(([name, code]) => ({ name, code: bytes(code) })));
+  } catch (problem) {
+    if (stays()) throw problem;
+    here = false;
+    say(`${problem.message} So the server looks at the frames.`);
+    told = performance.now() + TOLD;
+  }
+  tell();
+};
 
 const say = (text, tone = "") => {
   if (words.textContent !== text) words.textContent = text;
@@ -41,7 +104,9 @@ const load = (source) => new Promise((done) => {
 });
 
 const draw = async (answer, mine) => {
-  const heats = await Promise.all(answer.faces.map((face) => load(face.heat)));
+  const heats = await Promise.all(
+    answer.faces.map((face) => (typeof face.heat === "string" ? load(face.heat) : face.heat)),
+  );
   if (stream !== mine) return; // stopped meanwhile
   canvas.width = answer.width;
   canvas.height = answer.height;
@@ -93,7 +158,7 @@ const bars = (face) => {
   });
 };
 
-const halt = (text) => {
+const halt = (text, tone) => {
   stream?.getTracks().forEach((track) => track.stop());
   stream = null;
   video.srcObject = null;
@@ -101,17 +166,18 @@ const halt = (text) => {
   off.hidden = false;
   stop.hidden = true;
   remember.hidden = true;
+  turn.hidden = true;
   bars(null);
   start.hidden = false;
   rate.textContent = "";
-  say(text);
+  say(text, tone);
 };
 
 const loop = async (mine) => {
   const until = performance.now() + 1000 * seconds;
   times = [];
   while (stream === mine) {
-    if (performance.now() > until) {
+    if (!here && performance.now() > until) {
       halt(`The camera stopped after ${seconds} seconds, to leave the server to others. Start it again whenever you like.`);
       return;
     }
@@ -124,10 +190,12 @@ const loop = async (mine) => {
       continue;
     }
     let answer;
+    const mineHere = here;
     try {
-      answer = await server.frame(picture());
+      answer = mineHere ? await local.frame(video) : await server.frame(picture());
     } catch (problem) {
-      halt("The server did not answer. Start the camera again.");
+      if (stream !== mine) return;
+      halt(mineHere ? problem.message : "The server did not answer. Start the camera again.", "bad");
       return;
     }
     if (stream !== mine) return;
@@ -148,7 +216,8 @@ const loop = async (mine) => {
     times = [...times.filter((t) => now - t < 2000), now];
     if (times.length > 1) {
       const each = (now - times[0]) / (times.length - 1);
-      rate.textContent = `${(1000 / each).toFixed(1)} frames a second, ${answer.milliseconds} ms each on the server`;
+      const place = mineHere ? "on this device" : "on the server";
+      rate.textContent = `${(1000 / each).toFixed(1)} frames a second, ${answer.milliseconds} ms each ${place}`;
     }
     if (performance.now() < told) continue;
     // No numbers: a distance that changes with every frame would never let a screen reader rest.
@@ -160,35 +229,83 @@ const loop = async (mine) => {
   }
 };
 
+// Another camera, or the same one after it was let go.
+const film = async () => {
+  const next = await navigator.mediaDevices.getUserMedia({
+    video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: facing },
+  });
+  next.getVideoTracks()[0].addEventListener("ended", () => {
+    if (stream === next) halt("The camera was taken away. Start it again when it is back.", "bad");
+  });
+  stream = next;
+  video.srcObject = next;
+  await video.play();
+};
+// A phone that is turned gives another shape of picture.
+video.addEventListener("resize", () => {
+  element.querySelector(".screen").style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`;
+  element.querySelector(".screen").style.setProperty("--ratio", video.videoWidth / video.videoHeight);
+});
+
+const REFUSALS = {
+  NotAllowedError: "The camera was refused. Allow it in the browser's settings of this page.",
+  NotFoundError: "No camera was found on this device.",
+  NotReadableError: "Another program uses the camera. Close it, then start the camera again.",
+};
+const open = async () => {
+  if (!navigator.mediaDevices) {
+    say("The camera cannot be used: open the page by https.", "bad");
+    return;
+  }
+  start.disabled = true;
+  try {
+    await film();
+  } catch (problem) {
+    halt(REFUSALS[problem.name] ?? "The camera cannot be used.", "bad");
+    return;
+  } finally {
+    start.disabled = false;
+  }
+  const mine = stream;
+  off.hidden = true;
+  start.hidden = true;
+  stop.hidden = false;
+  remember.hidden = false;
+  const cameras = await navigator.mediaDevices.enumerateDevices();
+  turn.hidden = cameras.filter(({ kind }) => kind === "videoinput").length < 2;
+  try {
+    await prepare();
+  } catch (problem) {
+    if (stream === mine) halt(problem.message, "bad");
+    return;
+  }
+  if (stream === mine) loop(mine);
+};
+
 element.addEventListener("click", async (event) => {
   const action = event.target.closest("[data-live]")?.dataset.live;
   if (action === "stop") halt("The camera is off.");
   if (action === "remember" && stream) {
     remember.disabled = true;
     try {
-      say(await server.remember(picture()));
+      say(here ? await local.remember(video) : await server.remember(picture()));
     } catch (problem) {
       say("The server did not answer. Try again.", "bad");
     }
     told = performance.now() + TOLD;
     remember.disabled = false;
   }
-  if (action !== "start") return;
-  try {
-    if (!navigator.mediaDevices) throw new Error("no camera access");
-    stream = await navigator.mediaDevices.getUserMedia({
-      video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" },
-    });
-  } catch (problem) {
-    say("The camera cannot be used: allow it in the browser, and open the page by https.", "bad");
-    return;
+  if (action === "turn") {
+    facing = facing === "user" ? "environment" : "user";
+    halt("The camera is off.");
+    await open();
   }
-  video.srcObject = stream;
-  await video.play();
-  element.querySelector(".screen").style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`;
-  off.hidden = true;
-  start.hidden = true;
-  stop.hidden = false;
-  remember.hidden = false;
-  loop(stream);
+  if (action === "engine") {
+    const running = Boolean(stream);
+    halt("The camera is off.");
+    here = !here;
+    tell();
+    if (running) await open();
+  }
+  if (action === "start") await open();
 });
