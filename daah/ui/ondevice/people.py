@@ -50,7 +50,7 @@ def read_query(body: Any, retriever: FaceRetriever) -> tuple[np.ndarray, int, in
         expected = ", ".join(str(2 * size) for size in lengths.values())
         raise ConfigError(f"code: expected a code in hexadecimal, of {expected} digits")
     whole = np.zeros(codes.nbytes(retriever.bits), np.uint8)
-    whole[: len(packed)] = packed
+    whole[: len(packed)] = np.frombuffer(packed, np.uint8)
     return whole, bits, most
 
 

@@ -68,10 +68,13 @@ class DeviceRoutes:
     async def _search(self, request: Request) -> Response:
         retriever = self._context.retriever
         try:
-            code, bits, most = people.read_query(json.loads(await request.body()), retriever)
-        except (ValueError, RecursionError, ConfigError) as problem:
-            words = str(problem) if isinstance(problem, ConfigError) else "expected JSON"
-            return _refused(422, "invalid", words)
+            body = json.loads(await request.body())
+        except (ValueError, RecursionError):
+            return _refused(422, "invalid", "expected JSON")
+        try:
+            code, bits, most = people.read_query(body, retriever)
+        except ConfigError as problem:
+            return _refused(422, "invalid", str(problem))
         return await self._answered(request, lambda: people.search(retriever, code, bits, most))
 
     async def _answered(self, request: Request, work: Callable[[], dict[str, Any]]) -> Response:

@@ -8,7 +8,6 @@ import { apart, device } from "./device.js";
 import { canvasOf, heatmap } from "./drawing.js";
 import { unpacked } from "./judgement.js";
 
-export { closed, opened, several } from "./camera.js";
 export { device };
 
 /** Milliseconds between two searches on the server, where codes are not in the page. */

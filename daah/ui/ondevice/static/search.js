@@ -123,22 +123,24 @@ class SearchPanel {
     this.reset("Reading the photo");
     const mine = this.turn;
     this.field.show(photo, [], 0);
+    let found;
     try {
-      const found = await analysed(photo, (words) => mine === this.turn && this.say(words));
-      if (mine !== this.turn) {
-        photo.close();
-        return;
-      }
-      this.result = { photo, ...found, chosen: 0, people: [] };
-      this.place.querySelector('[name="device-attention"][value="on"]').checked = true;
-      if (!found.faces.length) {
-        this.reset(NO_FACE, "bad");
-        return;
-      }
-      await this.look();
+      found = await analysed(photo, (words) => mine === this.turn && this.say(words));
     } catch (problem) {
       if (mine === this.turn) this.reset(problem.message, "bad");
+      return;
     }
+    if (mine !== this.turn) {
+      photo.close();
+      return;
+    }
+    this.place.querySelector('[name="device-attention"][value="on"]').checked = true;
+    if (!found.faces.length) {
+      this.reset(NO_FACE, "bad");
+      return;
+    }
+    this.result = { photo, ...found, chosen: 0, people: [] };
+    await this.look();
   }
 
   /** The same face behind its mask, or without one. */
@@ -213,10 +215,10 @@ class SearchPanel {
     if (!result) return;
     const one = result.faces[result.chosen];
     const own = one.encoded;
-    const over = this.place.querySelector("[data-over]").checked;
-    this.field.show(result.source, result.faces.map(({ face }) => face), result.chosen, over && ((pen) => {
-      for (const each of result.faces) drawHeatmap(pen, each.encoded, STRENGTH);
-    }));
+    const heat = (pen) => result.faces.forEach((each) => drawHeatmap(pen, each.encoded, STRENGTH));
+    const over = this.place.querySelector("[data-over]").checked ? heat : undefined;
+    const boxes = result.faces.map(({ face }) => face);
+    this.field.show(result.source, boxes, result.chosen, over);
     const name = `face ${result.chosen + 1}`;
     const seen = canvasOf(own.seen, Math.sqrt(own.seen.length / 3));
     this.part("seen").innerHTML =
