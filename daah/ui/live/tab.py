@@ -38,7 +38,7 @@ class LiveTab:
                 visit[additions._id] = mine
             return words
 
-        def added() -> list[list[str]]:
+        def added(_: str) -> list[list[str]]:
             visit = current()
             mine = visit.state_data.get(additions._id) if visit else None
             return live.added(mine)

@@ -30,7 +30,7 @@ class ComparePanel {
   constructor(place) {
     this.place = place;
     place.innerHTML =
-      '<div class="strip two"><div data-part="first"></div><div data-part="second"></div></div>' +
+      '<div class="device-strip two"><div data-part="first"></div><div data-part="second"></div></div>' +
       `<div data-part="lengths"></div><p class="say" role="status" aria-live="polite" ` +
       `data-part="sentence">${WAITING}</p><div data-part="numbers"></div>` +
       '<div data-part="chips"></div><div data-part="faces"></div><div data-part="bits"></div>';

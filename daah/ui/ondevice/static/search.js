@@ -30,7 +30,7 @@ class SearchPanel {
     this.place = place;
     this.examples = place.innerHTML; // buttons that the server drew
     place.innerHTML =
-      '<div class="strip"><section class="step"><h2>Photo</h2><div data-part="field"></div>' +
+      '<div class="device-strip"><section class="step"><h2>Photo</h2><div data-part="field"></div>' +
       '<label class="tick-line"><input type="checkbox" data-over> Heatmap on the photo</label>' +
       '</section><section class="step"><h2>What the network sees</h2>' +
       '<fieldset class="lengths"><legend>Attention</legend>' +
