@@ -13,7 +13,7 @@ from daah.ui.page.html import data_uri, square
 
 
 def add_switch(files: DeviceFiles, code_bytes: int) -> gr.HTML:
-    """The switch "On this device", on top of the page.
+    """The switch "On this device", on top of the page; it can be turned once its module is there.
 
     Args:
         files: the engine's files.
@@ -25,9 +25,9 @@ def add_switch(files: DeviceFiles, code_bytes: int) -> gr.HTML:
     return _panel(
         "device",
         f'<div class="switch" data-module="switch.js" data-base="{files.base}" '
-        f'data-bytes="{code_bytes}"><label><input type="checkbox" role="switch"> On this device'
-        '</label><span data-words role="status"></span><button type="button" class="small" '
-        "data-again hidden>Try again</button></div>",
+        f'data-bytes="{code_bytes}"><label><input type="checkbox" role="switch" disabled> '
+        'On this device</label><span data-words role="status"></span>'
+        '<button type="button" class="small" data-again hidden>Try again</button></div>',
     )
 
 

@@ -10,7 +10,6 @@ import(new URL(place.dataset.base + place.dataset.module, document.baseURI).href
   .then((module) => module.mount(place))
   .catch(() => {
     document.documentElement.classList.remove("on-device");
-    place.querySelector("input")?.setAttribute("disabled", "");
     const words = place.querySelector("[data-words]");
     if (words) {
       words.textContent = "This browser cannot run the engine, so photos are processed on the server.";
