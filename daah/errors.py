@@ -31,3 +31,11 @@ class ConfigError(DaahError):
 
 class MissingPackageError(DaahError):
     """A package of an extra is not installed; the text says how to install it."""
+
+
+class KeyMissingError(GalleryError):
+    """A gallery has a key, and none was given."""
+
+
+class KeyMismatchError(GalleryError):
+    """A gallery was made with another key than the one that was given."""
