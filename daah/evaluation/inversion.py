@@ -261,6 +261,25 @@ def load_decoder(folder: Path, bits: int) -> Decoder:
     return decoder.eval()
 
 
+def settings_of(folder: Path) -> dict[str, float]:
+    """How the decoder of a folder was trained.
+
+    Args:
+        folder: of the training.
+
+    Returns:
+        The values of `DecoderSettings`, and the "steps" and "spent" seconds.
+
+    Raises:
+        DataError: there is none.
+    """
+    try:
+        held = torch.load(folder / _SNAPSHOT, weights_only=True)
+        return held["settings"] | {"steps": held["step"], "spent": round(held["spent"])}
+    except (OSError, RuntimeError, KeyError) as error:
+        raise DataError(f"{folder}: no decoder") from error
+
+
 def _logits(network: DemoDDAH, faces: Tensor) -> Tensor:
     """Logits (B, K) of rebuilt faces, without the mirrored view that would take twice the time."""
     size = (network.input_size, network.input_size)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from daah import codes
 from daah.keys import GalleryKey, keyed_fingerprint
 
 if TYPE_CHECKING:  # what codes faces asks for a key itself
@@ -60,6 +61,18 @@ class KeyedEncoder:
             (N, K) float32 of `Arrangement.template`.
         """
         return self._arrangement.template(logits)
+
+    def code(self, packed: np.ndarray) -> np.ndarray:
+        """What a code of the encoder without a key is with it.
+
+        Args:
+            packed: (B,) uint8; a prefix of one of the model's lengths, filled up with zeros.
+
+        Returns:
+            (B,) uint8, whose prefix of that length is the code with the key.
+        """
+        signs = np.where(codes.unpack(packed, self.bits), 1, -1)
+        return codes.from_logits(self._arrangement.template(signs[None])[0])
 
 
 def unkeyed(encoder: Encoder) -> Encoder:
