@@ -35,3 +35,11 @@ class MissingPackageError(DaahError):
 
 class HubError(DaahError):
     """A repository of the Hugging Face Hub cannot be read or written; the text says why."""
+
+
+class KeyMissingError(GalleryError):
+    """A gallery has a key, and none was given."""
+
+
+class KeyMismatchError(GalleryError):
+    """A gallery was made with another key than the one that was given."""

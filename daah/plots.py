@@ -400,6 +400,32 @@ def identification_curves(
 
 
 @mpl.rc_context(STYLE)
+def linkability_curves(systems: Mapping[str, metrics.Linkability]) -> Figure:
+    """Scores across galleries, and how far each score tells that two templates are of one person.
+
+    Args:
+        systems: of `metrics.linkability`, by name.
+
+    Returns:
+        The figure, a panel per system.
+    """
+    figure, panels = _figure(3.6 * len(systems), 3.4, columns=len(systems))
+    for axes, (name, found) in zip(np.atleast_1d(panels), systems.items(), strict=True):
+        for i, (kind, share) in enumerate(
+            (("one person", found.mated), ("different people", found.non_mated))
+        ):
+            axes.step(found.score, share, where="mid", color=CYCLE[i], label=kind)
+        axes.set_ylim(0, None)
+        other = axes.twinx()
+        other.step(found.score, found.local, where="mid", color=_INK, linestyle=":", label="D")
+        other.set_ylim(0, 1.02)
+        _label(axes, "bits that differ", "share of pairs", f"{name}\nD_sys = {found.system:.3f}")
+        lines = [*axes.get_lines(), *other.get_lines()]
+        axes.legend(lines, [line.get_label() for line in lines], fontsize=7)
+    return figure
+
+
+@mpl.rc_context(STYLE)
 def quality_curves(discard: Mapping[str, Series], reliability: Series) -> Figure:
     """Errors against the share of searches that is discarded, and success against the score.
 

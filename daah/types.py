@@ -113,6 +113,8 @@ class EncodedFace:
         code: its code.
         mask: (G, G) float32 in [0, 1], the mask that the face was encoded with.
         seen: (S, S, 3) uint8, the face as the network was given it behind the mask.
+        certainty: mean absolute logit of the network, which a template of a gallery with a key does
+            not keep; None takes that of the code.
 
     Raises:
         ValueError: an array has another shape or dtype.
@@ -122,8 +124,11 @@ class EncodedFace:
     code: Code
     mask: np.ndarray
     seen: np.ndarray
+    certainty: float | None = None
 
     def __post_init__(self) -> None:
+        if self.certainty is None:
+            object.__setattr__(self, "certainty", float(np.abs(self.code.logits).mean()))
         _expect("mask", self.mask, (len(self.mask), len(self.mask)), np.float32)
         _expect("seen", self.seen, (len(self.seen), len(self.seen), 3), np.uint8)
 

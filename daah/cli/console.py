@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -47,6 +51,14 @@ Workers = Annotated[
 RefusedFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Refused photos and the reasons, as JSON Lines."),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        metavar="FILE",
+        help="Key of the gallery (see gallery key new). Default: DAAH_KEY_FILE.",
+    ),
 ]
 FacesFolder = Annotated[
     Path | None,
@@ -91,6 +103,56 @@ class _Commands(TyperGroup):
         raise typer.Exit(1)
 
 
+class _Application(typer.Typer):
+    """Commands, of which every one that opens a gallery takes the key of that gallery."""
+
+    def command(self, *arguments: Any, **options: Any) -> Callable[[Callable], Callable]:
+        register = super().command(*arguments, **options)
+
+        def decorate(function: Callable) -> Callable:
+            names = inspect.signature(function).parameters
+            register(_with_key(function) if "gallery" in names else function)
+            return function
+
+        return decorate
+
+
+def _with_key(function: Callable[..., None]) -> Callable[..., None]:
+    """A command with the option --key-file, which is in effect while it runs."""
+    signature = inspect.signature(function, eval_str=True)
+    if "key_file" in signature.parameters:
+        return function
+
+    @functools.wraps(function)
+    def command(*, key_file: Path | None, **values: Any) -> None:
+        from daah.keys import KEY_FILE
+
+        with nullcontext() if key_file is None else _environment(KEY_FILE, str(key_file)):
+            function(**values)
+
+    option = inspect.Parameter(
+        "key_file", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=KeyFile
+    )
+    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), option]
+    )
+    return command
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment, which worker processes inherit, for the block."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
 def application(text: str) -> typer.Typer:
     """Create a group of commands.
 
@@ -100,7 +162,7 @@ def application(text: str) -> typer.Typer:
     Returns:
         The group; errors of this package end it with one line on stderr and exit code 1.
     """
-    return typer.Typer(
+    return _Application(
         help=text,
         cls=_Commands,
         no_args_is_help=True,
@@ -204,7 +266,13 @@ def about(encoder: FaceEncoder) -> dict[str, Any]:
     Returns:
         Its name, recipe and sha256, as plain JSON values.
     """
-    return {"name": encoder.name, "recipe": encoder.recipe, "sha256": encoder.fingerprint}
+    from daah.models.keyed import unkeyed
+
+    return {
+        "name": encoder.name,
+        "recipe": encoder.recipe,
+        "sha256": unkeyed(encoder).fingerprint,
+    }
 
 
 class Progress:

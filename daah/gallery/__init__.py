@@ -6,7 +6,7 @@ from daah.gallery.enrol import BuildReport, build, check_source, delete_outdated
 from daah.gallery.gallery import Entry, Gallery
 from daah.gallery.manifest import Named, read_list
 from daah.gallery.provenance import ModelName, Provenance
-from daah.gallery.recode import open_variant, renew
+from daah.gallery.recode import open_variant, rekey, renew
 from daah.gallery.session import SessionGallery
 from daah.gallery.transfer import copy, export_jsonl, export_parquet, records
 
@@ -33,6 +33,7 @@ __all__ = [
     "open_variant",
     "read_list",
     "records",
+    "rekey",
     "renew",
     "statistics",
     "verify",

@@ -142,6 +142,7 @@ def verify(
     Raises:
         GalleryError: `repair` on a read-only gallery, or rows that cannot be read.
     """
+    coder = None if encoder is None else gallery.encoder(encoder)
     store = ""
     try:
         gallery.store.check(progress and (lambda done, total: progress(done, total, "Rows")))
@@ -164,8 +165,8 @@ def verify(
                 there.append(position)
             except GalleryError:
                 damaged.append(id_)
-        if encoder is not None and there:
-            now = packed_codes(encode_many(encoder, images))
+        if coder is not None and there:
+            now = packed_codes(encode_many(coder, images))
             differs = (now != rows.codes[there]).any(1)
             changed += rows.ids[there][differs].tolist()
         done += len(rows.ids)

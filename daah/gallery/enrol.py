@@ -365,6 +365,7 @@ def _write(
     # The same photo may have been listed, and written, since it was looked up.
     for id_, person in _people(gallery, list(waiting)).items():
         tally.held(waiting.pop(id_).row, person)
+    encoder = gallery.encoder(encoder)
     model = None if encoder.calibration is None else encoder.calibration.quality
     kept = {}
     encoded = encode_many(encoder, [one.face for one in waiting.values()])

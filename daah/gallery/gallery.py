@@ -28,7 +28,7 @@ import numpy as np
 
 from daah import codes
 from daah.errors import GalleryError, MissingPackageError
-from daah.gallery import journal, location
+from daah.gallery import journal, location, rekeying
 from daah.gallery import map as gallery_map
 from daah.gallery import provenance as provenance_file
 from daah.gallery.map import Projection
@@ -36,6 +36,9 @@ from daah.gallery.names import checked_name, entry_id, plain
 from daah.gallery.provenance import Model, ModelName, Provenance
 from daah.gallery.thumbnails import Thumbnails
 from daah.gallery.trash import KEPT_SECONDS, Removal, Trash
+from daah.keys import GalleryKey, Secret, is_template, new_key, operator_secret, unlock
+from daah.models.encoder import Encoder
+from daah.models.keyed import KeyedEncoder, unkeyed
 from daah.parallel import Progress
 from daah.stores.base import Batch, CodeStore, Filter, Meta, Person
 from daah.types import EncodedFace
@@ -89,15 +92,22 @@ class Gallery:
         folder: its folder.
         provenance: its provenance.
         read_only: whether writing is refused.
+        key: its key; None without one.
     """
 
     def __init__(
-        self, store: CodeStore, folder: Path, provenance: Provenance, read_only: bool
+        self,
+        store: CodeStore,
+        folder: Path,
+        provenance: Provenance,
+        read_only: bool,
+        key: GalleryKey | None = None,
     ) -> None:
         self.store = store
         self.folder = folder
         self.provenance = provenance
         self.read_only = read_only
+        self.key = key
         self._thumbnails = Thumbnails(folder / "faces")
         self._trash = Trash(folder)
         self._waiting: list[threading.Timer] = []
@@ -111,7 +121,19 @@ class Gallery:
     def model(self) -> ModelName:
         """The model whose codes the gallery holds."""
         known = self.provenance
-        return ModelName(known.model, known.fingerprint, known.bits)
+        return ModelName(known.model, known.fingerprint, known.bits, known.key)
+
+    def encoder(self, model: Encoder) -> Encoder:
+        """The encoder of this gallery's codes.
+
+        Args:
+            model: a model, with or without the key of some gallery.
+
+        Returns:
+            The model with the key of this gallery, or without one if the gallery has none.
+        """
+        plain = unkeyed(model)
+        return plain if self.key is None else KeyedEncoder(plain, self.key)
 
     @classmethod
     def exists(cls, uri: str | Path) -> bool:
@@ -137,6 +159,7 @@ class Gallery:
         source: str = "",
         credit: str = "",
         progress: Progress | None = None,
+        secret: Secret | None = None,
     ) -> Gallery:
         """Open a gallery, or create an empty one in a folder that is new or empty.
 
@@ -151,11 +174,17 @@ class Gallery:
             source: source of a gallery that is created.
             credit: credit of a gallery that is created.
             progress: called while a large gallery is read that has no file of packed codes.
+            secret: for a gallery with a key, and to create one with a key; None takes what the
+                environment names (see `daah.keys.operator_secret`). A gallery without a key does
+                not need it.
 
         Returns:
             The gallery, to be closed by the caller.
 
         Raises:
+            ConfigError: the key file that the environment names cannot be used.
+            KeyMissingError: the gallery has a key, and none was given.
+            KeyMismatchError: it was made with another key.
             GalleryError: it is missing, damaged, locked, unreachable or of another model, or is to
                 be created in a folder that contains other files.
         """
@@ -168,22 +197,26 @@ class Gallery:
                     f"There is no gallery {home.name}. Check the path, or make one with: "
                     "python -m daah gallery build SRC --gallery FOLDER"
                 )
+            key = _key_of_new(encoder, secret or operator_secret(), home.name)
             location.make_folder(home)
-            known = location.provenance_at(uri, encoder, source, credit)
+            record = "" if key is None else key.record
+            known = location.provenance_at(uri, unkeyed(encoder), source, credit, record)
             store = location.open_codes(home, known, read_only=False, uri=uri)
             provenance_file.write(home, known)
-            return cls(store, home, known, read_only)
+            return cls(store, home, known, read_only, key)
         # Before the model: what is aligned otherwise cannot be encoded again.
         provenance_file.check_alignment(home, known)
-        if encoder and (known.fingerprint, known.bits) != (encoder.fingerprint, encoder.bits):
+        model = encoder and unkeyed(encoder)
+        if model and (known.fingerprint, known.bits) != (model.fingerprint, model.bits):
             raise GalleryError(
                 f"The gallery {home.name} was made by model {known.model} "
-                f"({known.fingerprint[:12]}, {known.bits} bits), not by {encoder.name} "
-                f"({encoder.fingerprint[:12]}, {encoder.bits} bits). Encode it again with: "
+                f"({known.fingerprint[:12]}, {known.bits} bits), not by {model.name} "
+                f"({model.fingerprint[:12]}, {model.bits} bits). Encode it again with: "
                 "python -m daah gallery renew --gallery FOLDER"
             )
+        key = unlock(known.key, secret or operator_secret(), home.name) if known.key else None
         store = location.open_codes(home, known, read_only, uri, progress)
-        opened = cls(store, home, known, read_only)
+        opened = cls(store, home, known, read_only, key)
         try:
             opened._finish()
             if not read_only:
@@ -249,7 +282,8 @@ class Gallery:
 
         Raises:
             ConfigError: a name is invalid.
-            GalleryError: an id is negative, or the gallery is read-only or cannot be written.
+            GalleryError: an id is negative, the faces were encoded without the gallery's key or
+                with another gallery's, or the gallery is read-only or cannot be written.
             ValueError: an id is given twice.
         """
         self.require_writable()
@@ -262,11 +296,16 @@ class Gallery:
         if len(set(ids)) != len(ids):
             raise ValueError("add_many: an id is given twice")
         faces = [encoded for _, _, encoded in rows]
-        packed = packed_codes(faces)
+        packed, logits = packed_codes(faces), all_logits(faces)
+        if is_template(logits) != (self.key is not None):
+            raise GalleryError(
+                f"These faces were not encoded for the gallery {self.name}; encode them with "
+                "Gallery.encoder(model)."
+            )
         with self.noted("adding", ids):
             for id_, (_, _, encoded) in zip(ids, rows, strict=True):
                 self._thumbnails.write(id_, encoded.face.aligned)
-            self.store.upsert(np.array(ids, np.int64), packed, meta, all_logits(faces))
+            self.store.upsert(np.array(ids, np.int64), packed, meta, logits)
         return ids
 
     def discard(self, people: Iterable[str] = (), ids: Iterable[int] = ()) -> int:
@@ -291,7 +330,9 @@ class Gallery:
         gone = self._named(people, ids)
         if not gone:
             return 0
-        removal = self._trash.put(self.rows(gone), self._thumbnails, self.provenance.fingerprint)
+        removal = self._trash.put(
+            self.rows(gone), self._thumbnails, self.provenance.codes_fingerprint
+        )
         self._erase_later(removal)
         for start in range(0, len(gone), _REMOVED_AT_ONCE):
             self._delete(gone[start : start + _REMOVED_AT_ONCE])
@@ -324,7 +365,7 @@ class Gallery:
                 f"There is nothing to undo in the gallery {self.name}. People and photos can be "
                 "brought back within an hour of their removal."
             )
-        batch = self._trash.read(found, self.provenance.fingerprint)
+        batch = self._trash.read(found, self.provenance.codes_fingerprint)
         faces = self._trash.faces(found)
         known = {person.person for person in self.store.people()}
         absent = ~self.store.contains(batch.ids)
@@ -584,7 +625,7 @@ class Gallery:
     def map(self) -> Projection | None:
         """The gallery's map as it was last saved; None when it is missing, damaged or outdated."""
         drawn = gallery_map.load(self.folder / MAP)
-        return drawn if drawn and drawn.fingerprint == self.provenance.fingerprint else None
+        return drawn if drawn and drawn.fingerprint == self.provenance.codes_fingerprint else None
 
     def draw_map(self) -> Projection:
         """Compute the gallery's map again, and save it unless the gallery is read-only.
@@ -686,6 +727,7 @@ class Gallery:
         """Complete the work of killed processes: additions are undone, removals completed."""
         if self.read_only or location.is_server(self.provenance.codes):
             return
+        rekeying.finish(self.folder)
         for note in journal.notes(self.folder):
             ids = np.unique(np.array(note.ids, np.int64))
             if note.kind == "removing":
@@ -716,6 +758,13 @@ class Gallery:
         """
         if self.read_only:
             raise GalleryError(f"The gallery {self.name} is read-only here.")
+
+
+def _key_of_new(model: Model, secret: Secret | None, name: str) -> GalleryKey | None:
+    """The key of a gallery that is created: of its own, or of the one that it is a copy of."""
+    if isinstance(model, ModelName):
+        return unlock(model.key, secret, name) if model.key else None
+    return None if secret is None else new_key(secret)
 
 
 def metas(rows: Sequence[tuple[str, str, EncodedFace]], names: Mapping[str, str]) -> list[Meta]:

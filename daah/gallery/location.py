@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 from daah.errors import GalleryError
 from daah.gallery.names import checked_name
 from daah.gallery.provenance import FILE, Model, Provenance
+from daah.keys import keyed_fingerprint
 from daah.parallel import Progress
 from daah.paths import BUILT_IN, PATHS
 from daah.stores.base import CodeSpec, CodeStore
@@ -17,6 +20,9 @@ from daah.types import ALIGNMENT
 
 #: Number of faces from which the progress of reading is reported; smaller galleries take a moment.
 _LARGE = 100_000
+
+#: End of the name of a collection for the codes of a gallery that was given another key.
+_REKEYED = re.compile(r"_k[0-9a-f]{8}$")
 
 
 def is_server(uri: str) -> bool:
@@ -65,16 +71,16 @@ def gallery_folder(uri: str, folder: Path | None) -> Path:
     return PATHS.galleries / checked_name("collection", collection)
 
 
-def codes_file(model: Model) -> str:
-    """Name of the file of a model's codes in a gallery's folder.
+def codes_file(fingerprint: str) -> str:
+    """Name of a file of codes in a gallery's folder.
 
     Args:
-        model: the model.
+        fingerprint: of the codes: of their model, and of the gallery's key.
 
     Returns:
         Name of the file.
     """
-    return f"codes-{model.fingerprint[:12]}.sqlite"
+    return f"codes-{fingerprint[:12]}.sqlite"
 
 
 def without_token(uri: str) -> str:
@@ -90,7 +96,7 @@ def without_token(uri: str) -> str:
     return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
-def provenance_at(uri: str, model: Model, source: str, credit: str) -> Provenance:
+def provenance_at(uri: str, model: Model, source: str, credit: str, key: str = "") -> Provenance:
     """Provenance of a new gallery.
 
     Args:
@@ -98,6 +104,7 @@ def provenance_at(uri: str, model: Model, source: str, credit: str) -> Provenanc
         model: the model of its codes.
         source: source of its photos.
         credit: credit of its photos.
+        key: what the gallery keeps of its key; "" without one.
 
     Returns:
         The provenance.
@@ -105,11 +112,16 @@ def provenance_at(uri: str, model: Model, source: str, credit: str) -> Provenanc
     return Provenance(
         source=source,
         credit=credit,
-        codes=without_token(uri) if is_server(uri) else codes_file(model),
+        codes=(
+            without_token(uri)
+            if is_server(uri)
+            else codes_file(keyed_fingerprint(model.fingerprint, key))
+        ),
         model=model.name,
         fingerprint=model.fingerprint,
         bits=model.bits,
         alignment=ALIGNMENT,
+        key=key,
     )
 
 
@@ -135,10 +147,10 @@ def open_codes(
     Raises:
         GalleryError: the codes are outside of the folder, missing, damaged, locked or unreachable.
     """
-    spec = CodeSpec(known.bits, known.fingerprint, known.alignment)
+    spec = CodeSpec(known.bits, known.codes_fingerprint, known.alignment)
     if is_server(known.codes):
         # The URI as given may carry a token, which is never written down.
-        return open_store(uri if is_server(uri) else known.codes, spec, read_only=read_only)
+        return open_store(_server_uri(uri, known), spec, read_only=read_only)
     if Path(known.codes).name != known.codes:
         raise GalleryError(f"The gallery {home.name} names codes outside of its folder.")
 
@@ -148,6 +160,49 @@ def open_codes(
 
     where = f"sqlite:{home / known.codes}"
     return open_store(where, spec, read_only=read_only, progress=report)
+
+
+def _server_uri(given: str, known: Provenance) -> str:
+    """URI of codes on a server, with what the user said of it and nothing else knows."""
+    if not is_server(given):
+        return known.codes
+    # A gallery that was given another key has a collection of another name.
+    if not _REKEYED.search(known.codes.partition("?")[0]):
+        return given
+    address, mark, options = given.partition("?")
+    collection = known.codes.partition("?")[0].rstrip("/").rpartition("/")[2]
+    return f"{address.rstrip('/').rpartition('/')[0]}/{collection}{mark}{options}"
+
+
+def rekeyed_uri(uri: str) -> str:
+    """URI of a new collection for the codes of a gallery that is given another key.
+
+    Args:
+        uri: URI of the gallery, or of a collection that this function named.
+
+    Returns:
+        URI of a collection on the same server that does not exist yet.
+    """
+    address, mark, options = uri.partition("?")
+    return f"{_REKEYED.sub('', address.rstrip('/'))}_k{secrets.token_hex(4)}{mark}{options}"
+
+
+def drop_codes(home: Path, known: Provenance, uri: str) -> None:
+    """Delete codes on a server.
+
+    Args:
+        home: the gallery's folder.
+        known: the gallery that the codes are of.
+        uri: URI of the gallery as given by the user; it may contain a token.
+
+    Raises:
+        GalleryError: the server does not answer, or cannot do it.
+    """
+    from daah.stores.milvus import MilvusStore  # its client takes seconds to import
+
+    store = open_codes(home, known, read_only=False, uri=uri)
+    assert isinstance(store, MilvusStore)
+    store.drop()
 
 
 def make_folder(home: Path) -> None:
@@ -205,7 +260,7 @@ def delete_gallery(home: Path) -> None:
         for folder in ("faces", "trash"):
             if (home / folder).exists():
                 shutil.rmtree(home / folder)
-        for pattern in ("codes-*.sqlite*", "map.npz", "unfinished.*.json", FILE):
+        for pattern in ("codes-*.sqlite*", "map.npz", "unfinished.*.json", "rekeying.json", FILE):
             for path in home.glob(pattern):
                 path.unlink(missing_ok=True)
     except OSError as error:

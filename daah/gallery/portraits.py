@@ -16,6 +16,7 @@ from daah.gallery.map import Projection
 from daah.gallery.names import entry_id
 from daah.gallery.thumbnails import Thumbnails
 from daah.models.encoder import FaceEncoder, encode_many
+from daah.models.keyed import KeyedEncoder, unkeyed
 from daah.parallel import Progress
 from daah.stores.base import Meta
 
@@ -68,7 +69,8 @@ def fill(
     ids = np.array([entry_id(portrait.id, portrait.photo) for portrait in portraits], np.int64)
     new = np.flatnonzero(~gallery.store.contains(ids))
     faces = Thumbnails(gallery.folder / "faces")
-    stored = read_codes(files, encoder.fingerprint, folder)
+    coder = gallery.encoder(encoder)
+    stored = read_codes(files, unkeyed(encoder).fingerprint, folder)
     now = time.time()
     step = max(1, len(new)) if stored else _BATCH
     for start in range(0, len(new), step):
@@ -78,17 +80,19 @@ def fill(
                 faces.place(int(ids[i]), files[i])
             if stored:
                 logits = stored.logits[part]
+                if isinstance(coder, KeyedEncoder):
+                    logits = coder.template(logits)
             else:
                 aligned = [aligned_face(faces.read(int(ids[i]))) for i in part]
-                logits = all_logits(encode_many(encoder, aligned))
+                logits = all_logits(encode_many(coder, aligned))
             metas = [
                 Meta(portraits[i].id, portraits[i].photo, now, portraits[i].name) for i in part
             ]
             gallery.store.upsert(ids[part], codes.from_logits(logits), metas, logits)
         if progress:
             progress(start + len(part), len(new), portraits[part[-1]].name)
-    if stored and gallery.count() == len(ids):
+    if stored and gallery.key is None and gallery.count() == len(ids):
         packed = codes.from_logits(stored.logits)
-        drawn = Projection(ids, stored.xy, packed, encoder.fingerprint)
+        drawn = Projection(ids, stored.xy, packed, coder.fingerprint)
         gallery_map.save(gallery.folder / MAP, drawn)
     return len(new)

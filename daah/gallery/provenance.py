@@ -11,6 +11,7 @@ from pathlib import Path
 from daah.config import from_mapping
 from daah.errors import ConfigError, GalleryError
 from daah.files import replace_atomically
+from daah.keys import is_record, keyed_fingerprint
 from daah.models.encoder import Encoder
 from daah.types import ALIGNMENT
 
@@ -27,11 +28,13 @@ class ModelName:
         name: name of the checkpoint.
         fingerprint: sha256 of its weights.
         bits: code length.
+        key: what the gallery of the codes keeps of its key; "" without one.
     """
 
     name: str
     fingerprint: str
     bits: int
+    key: str = ""
 
 
 #: The model of a gallery's codes: itself, or its identity.
@@ -55,6 +58,7 @@ class Provenance:
         photos: faces in the gallery after the last finished build.
         skipped: photos of the source that the last finished build could not enrol.
         schema: version of the file.
+        key: what the gallery keeps of its key (see `daah.keys`); "" without one.
     """
 
     source: str
@@ -68,6 +72,12 @@ class Provenance:
     photos: int = 0
     skipped: int = 0
     schema: int = SCHEMA
+    key: str = ""
+
+    @property
+    def codes_fingerprint(self) -> str:
+        """Fingerprint of the codes: of their model, and of the key if there is one."""
+        return keyed_fingerprint(self.fingerprint, self.key)
 
 
 def read(folder: Path) -> Provenance | None:
@@ -106,6 +116,8 @@ def read(folder: Path) -> Provenance | None:
     for field in dataclasses.fields(Provenance):
         if type(getattr(provenance, field.name)).__name__ != field.type:
             raise _damaged(folder)
+    if provenance.key and not is_record(provenance.key):
+        raise _damaged(folder)
     return provenance
 
 
@@ -119,7 +131,7 @@ def write(folder: Path, provenance: Provenance) -> None:
     Raises:
         GalleryError: the file cannot be written.
     """
-    values = dataclasses.asdict(provenance) | {_CHECKSUM: _checksum(provenance)}
+    values = _values(provenance) | {_CHECKSUM: _checksum(provenance)}
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     try:
         replace_atomically(folder / FILE, text.encode(), sync=True)
@@ -149,8 +161,14 @@ def check_alignment(folder: Path, known: Provenance) -> None:
 
 def _checksum(provenance: Provenance) -> str:
     """SHA-256 of everything else in the file, whatever its layout."""
-    text = json.dumps(dataclasses.asdict(provenance), sort_keys=True)
+    text = json.dumps(_values(provenance), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _values(provenance: Provenance) -> dict[str, object]:
+    """All fields; the key only where there is one, as earlier versions wrote and checked them."""
+    values = dataclasses.asdict(provenance)
+    return values if provenance.key else {k: v for k, v in values.items() if k != "key"}
 
 
 def _damaged(folder: Path) -> GalleryError:

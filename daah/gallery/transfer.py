@@ -36,6 +36,11 @@ def copy(source: Gallery, target: Gallery, progress: Progress | None = None) -> 
         GalleryError: the models differ, the source is incomplete, or the target cannot be written.
     """
     source.require_complete()
+    if source.provenance.key != target.provenance.key:
+        raise GalleryError(
+            f"The galleries {source.name} and {target.name} have different keys, so that the codes "
+            "of one say nothing in the other. Copy to a new gallery, or add the photos."
+        )
     if source.store.spec != target.store.spec:
         raise GalleryError(
             f"The galleries {source.name} and {target.name} are of different models "
@@ -144,7 +149,7 @@ def export_parquet(gallery: Gallery, path: Path) -> int:
             ("code", pa.string()),
         ],
         metadata={
-            "fingerprint": gallery.provenance.fingerprint,
+            "fingerprint": gallery.provenance.codes_fingerprint,
             "alignment": gallery.provenance.alignment,
             "source": gallery.provenance.source,
             "credit": gallery.provenance.credit,

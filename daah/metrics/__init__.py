@@ -11,6 +11,7 @@ Axes: Q queries, M database rows, G tie groups, P people, B bootstrap samples.
 from daah.metrics.bootstrap import bootstrap_people
 from daah.metrics.clustering import BCubed, bcubed, bcubed_of_faces
 from daah.metrics.identification import Identification, identification_rates
+from daah.metrics.linkability import Linkability, linkability
 from daah.metrics.ranking import (
     PrecisionRecall,
     TieGroups,
@@ -27,6 +28,7 @@ from daah.metrics.verification import Operating, Roc, roc, tar_at_far
 __all__ = [
     "BCubed",
     "Identification",
+    "Linkability",
     "Operating",
     "PrecisionRecall",
     "Reliability",
@@ -38,6 +40,7 @@ __all__ = [
     "bootstrap_people",
     "expected_calibration_error",
     "identification_rates",
+    "linkability",
     "precision_at",
     "precision_recall",
     "precision_within",

@@ -18,6 +18,7 @@ from daah.errors import CheckpointError, ConfigError
 from daah.extras import extra_packages
 from daah.models import hub
 from daah.models.calibration import Calibration
+from daah.models.keyed import KeyedEncoder, unkeyed
 from daah.parallel import in_order
 from daah.types import ALIGNED_SIZE, ALIGNMENT, Code, EncodedFace, Face
 
@@ -307,7 +308,7 @@ def encode(
     """Code and mask of each face, one after another: a code does not depend on other faces.
 
     Args:
-        encoder: the network.
+        encoder: the network, with or without a gallery's key.
         faces: as the detector returns them.
         attention: as in `FaceEncoder.encode`; one painted mask (S, S) is given to every face.
 
@@ -322,8 +323,10 @@ def encode(
     encoded: list[EncodedFace] = []
     for i, face in enumerate(faces):
         look = given if isinstance(given, str) else given[i : i + 1]
-        (logits,), (mask,), (seen,) = encoder.encode_with_pictures(face.aligned[None], look)
-        encoded.append(EncodedFace(face, Code(codes.sign(logits), logits), mask, seen))
+        logits, (mask,), (seen,) = unkeyed(encoder).encode_with_pictures(face.aligned[None], look)
+        certainty = float(np.abs(logits).mean())
+        (own,) = encoder.template(logits) if isinstance(encoder, KeyedEncoder) else logits
+        encoded.append(EncodedFace(face, Code(codes.sign(own), own), mask, seen, certainty))
     return encoded
 
 

@@ -110,7 +110,7 @@ def measure(encoded: EncodedFace) -> Measures:
         sharpness=float(_laplacian(luma).var() / (luma.var() + _NOISE)),
         turn=turn,
         hidden=1 - float(encoded.mask[_usual(len(encoded.mask))].mean()),
-        certainty=float(np.abs(encoded.code.logits).mean()),
+        certainty=encoded.certainty,
     )
 
 

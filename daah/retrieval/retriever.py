@@ -80,10 +80,11 @@ class FaceRetriever:
 
     Args:
         detector: the detector.
-        encoder: the encoder.
+        encoder: the encoder, with or without the gallery's key.
         gallery: the gallery; its codes are the encoder's.
 
     Attributes:
+        encoder: the encoder with the gallery's key, if that has one.
         bits: length of the full code.
         lengths: code lengths, ascending; the longest is `bits`.
         judge: what distances say in a search.
@@ -93,6 +94,7 @@ class FaceRetriever:
     """
 
     def __init__(self, detector: FaceDetector, encoder: FaceEncoder, gallery: Gallery) -> None:
+        encoder = gallery.encoder(encoder)
         if gallery.store.spec.fingerprint != encoder.fingerprint:
             raise GalleryError(
                 f"The gallery was made by model {gallery.store.spec.fingerprint[:12]}, not by "

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 COMMANDS = {
     "encode": ["IMAGE", "--logits"],
-    "search": ["IMAGE", "-k", "--bits", "--gallery"],
+    "search": ["IMAGE", "-k", "--bits", "--gallery", "--key-file"],
     "prepare": ["SRC", "DST", "--workers"],
     "import-trunk": ["FILE.safetensors"],
     "train": ["--recipe", "--data", "--out", "--resume", "--trunk", "--settings"],
@@ -34,7 +34,7 @@ COMMANDS = {
     "evaluate-attention": ["--images"],
     "bench": ["--repeats"],
     "gallery build": ["SRC", "--gallery"],
-    "gallery add": ["SRC", "--gallery", "--create", "--person", "--workers", "--refused"],
+    "gallery add": ["SRC", "--gallery", "--create", "--person", "--workers", "--key-file"],
     "gallery remove": ["NAME", "--id", "--list", "--gallery", "--now"],
     "gallery cluster": ["FOLDER", "--gallery", "--radius", "--create"],
     "gallery suggest": ["--gallery", "--radius"],
@@ -52,6 +52,8 @@ COMMANDS = {
     "gallery verify": ["--gallery", "--codes", "--repair"],
     "gallery stats": ["--gallery"],
     "gallery renew": ["--gallery", "--checkpoint"],
+    "gallery rekey": ["--gallery", "--key-file", "--no-key"],
+    "gallery key new": ["FILE"],
 }
 
 
@@ -524,6 +526,33 @@ def test_renew_needs_only_the_faces(built: str, monkeypatch: pytest.MonkeyPatch)
     assert _json("gallery", "renew", "--gallery", built)["renewed"] is False
     with Gallery.open(built, new) as gallery:
         assert verify(gallery, new).ok
+
+
+def test_a_gallery_with_a_key_is_used_with_its_key_file(
+    built: str, tree: Path, tmp_path: Path
+) -> None:
+    key, other, photo = (str(tmp_path / n) for n in ("a.key", "b.key", "s1.png"))
+    shutil.copy(next((tree / "s1").iterdir()), photo)
+    for file in (key, other):
+        assert "Keep a copy" in _run("gallery", "key", "new", file).stderr
+    made = _json("gallery", "rekey", "--gallery", built, "--key-file", key)
+    assert made["key"] is True
+    opened = ["--gallery", built, "--key-file", key]
+    assert _json("gallery", "verify", "--codes", *opened)["ok"]
+    found = _run("search", photo, "--json", "-", *opened)
+    assert json.loads(found.stdout)["faces"][0]["people"][0]["person"] == "s1"
+    digits = Path(key).read_text().split()[1]
+    for told in (made, json.loads(found.stdout), found.stderr):
+        assert digits not in str(told)
+    assert "with its key alone" in _run("search", photo, "--gallery", built, code=1).stderr
+    wrong = _run("gallery", "list", "--gallery", built, "--key-file", other, code=1)
+    assert "another key" in wrong.stderr
+    # The key is forgotten with the command that it was given to, and not needed for another one.
+    assert "with its key alone" in _run("gallery", "list", "--gallery", built, code=1).stderr
+    assert "name the new key" in _run("gallery", "rekey", "--gallery", built, code=2).stderr
+    _run("gallery", "rekey", "--gallery", built, "--key-file", key, "--no-key", code=2)
+    assert _json("gallery", "rekey", "--gallery", built, "--no-key")["key"] is False
+    assert _json("gallery", "list", "--gallery", built)["entries"] == made["entries"]
 
 
 @pytest.mark.parametrize(

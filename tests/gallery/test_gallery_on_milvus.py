@@ -15,9 +15,11 @@ import pytest
 from PIL import Image
 
 from daah import gallery as galleries
+from daah import keys
 from daah.detection.detector import FaceDetector
 from daah.errors import GalleryError
-from daah.gallery import Gallery, renew
+from daah.gallery import Gallery, rekey, renew
+from daah.models.encoder import encode
 from daah.retrieval.retriever import FaceRetriever
 from tests.doubles.encoder import ProjectionEncoder, encoded
 from tests.doubles.milvus_server import TOKEN, MilvusServer
@@ -87,6 +89,30 @@ def test_another_model_is_refused(
         Gallery.open(uri, ProjectionEncoder(1), folder=tmp_path / "new")
     with pytest.raises(GalleryError, match="is on a server"):
         renew(pair[1].folder, ProjectionEncoder(1))
+
+
+def test_another_key_is_another_collection_and_the_old_one_is_deleted(
+    milvus_server: MilvusServer, tmp_path: Path
+) -> None:
+    encoder, home = ProjectionEncoder(), tmp_path / "home"
+    one, two = (keys.Secret(bytes([n]) * 32) for n in (1, 2))
+    uri = milvus_server.uri("keyed", consistency="strong")
+    with Gallery.open(uri, encoder, folder=home, secret=one) as gallery:
+        faces = encode(gallery.encoder(encoder), [encoded(encoder, n).face for n in range(4)])
+        gallery.add_many([(f"p{n}", f"{n}.jpg", face) for n, face in enumerate(faces)])
+        client = gallery.store._connection.client  # type: ignore[attr-defined]
+        old = {name for name in client.list_collections() if name.startswith("keyed_")}
+    for secret in (two, one, None):
+        rekey(uri, encoder, secret, folder=home)
+        with Gallery.open(uri, encoder, folder=home, secret=secret) as gallery:
+            assert gallery.people() == {f"p{n}": 1 for n in range(4)}
+            assert galleries.verify(gallery, encoder).ok
+            client = gallery.store._connection.client  # type: ignore[attr-defined]
+            new = {name for name in client.list_collections() if name.startswith("keyed_")}
+            assert not new & old
+            assert len({name.split("_k")[1][:8] for name in new}) == 1
+            assert TOKEN not in (home / "gallery.json").read_text()
+        old = new
 
 
 def test_several_processes_fill_one_gallery(

@@ -13,7 +13,7 @@ from daah.retrieval.loading import DEFAULT_CHECKPOINT
 from daah.ui.page.components import html_panel, static
 from daah.ui.quality import reports
 from daah.ui.quality.html import table
-from daah.ui.state.context import AppContext
+from daah.ui.state.context import DEFAULT_MODEL, AppContext
 
 DOCS = PATHS.docs
 
@@ -48,7 +48,9 @@ class AboutTab:
         with gr.Accordion("Model card", open=False, elem_id="card"):
             if card := _card(DOCS / "MODEL_CARD.md"):
                 gr.Markdown(card)
-            html_panel("checkpoint", table(reports.about_checkpoint(context.retriever.encoder)))
+            html_panel(
+                "checkpoint", table(reports.about_checkpoint(context.encoder(DEFAULT_MODEL)))
+            )
         for name in (context.retriever.encoder.name, *context.others):
             if card := _card(DEFAULT_CHECKPOINT.parent / f"{Path(name).name}.md"):
                 with gr.Accordion(f"Checkpoint {name}", open=False, elem_id=f"card-{name}"):

@@ -39,7 +39,20 @@ def summary(gallery: Gallery, additions: SessionGallery, public: bool, note: str
         f"{heading(title, 'h-gallery')}"
         f'<p class="hint">Gallery {escape(gallery.name)}, {known.bits}-bit codes of model '
         f"{escape(known.model)}. {escape(source)}{rules}{mine}</p>"
+        f'<p class="hint" id="gallery-key">{_key_words(gallery)}</p>'
         + (f'<p class="hint">{escape(note)}</p>' if note else "")
+    )
+
+
+def _key_words(gallery: Gallery) -> str:
+    """Whether the codes are those of a key, and what that means."""
+    if gallery.key is None:
+        return (
+            "No key: the same face has the same code in every gallery of this model that has none."
+        )
+    return (
+        "Protected by a key: codes of this gallery cannot be compared with those of any other. "
+        "The faces themselves are kept as pictures."
     )
 
 

@@ -89,9 +89,11 @@ class Live:
     def added(self, additions: SessionGallery | None) -> list[list[str]]:
         """Name and code in hexadecimal of each face that a visitor added.
 
-        The engine in the visitor's browser compares with them too.
+        The engine in the visitor's browser compares with them too; with codes of a gallery's key it
+        cannot.
         """
-        return [] if additions is None else additions.named_codes()
+        keyed = self.context.retriever.gallery.key is not None
+        return [] if additions is None or keyed else additions.named_codes()
 
     def _faces(self, rgb: np.ndarray, additions: SessionGallery | None) -> list[dict[str, Any]]:
         retriever = self.context.retriever

@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from daah.models.encoder import FaceEncoder
+from daah.models.keyed import unkeyed
 from daah.paths import PATHS
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.page.examples import EXAMPLES, PAIRS
@@ -64,7 +65,7 @@ class DeviceFiles:
         version = digest.hexdigest()[:16]
         self.base = f"{FOLDER}/{version}/"
         self._known = {f"{version}/{name}": path for name, path in scripts.items()}
-        encoder = retriever.encoder
+        encoder = unkeyed(retriever.encoder)  # a key stays on the server
         network = encoder.file if isinstance(encoder, FaceEncoder) else None
         self.models: dict[str, str] = {}
         if network is not None:

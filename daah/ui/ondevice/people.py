@@ -10,6 +10,7 @@ import numpy as np
 from daah import codes
 from daah.errors import ConfigError
 from daah.models.calibration import FPIR, FPIR_LEVELS
+from daah.models.keyed import KeyedEncoder
 from daah.paths import BUILT_IN
 from daah.retrieval.retriever import FaceRetriever
 from daah.stores.people import person_id
@@ -62,7 +63,7 @@ def search(retriever: FaceRetriever, code: np.ndarray, bits: int, most: int) -> 
 
     Args:
         retriever: whose gallery is searched.
-        code: (B,) uint8, packed.
+        code: (B,) uint8, packed, of the model without a key, which no browser has.
         bits: number of bits that are compared.
         most: number of people.
 
@@ -70,6 +71,8 @@ def search(retriever: FaceRetriever, code: np.ndarray, bits: int, most: int) -> 
         {"people": [{"person", "name", "distance", "photos", "picture"}], "searched", "photos"},
         nearest first; "picture" is the person's nearest photo as a data URI.
     """
+    if isinstance(retriever.encoder, KeyedEncoder):
+        code = retriever.encoder.code(code)
     hits = retriever.gallery.store.search_people(code[None], most, bits)
     found = zip(
         hits.ids[0].tolist(),
@@ -98,7 +101,7 @@ def shares_codes(retriever: FaceRetriever, settings: Settings) -> bool:
     """Whether a page may hold the names and codes of the gallery.
 
     A code is biometric data: those of a gallery that somebody made are handed out only where its
-    operator says so, or looks at it alone.
+    operator says so, or looks at it alone; those of a key say nothing to a browser.
 
     Args:
         retriever: whose gallery it is.
@@ -109,7 +112,7 @@ def shares_codes(retriever: FaceRetriever, settings: Settings) -> bool:
     """
     gallery = retriever.gallery
     allowed = settings.share_codes or not settings.public or gallery.provenance.source in BUILT_IN
-    return allowed and gallery.count() <= MOST_PHOTOS
+    return allowed and gallery.key is None and gallery.count() <= MOST_PHOTOS
 
 
 def people(retriever: FaceRetriever) -> dict[str, Any]:

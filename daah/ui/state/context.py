@@ -22,6 +22,7 @@ from daah.gallery import Gallery, SessionGallery, open_variant
 from daah.gallery.location import known_gallery
 from daah.gallery.map import Projection
 from daah.models.encoder import FaceEncoder, load_encoder
+from daah.models.keyed import unkeyed
 from daah.paths import PATHS
 from daah.retrieval import loading
 from daah.retrieval.loading import Awaited
@@ -82,7 +83,7 @@ class AppContext:
     def encoder(self, model: str) -> FaceEncoder:
         """The network of a model. Raises CheckpointError when its file is damaged."""
         if model == DEFAULT_MODEL:
-            return self.retriever.encoder
+            return unkeyed(self.retriever.encoder)
         if model not in self.others:
             raise GalleryError(f"This page has no model named {model!r}.")
         if model not in self._encoders:
