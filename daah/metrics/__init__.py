@@ -10,7 +10,12 @@ Axes: Q queries, M database rows, G tie groups, P people, B bootstrap samples.
 
 from daah.metrics.bootstrap import bootstrap_people
 from daah.metrics.clustering import BCubed, bcubed, bcubed_of_faces
-from daah.metrics.identification import Identification, identification_rates
+from daah.metrics.identification import (
+    Identification,
+    fnir_intervals,
+    identification_rates,
+    threshold_at,
+)
 from daah.metrics.ranking import (
     PrecisionRecall,
     TieGroups,
@@ -37,6 +42,7 @@ __all__ = [
     "bcubed_of_faces",
     "bootstrap_people",
     "expected_calibration_error",
+    "fnir_intervals",
     "identification_rates",
     "precision_at",
     "precision_recall",
@@ -45,5 +51,6 @@ __all__ = [
     "reliability_bins",
     "roc",
     "tar_at_far",
+    "threshold_at",
     "tie_groups",
 ]
