@@ -15,7 +15,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,10 +28,11 @@ from daah.data import sources
 from daah.data.labelled_faces import LabelledFaces, detect_faces
 from daah.evaluation.attention import AttentionReport, evaluate_attention
 from daah.evaluation.calibrate import calibration_error, fit_calibration
+from daah.evaluation.det import det_figure
 from daah.evaluation.dlib_itq import PeerReport, peers
 from daah.evaluation.encoding import encode_faces
 from daah.evaluation.occlusion import evaluate_occlusion
-from daah.evaluation.open_set import IdentificationReport, evaluate_identification
+from daah.evaluation.open_set import evaluate_identification
 from daah.evaluation.robustness import (
     CorruptionScores,
     GroupScores,
@@ -64,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--teacher", type=Path, metavar="NPZ", help="cache for the peers' rows")
     parser.add_argument("--sample", type=int, default=200, help="faces for the attention curves")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument(
+        "--identification", action="store_true", help="open-set identification (protocol 3) alone"
+    )
     parser.add_argument("--fold", type=int, choices=range(5), help="only people of this fold")
     chosen = parser.parse_args(arguments)
     encoder = load_encoder(chosen.checkpoint)
@@ -75,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             images, name, prefix = chosen.images, chosen.name, ""
         faces = detect_faces(images, progress=on_stderr, fold=chosen.fold)
+        if chosen.identification:
+            measure_identification(encoder, faces, name, chosen.out, prefix)
+            return
         measure(encoder, faces, name, chosen.out, prefix, chosen.sample, rival, control)
         if chosen.orl:
             draw_examples(encoder, faces, chosen.out / "retrieval.png")
@@ -91,12 +98,10 @@ def measure(
     control: Encoder | None = None,
 ) -> None:
     """Protocols 1, 3, 4 and 5 on these faces: out/PREFIX*.json and out/PREFIX*.png."""
-    out.mkdir(parents=True, exist_ok=True)
     calibration: Calibration | None = encoder.calibration
 
-    def write(what: str, values: object) -> None:
-        text = json.dumps({"data": name, **values}, indent=1, allow_nan=False)
-        (out / f"{prefix}{what}.json").write_text(text + "\n")
+    def write(what: str, values: Mapping[str, object]) -> None:
+        write_report(out / f"{prefix}{what}.json", name, values)
 
     def draw(what: str, figure: Figure) -> None:
         save_figure(figure, out / f"{prefix}{what}.png")
@@ -117,9 +122,7 @@ def measure(
     draw("distances", plots.distance_histogram(*pairs[BITS], BITS, threshold))
     draw("precision-recall", precision_recall_figure(logits, faces, encoder.lengths))
 
-    identification = evaluate_identification(encoder, faces, progress=on_stderr)
-    write("identification", identification.to_dict())
-    draw("identification", identification_figure(identification))
+    measure_identification(encoder, faces, name, out, prefix)
     if calibration is not None:
         bins = held_out_reliability(logits, faces.labels, calibration.lengths)
         draw("reliability", plots.reliability_diagram(bins))
@@ -144,6 +147,22 @@ def measure(
     write("slices", rows)
     draw("slices-damage", damage_figure(damage))
     draw("slices-groups", groups_figure(by_group))
+
+
+def measure_identification(
+    encoder: Encoder, faces: LabelledFaces, name: str, out: Path, prefix: str = ""
+) -> None:
+    """Protocol 3 on these faces."""
+    report = evaluate_identification(encoder, faces, progress=on_stderr)
+    write_report(out / f"{prefix}identification.json", name, report.to_dict())
+    save_figure(det_figure(report), out / f"{prefix}identification.png")
+
+
+def write_report(path: Path, name: str, values: Mapping[str, object]) -> None:
+    """A report as JSON, with what its photos are called."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"data": name, **values}, indent=1, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def accuracy_figure(report: Report, rival: PeerReport | None) -> Figure:
@@ -194,22 +213,6 @@ def precision_recall_figure(
         found = metrics.tie_groups(codes.hamming(packed[queries], packed), same, others)
         curves[f"{bits} bits"] = metrics.precision_recall(found)
     return plots.precision_recall_curves(curves)
-
-
-def identification_figure(report: IdentificationReport) -> Figure:
-    """Protocol 3 by Hamming distance and one photo a person, with the shipped limits."""
-    shown = {
-        f"{scores.bits} bits": scores
-        for scores in report.results
-        if scores.distance == "hamming" and scores.template == "one"
-    }
-    limits = {
-        name: (scores.fpir, scores.fnir)
-        for name, scores in shown.items()
-        if scores.fpir is not None and scores.fnir is not None
-    }
-    curves = {name: scores.curve for name, scores in shown.items()}
-    return plots.identification_curves(curves, limits)
 
 
 def held_out_reliability(

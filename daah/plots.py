@@ -15,7 +15,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
 from daah import metrics
 
@@ -368,34 +368,54 @@ def reliability_diagram(reliabilities: Mapping[str, metrics.Reliability]) -> Fig
 
 @mpl.rc_context(STYLE)
 def identification_curves(
-    curves: Mapping[str, metrics.Identification], shipped: Mapping[str, tuple[float, float]]
+    curves: Mapping[str, metrics.Identification],
+    rules: Mapping[str, tuple[float, float]],
+    sizes: Mapping[str, Series],
+    title: str,
 ) -> Figure:
-    """FNIR against FPIR of open-set identification.
+    """DET curves of open-set identification: FNIR against FPIR, both on logarithmic scales.
 
     Args:
         curves: rates at every threshold by name.
-        shipped: (fpir, fnir) at the shipped threshold by name, drawn as a marker.
+        rules: (fpir, fnir) of the shipped decision rule by name, drawn as a marker. A rate of zero
+            is drawn at the edge, here and in the curves.
+        sizes: FNIR by FPIR with intervals, by name, for the second panel.
+        title: of the second panel.
 
     Returns:
-        The figure, a DET plot: both rates are on logarithmic scales.
+        The figure.
     """
-    figure, axes = _figure(6.0, 4.2)
+    figure, (left, right) = _figure(11.0, 4.6, columns=2)
+    edge = 0.5 * min(c.fpir[c.fpir > 0].min(initial=1.0) for c in curves.values())
+    rates = np.concatenate([*(c.fnir for c in curves.values()), *(s.y for s in sizes.values())])
+    floor = 0.8 * rates[rates > 0].min(initial=1.0)
     for i, (name, curve) in enumerate(curves.items()):
-        colour = CYCLE[i % len(CYCLE)]
+        colour, line = CYCLE[i % len(CYCLE)], ("-", "--")[i // len(CYCLE) % 2]
         shown = curve.fpir > 0
-        axes.step(curve.fpir[shown], curve.fnir[shown], where="post", color=colour, label=name)
-        if name in shipped:
-            fpir, fnir = shipped[name]
-            axes.plot(fpir, fnir, color=colour, marker="o", markersize=9, markeredgecolor=_INK)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    _label(
-        axes,
-        "false positive identification rate",
-        "false negative identification rate",
-        "Open-set identification; the dot is the shipped limit",
-    )
-    axes.legend()
+        left.step(
+            curve.fpir[shown], np.maximum(curve.fnir[shown], floor), where="post", color=colour,
+            linestyle=line, label=name,
+        )  # fmt: skip
+        if name in rules:
+            fpir, fnir = rules[name]
+            left.plot(max(fpir, edge), max(fnir, floor), color=colour, marker="o", markersize=8,
+                      markeredgecolor=_INK, clip_on=False, zorder=3)  # fmt: skip
+    left.set_xlim(edge, 1)
+    for i, (name, series) in enumerate(sizes.items()):
+        lines = (series.y, series.low, series.high)
+        shown = [None if line is None else np.maximum(line, floor) for line in lines]
+        _line(right, Series(series.x, *shown), name, i)
+    for axes in (left, right):
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_ylim(floor, 1.05)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+            axis.set_minor_formatter(NullFormatter())
+        axes.legend(fontsize=8, loc="lower left")
+    x, y = "false positive identification rate", "false negative identification rate"
+    _label(left, x, y, "By code length; dots: what the app decides")
+    _label(right, x, "", title)
     return figure
 
 

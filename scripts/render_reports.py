@@ -151,6 +151,68 @@ def identification(reports: _Reports) -> str:
     return _table(head, rows)
 
 
+def identification_sizes(reports: _Reports) -> str:
+    """Protocol 3 by the number of people enrolled."""
+    rows = []
+    for r in _chosen(reports["identification"], distance="hamming", template="one"):
+        if r["bits"] >= 64:
+            for size, rates in r["by_people"].items():
+                cells = []
+                for level in ("0.1", "0.01", "0.003"):
+                    low, high = rates["fnir_ci95"][level]
+                    interval = f"{100 * low:.0f} to {100 * high:.0f}"
+                    cells.append(f"{_percent(rates['fnir_at_fpir'][level])} ({interval})")
+                rows.append([str(r["bits"]), size, *cells, _percent(rates["rank1_miss"])])
+    head = ["bits", "people enrolled", "FNIR at FPIR 10% (95% interval)", "at 1%", "at 0.3%",
+            "another person nearest"]  # fmt: skip
+    return _table(head, rows)
+
+
+def identification_slices(reports: _Reports) -> str:
+    """Protocol 3 by group of photos, at the shipped thresholds."""
+    names = {"face_width": "face width in pixels", "turn": "turn of the head",
+             "skin_luma": "skin luminance"}  # fmt: skip
+
+    def rate(row: Report, key: str, digits: int) -> str:
+        if row[key] is None:
+            return "–"
+        low, high = (100 * end for end in row[f"{key}_ci95"])
+        return f"{100 * row[key]:.{digits}f}% ({low:.{digits}f} to {high:.{digits}f})"
+
+    rows = [
+        [f"{names[row['attribute']]}, {row['group']}", f"{row['photos']:,}",
+         rate(row, "fmr", 2), rate(row, "fnmr", 1), rate(row, "fpir", 1), rate(row, "fnir", 1)]
+        for row in reports["identification"]["slices"] if row["attribute"] in names
+    ]  # fmt: skip
+    return _table(["photos with", "photos", "FMR (95% interval)", "FNMR", "FPIR", "FNIR"], rows)
+
+
+def identification_words(reports: _Reports) -> str:
+    """What protocol 3 says in a sentence or two."""
+    report = reports["identification"]
+    bits = max(r["bits"] for r in report["results"])
+    (one,) = _chosen(report, distance="hamming", template="one", bits=bits)
+    (fused,) = _chosen(report, distance="hamming", template="fused", bits=bits)
+    low, high = one["fnir_ci95"]["0.003"]
+    worst = {
+        key: max((s for s in report["slices"] if s[key] is not None), key=lambda s: s[key])
+        for key in ("fmr", "fnmr")
+    }
+    return (
+        f"At {bits} bits by Hamming distance the app calls {_percent(fused['rule']['fpir'])} of "
+        f"the non-mated searches a match, and misses {_percent(fused['rule']['fnir'])} of the "
+        "mated ones where all photos of a person but one are fused, "
+        f"{_percent(one['rule']['fnir'])} where one photo is enrolled; most of those are called "
+        f"unclear, and {_percent(one['rule']['no_match_mated'])} of the mated searches are told "
+        f'"no match". A rate of 0.3% is {0.003 * report["non_mated"]:.1f} of '
+        f"{report['non_mated']} searches, so its FNIR is known to between {_percent(low)} and "
+        f"{_percent(high)} only. The highest FMR of a group is {100 * worst['fmr']['fmr']:.2f}% "
+        f"({worst['fmr']['attribute'].replace('_', ' ')} {worst['fmr']['group']}), the highest "
+        f"FNMR {_percent(worst['fnmr']['fnmr'])} "
+        f"({worst['fnmr']['attribute'].replace('_', ' ')} {worst['fnmr']['group']})."
+    )
+
+
 def identification_data(reports: _Reports) -> str:
     """What protocol 3 was measured on."""
     r = reports["identification"]
@@ -308,6 +370,7 @@ BLOCKS: dict[str, Callable[[_Reports], str]] = {
     block.__name__: block
     for block in (
         accuracy, accuracy_orl, accuracy_short, searches, identification, identification_data,
+        identification_sizes, identification_slices, identification_words,
         attention, occlusion, occlusion_gains, ablation, clustering, face_quality, slices, speed,
         training,
     )

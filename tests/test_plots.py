@@ -58,6 +58,8 @@ FIGURES = {
     "identification": lambda: plots.identification_curves(
         {"64 bits": metrics.identification_rates(GENUINE, np.ones(500), IMPOSTOR)},
         {"64 bits": (0.1, 0.3)},
+        {"9 people": Series([0.01, 0.1, 1], [0.5, 0.3, 0.1], [0.4, 0.2, 0.05], [0.6, 0.4, 0.2])},
+        "by people",
     ),
     "quality": lambda: plots.quality_curves(
         {"photos": Series([0, 0.1], [0.3, 0.2])}, Series([0.1, 0.9], [0.2, 0.8])

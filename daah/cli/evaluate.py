@@ -69,28 +69,47 @@ def evaluate_open_set(
     checkpoint: CheckpointFile = None,
     bits: Bits = None,
     fold: Fold = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV of groups: a column person, or photo (PERSON/FILE), then any attributes.",
+        ),
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draws the DET curves into this .png.")
+    ] = None,
     json: JsonFile = None,
 ) -> None:
     """Evaluate open-set identification: who is missed, and which strangers get a name (protocol 3).
 
     People with two photos or more are enrolled, by one photo or by all but one, fused; people with
-    one photo are strangers. Reports FNIR at FPIR 10%, 1% and 0.3%, rank-1 misses, the curve, and
-    both rates at the shipped limit of a match.
+    one photo are strangers. Reports FNIR at FPIR 10%, 1% and 0.3% with intervals, by code length
+    and size of the gallery, rank-1 misses, DET curves, both rates at the shipped limit of a match
+    and of what the app decides, and error rates by group of photos at the shipped thresholds.
 
     \b
     Examples:
       python -m daah evaluate-open-set --images PHOTOS
       python -m daah evaluate-open-set --images LFW --fold 1 --bits 128,256 --json report.json
+      python -m daah evaluate-open-set --images PHOTOS --groups people.csv --figure det.png
     """
     from daah.data.labelled_faces import read_faces
     from daah.evaluation.encoding import check_lengths
     from daah.evaluation.open_set import evaluate_identification
+    from daah.evaluation.slices import read_slices
 
     encoder = load_model(checkpoint)
     lengths = check_lengths(encoder, numbers(bits))  # before minutes of detection
     with Progress() as progress:
         faces = read_faces(images, aligned, progress=progress, fold=fold)
-        report = evaluate_identification(encoder, faces, lengths, progress)
+        slices = read_slices(groups, faces) if groups else ()
+        report = evaluate_identification(encoder, faces, lengths, progress, slices)
+    if figure is not None:
+        from daah.evaluation.det import det_figure
+        from daah.plots import save_figure
+
+        save_figure(det_figure(report), figure)
     emit(report.to_dict(), json)
 
 

@@ -10,8 +10,17 @@ Axes: Q queries, M database rows, G tie groups, P people, B bootstrap samples.
 
 from daah.metrics.bootstrap import bootstrap_people
 from daah.metrics.clustering import BCubed, bcubed, bcubed_of_faces
+<<<<<<< HEAD
 from daah.metrics.identification import Identification, identification_rates
 from daah.metrics.linkability import Linkability, linkability
+=======
+from daah.metrics.identification import (
+    Identification,
+    fnir_intervals,
+    identification_rates,
+    threshold_at,
+)
+>>>>>>> origin/nG
 from daah.metrics.ranking import (
     PrecisionRecall,
     TieGroups,
@@ -39,6 +48,7 @@ __all__ = [
     "bcubed_of_faces",
     "bootstrap_people",
     "expected_calibration_error",
+    "fnir_intervals",
     "identification_rates",
     "linkability",
     "precision_at",
@@ -48,5 +58,6 @@ __all__ = [
     "reliability_bins",
     "roc",
     "tar_at_far",
+    "threshold_at",
     "tie_groups",
 ]

@@ -495,6 +495,21 @@ def test_evaluate_prints_protocol_1(tree: Path) -> None:
     assert all(0 <= row["map"] <= 1 for row in found["results"])
 
 
+def test_evaluate_open_set_prints_protocol_3(tree: Path, tmp_path: Path) -> None:
+    groups, figure = tmp_path / "groups.csv", tmp_path / "det.png"
+    groups.write_text("person,team\ns1,red\n")
+    given = ("evaluate-open-set", "--images", str(tree), "--bits", "128", "--groups", str(groups))
+    found = _json(*given, "--figure", str(figure))
+    assert (found["protocol"], found["enrolled"]) == ("open-set-identification", 2)
+    assert [(r["bits"], r["template"]) for r in found["results"]] == [
+        (128, "one"), (128, "fused"), (128, "one"), (128, "fused"),
+    ]  # fmt: skip
+    assert set(found["results"][0]["fnir_at_fpir"]) == {"0.1", "0.01", "0.003"}
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    groups.write_text("person,team\nnobody,red\n")
+    assert "none of its 1 rows" in _run(*given, code=1).stderr
+
+
 def test_calibrate_prints_and_changes_nothing_when_asked(tree: Path, tmp_path: Path) -> None:
     checkpoint = tmp_path / "model.safetensors"
     checkpoint.write_bytes(b"as it was")

@@ -42,12 +42,13 @@ def sentences(encoder: FaceEncoder, bits: int, folder: Path = RESULTS) -> list[s
             "not in the training data."
         )
     asked = report("identification")
-    if found := row(asked, bits=bits, distance="hamming", template="fused"):
+    found = row(asked, bits=bits, distance="hamming", template="fused")
+    if rule := found.get("rule"):
         said += [
-            f"<b>{found['fpir']:.1%}</b> of {asked['non_mated']:,} strangers who search a gallery "
+            f"<b>{rule['fpir']:.1%}</b> of {asked['non_mated']:,} strangers who search a gallery "
             f"of {asked['enrolled']:,} people get a match though they are not in it "
             f"({term('FPIR')}). Each person there has one code, of all of their photos but one.",
-            f"<b>{found['fnir']:.1%}</b> of the searches with the photos that were left out do not "
+            f"<b>{rule['fnir']:.1%}</b> of the searches with the photos that were left out do not "
             f"give their person as a match ({term('FNIR')}): the limit is strict so that strangers "
             "are seldom given a name.",
         ]

@@ -142,7 +142,64 @@ def _identification(name: str, report: Report) -> list[Table]:
         "not name them; FPIR: the share of searches for strangers that name somebody."
     )
     columns = ("Bits", "FNIR at FPIR 10%", "at 1%", "at 0.3%", "Another person nearest")
-    return [Table((*columns, "Limit of a match", "Its FPIR", "Its FNIR"), tuple(rows), note, name)]
+    columns = (*columns, "Limit of a match", "Its FPIR", "Its FNIR")
+    tables = [Table(columns, tuple(rows), note, name)]
+    tables += _by_people(name, report)
+    return tables + _by_group(name, report)
+
+
+def _by_people(name: str, report: Report) -> list[Table]:
+    """Open-set identification at the longest code, by the number of people enrolled."""
+    found = [
+        r
+        for r in _rows(report, "results")
+        if r.get("distance") == "hamming" and r.get("template") == "one"
+    ]
+    longest = max(found, key=lambda r: r.get("bits", 0))
+    sizes = longest.get("by_people")
+    rows = tuple(
+        (
+            str(size),
+            *(_rate_at(rates, level) for level in ("0.1", "0.01", "0.003")),
+            _share(rates.get("rank1_miss")),
+        )
+        for size, rates in (sizes.items() if isinstance(sizes, dict) else ())
+        if isinstance(rates, dict)
+    )
+    columns = ("People enrolled", "FNIR at FPIR 10% (95%)", "at 1%", "at 0.3%")
+    note = f"{_count(longest, 'bits')} bits. Smaller galleries are random parts of the whole."
+    title = "By the number of people"
+    return [Table((*columns, "Another person nearest"), rows, note, name, title)] if rows else []
+
+
+def _rate_at(row: Report, level: str) -> str:
+    """FNIR at a rate, with its interval."""
+    ends = row.get("fnir_ci95")
+    return _interval(
+        {"fnir": _rates(row).get(level), "fnir_ci95": ends.get(level)}
+        if isinstance(ends, dict)
+        else {"fnir": _rates(row).get(level)},
+        "fnir",
+    )
+
+
+def _by_group(name: str, report: Report) -> list[Table]:
+    """Error rates of groups of photos at the shipped thresholds."""
+    rows = tuple(
+        (
+            f"{str(r.get('attribute', '')).replace('_', ' ')}, {r.get('group', '')}",
+            _count(r, "photos"),
+            *(_interval(r, key) for key in ("fmr", "fnmr", "fpir", "fnir")),
+        )
+        for r in _rows(report, "slices")
+    )
+    note = (
+        f"{_count(report, 'slice_bits')} bits, 95% intervals in brackets. FMR: share of pairs of "
+        "two people of the group that Compare accepts; FNMR: share of pairs of one person that it "
+        "does not. FPIR and FNIR at the limit of a search, people enrolled by one photo."
+    )
+    columns = ("Photos with", "Photos", "FMR", "FNMR", "FPIR", "FNIR")
+    return [Table(columns, rows, note, name, "By group of photos")] if rows else []
 
 
 def _rates(row: Report) -> Report:

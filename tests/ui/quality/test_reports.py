@@ -76,6 +76,24 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
                         "threshold": 9.5,
                         "fnir_at_fpir": {"0.1": 0.2, "0.01": 0.3456, "0.003": 0.4},
                         "fpir": 0.0123,
+                        "by_people": {
+                            "77": {
+                                "fnir_at_fpir": {"0.01": 0.25},
+                                "fnir_ci95": {"0.01": [0.2, 0.3]},
+                            }
+                        },
+                    }
+                ],
+                "slice_bits": 64,
+                "slices": [
+                    {
+                        "attribute": "skin_luma",
+                        "group": "5 to 6",
+                        "photos": 8,
+                        "fmr": 0.0456,
+                        "fmr_ci95": [0.01, 0.09],
+                        "fnmr": None,
+                        "fnmr_ci95": None,
                     }
                 ],
             }
@@ -102,6 +120,9 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
         "7 faces of 3 people",
         "0.012",
         "0.346",
+        "0.250 (0.200 to 0.300)",
+        "skin luma, 5 to 6",
+        "0.046 (0.010 to 0.090)",
         "ITQ",
     ):
         assert shown in html, shown  # fmt: skip
