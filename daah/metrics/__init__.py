@@ -10,17 +10,13 @@ Axes: Q queries, M database rows, G tie groups, P people, B bootstrap samples.
 
 from daah.metrics.bootstrap import bootstrap_people
 from daah.metrics.clustering import BCubed, bcubed, bcubed_of_faces
-<<<<<<< HEAD
-from daah.metrics.identification import Identification, identification_rates
-from daah.metrics.linkability import Linkability, linkability
-=======
 from daah.metrics.identification import (
     Identification,
     fnir_intervals,
     identification_rates,
     threshold_at,
 )
->>>>>>> origin/nG
+from daah.metrics.linkability import Linkability, linkability
 from daah.metrics.ranking import (
     PrecisionRecall,
     TieGroups,
