@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from daah.comparison.methods.base import Budget
-from daah.comparison.methods.bihalf import BiHalf, BihalfNet, similarity_loss
+from daah.comparison.methods.bihalf import BiHalf, similarity_loss
 from daah.comparison.methods.dagh import CascadeTrunk, clipped_sign, within_identity
 from daah.comparison.methods.deep import Trunk
 from daah.comparison.methods.greedy import binary_code, cubic_penalty
@@ -73,22 +71,6 @@ def test_similarity_loss_compares_cosines_of_different_images() -> None:
     cosines = torch.tensor([0.6, 0.8, 0.48])
     expected = F.mse_loss(codes, cosines)
     assert float(similarity_loss(binary, features)) == pytest.approx(float(expected))
-
-
-def test_bihalf_trains_only_the_hash_layer_and_sees_no_labels() -> None:
-    faces = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
-    budget = Budget(epochs=2, people=8, each=2, augment=0)
-    fitted = []
-    for labels in (np.repeat(np.arange(8), 8), np.tile(np.arange(8), 8)):
-        hasher = BihalfNet(8, 0, budget)
-        hasher.fit(faces, labels)
-        fitted.append(hasher)
-    np.testing.assert_array_equal(fitted[0].encode(faces), fitted[1].encode(faces))
-    torch.manual_seed(0)
-    fresh = BihalfNet(8, 0, budget).build(8)
-    for name, value in fitted[0].network.trunk.stages.state_dict().items():
-        torch.testing.assert_close(value, fresh.trunk.stages.state_dict()[name])
-    assert not torch.equal(fitted[0].network.head.weight, fresh.head.weight)
 
 
 def test_attention_starts_as_the_plain_trunk() -> None:
