@@ -62,7 +62,7 @@ def compare(
     maximum: Maximum = 100,
     json: JsonFile = None,
 ) -> None:
-    """Compare the hashing methods that the paper cites, with one budget (protocol 2).
+    """Compare DDAH, the hashing methods that it cites and later ones, with one budget (protocol 2).
 
     Writes compare.json, compare.md and curves to --out after every finished job.
     Resumable: the same command continues where the last one stopped.

@@ -1,4 +1,4 @@
-"""The comparison: protocol 2 for every method of the paper's reference list, with one budget.
+"""The comparison: protocol 2 for every method of `daah.comparison.methods`, with one budget.
 
 The work is a list of jobs. The result of each is stored in a file when it is done, so that
 comparisons are resumable and results can be read while one runs:

@@ -26,11 +26,13 @@ class Augmentation:
         self.generator, self.strength = generator, strength
 
     def __call__(self, faces: Tensor) -> Tensor:
-        faces = self.similarity(faces)
-        faces = self.colour(faces)
-        faces = self.grey(faces, probability=0.15 * self.strength)
-        faces = self.low_resolution(faces, probability=0.25 * self.strength)
-        return self.occlude(faces, probability=0.2 * self.strength)
+        # Pixels stay float32 in a network that is trained in bfloat16, which has 8 bits.
+        with torch.autocast(faces.device.type, enabled=False):
+            faces = self.similarity(faces)
+            faces = self.colour(faces)
+            faces = self.grey(faces, probability=0.15 * self.strength)
+            faces = self.low_resolution(faces, probability=0.25 * self.strength)
+            return self.occlude(faces, probability=0.2 * self.strength)
 
     def similarity(self, faces: Tensor) -> Tensor:
         """Mirror half of the faces; rotate up to 8 degrees, scale up to 8%, shift up to 3%.

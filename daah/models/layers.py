@@ -31,7 +31,8 @@ def xavier_(module: nn.Module) -> None:
     """Xavier-normal weights and zero biases for convolutions and linears, as the paper has them."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.xavier_normal_(module.weight)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def min_max(x: Tensor) -> Tensor:

@@ -26,6 +26,13 @@ def test_without_strength_a_face_is_only_mirrored() -> None:
         assert difference < 0.01
 
 
+def test_pixels_stay_float32_in_a_network_trained_in_bfloat16() -> None:
+    faces = torch.rand(32, 3, 32, 32) * 255
+    with torch.autocast("cpu", torch.bfloat16):
+        result = augment()(faces)
+    assert torch.equal(result, augment()(faces))
+
+
 def test_each_kind_of_augmentation_does_what_it_says() -> None:
     faces = torch.rand(64, 3, 32, 32) * 255
     grey = augment().grey(faces, probability=0.5)

@@ -1,4 +1,4 @@
-"""The hashing methods that the paper compares with, one file per family of methods.
+"""The hashing methods of the comparison, one file per method or family of methods.
 
 `catalogue` lists them. It imports PyTorch for the deep ones, which those who only run the small
 models of the app need not have: its names are imported when they are first used.

@@ -11,13 +11,20 @@ from typing import Any
 
 from daah.comparison.methods.adsh import ADSH
 from daah.comparison.methods.base import HashingMethod
+from daah.comparison.methods.bihalf import BihalfNet
 from daah.comparison.methods.classification import DDH, DDQH
+from daah.comparison.methods.csq import CSQ
+from daah.comparison.methods.dagh import DAGH
+from daah.comparison.methods.dcdh import DCDH
 from daah.comparison.methods.ddah import DDAH
+from daah.comparison.methods.dpn import DPN
 from daah.comparison.methods.dsah import DSaH
 from daah.comparison.methods.dsdh import DSDH
+from daah.comparison.methods.greedy import GreedyHash
 from daah.comparison.methods.itq import ITQ, PCASigns
 from daah.comparison.methods.kernel import KSH, SDH
 from daah.comparison.methods.lsh import LSH
+from daah.comparison.methods.orthohash import OrthoHash
 from daah.comparison.methods.pairwise import DHN, DSH, MultiLabelDSH
 from daah.comparison.methods.spectral import SH
 from daah.comparison.methods.spherical import SpherH
@@ -38,7 +45,7 @@ class Method:
     tries: tuple[Mapping[str, Any], ...] = field(default=({},))
 
 
-#: Every deep method tunes its learning rate; DSDH also tunes `pull`.
+#: Every trained network tunes its learning rate; DSDH also tunes `pull`.
 _RATES = ({"lr": 1e-3}, {"lr": 3e-3})
 _WIDTHS = ({"width": 0.5}, {"width": 1.0})
 
@@ -59,6 +66,14 @@ METHODS: dict[str, Method] = {
     "ADSH": Method(ADSH, "deep", _RATES),
     "DSaH": Method(DSaH, "deep", _RATES),
     "DDAH": Method(DDAH, "deep", _RATES),
+    # Methods that the paper does not compare with, by year.
+    "GreedyHash": Method(GreedyHash, "deep", _RATES),
+    "CSQ": Method(CSQ, "deep", _RATES),
+    "DPN": Method(DPN, "deep", _RATES),
+    "DAGH": Method(DAGH, "deep", _RATES),
+    "BihalfNet": Method(BihalfNet, "shallow", _RATES),
+    "DCDH": Method(DCDH, "deep", _RATES),
+    "OrthoHash": Method(OrthoHash, "deep", _RATES),
 }
 
 #: DDAH with one part removed or changed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -67,20 +66,10 @@ class DDAH(DeepHasher):
         return self.recipe.parameter_groups()
 
     def train_batch(self, indices: np.ndarray, augment: Augmentation, progress: float) -> None:
-        self.recipe.augment = _in_float32(augment)
+        self.recipe.augment = augment
         with self.autocast():
             self.recipe.gradients(indices, progress)
 
     def forward(self, faces: Tensor) -> Tensor:
         mask = None if self.paper.spatial_attention else torch.ones_like(faces[:, :1])
         return self.network(faces, mask).logits
-
-
-def _in_float32(augment: Augmentation) -> Callable[[Tensor], Tensor]:
-    """Run the augmentation of pixels in float32, outside of the network's bfloat16."""
-
-    def run(faces: Tensor) -> Tensor:
-        with torch.autocast("cpu", enabled=False):
-            return augment(faces)
-
-    return run

@@ -12,10 +12,16 @@ from daah.comparison.methods import METHODS
 from daah.comparison.methods.adsh import ADSH, database_codes
 from daah.comparison.methods.base import Budget
 from daah.comparison.methods.classification import DDH, DDQH, DivideAndEncode
+from daah.comparison.methods.csq import CSQ
+from daah.comparison.methods.dagh import DAGH
+from daah.comparison.methods.dcdh import DCDH
 from daah.comparison.methods.ddah import DDAH
 from daah.comparison.methods.deep import Trunk, people_batches
+from daah.comparison.methods.dpn import DPN
 from daah.comparison.methods.dsah import DSaH, saliency_loss
 from daah.comparison.methods.dsdh import DSDH
+from daah.comparison.methods.greedy import GreedyHash
+from daah.comparison.methods.orthohash import OrthoHash
 from daah.comparison.methods.pairwise import (
     DHN,
     DSH,
@@ -30,7 +36,8 @@ from daah.data.augmentation import Augmentation
 from daah.metrics.query_database import score_codes
 from daah.training.losses import quantisation_loss
 
-DEEP = (DSH, DHN, MultiLabelDSH, DSDH, DDH, DDQH, ADSH, DSaH, DDAH)
+PAPERS = (DSH, DHN, MultiLabelDSH, DSDH, DDH, DDQH, ADSH, DSaH, DDAH)
+LATER = (GreedyHash, CSQ, DPN, DAGH, DCDH, OrthoHash)
 LOGITS = torch.tensor([[1.0, -1.0], [0.5, 2.0], [-1.0, 1.0]])
 SAME = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
@@ -188,7 +195,7 @@ def test_a_start_is_where_training_begins() -> None:
 # ----------------------------------------------------------------------------------- learning
 
 
-@pytest.mark.parametrize("method", DEEP, ids=lambda m: m.__name__)
+@pytest.mark.parametrize("method", PAPERS + LATER, ids=lambda m: m.__name__)
 def test_every_method_learns_people(method) -> None:
     """Far better than chance (1/8) on new faces, and a face's code does not depend on others."""
     faces, labels = coloured_faces(12, 0)
@@ -212,11 +219,12 @@ def test_adsh_database_codes_are_signs_of_the_training_rows() -> None:
         hasher.database(faces[:5])
 
 
-def test_seeds_repeat_a_run() -> None:
+@pytest.mark.parametrize("method", [DDAH, *LATER], ids=lambda m: m.__name__)
+def test_seeds_repeat_a_run(method) -> None:
     faces, labels = coloured_faces(8, 0)
     runs = []
     for _ in range(2):
-        hasher = DDAH(8, 5, Budget(epochs=1, people=8, each=4))
+        hasher = method(8, 5, Budget(epochs=1, people=8, each=4))
         hasher.fit(faces, labels)
         runs.append(hasher.encode(faces))
     np.testing.assert_array_equal(codes.sign(runs[0]), codes.sign(runs[1]))
@@ -230,10 +238,12 @@ def test_wrong_images_are_refused(images: np.ndarray) -> None:
         DSH(8).fit(images, np.zeros(4, np.int64))
 
 
-def test_the_list_is_the_papers() -> None:
+def test_the_list_is_the_papers_and_later_methods() -> None:
     shallow = ["LBP", "LSH", "SH", "ITQ", "SpherH", "KSH", "SDH"]
     deep = ["DSH", "DHN", "multi-label DSH", "DSDH", "DDH", "DDQH", "ADSH", "DSaH", "DDAH"]
-    assert list(METHODS) == shallow + deep
-    assert [n for n, m in METHODS.items() if m.kind == "deep"] == deep
+    later = ["GreedyHash", "CSQ", "DPN", "DAGH", "BihalfNet", "DCDH", "OrthoHash"]
+    assert list(METHODS) == shallow + deep + later
+    later.remove("BihalfNet")
+    assert [n for n, m in METHODS.items() if m.kind == "deep"] == deep + later
     tunable = {len(m.tries) for m in METHODS.values()} - {1}
     assert tunable == {2}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from daah import codes, metrics
+from daah.comparison.methods.bihalf import BihalfNet
 from daah.comparison.methods.itq import ITQ, PCASigns
 from daah.comparison.methods.kernel import KSH, SDH, AnchorKernel, classifier_of, discrete_codes
 from daah.comparison.methods.lsh import LSH
@@ -252,7 +253,17 @@ def test_ksh_and_sdh_gain_from_bits() -> None:
         assert fitted_score(method(24)) > fitted_score(method(4))
 
 
-@pytest.mark.parametrize("method", [LSH, SH, ITQ, PCASigns, SpherH, KSH, SDH])
+def test_bihalf_sets_half_of_each_bit_and_beats_random_directions() -> None:
+    """Balanced on new rows too, although only the layer's offset knows of the halves there."""
+    train, labels, query, own = known_set()
+    hasher = BihalfNet(16)
+    hasher.fit(train, labels)
+    assert np.abs((hasher.encode(query) > 0).mean(0) - 0.5).max() < 0.2
+    found = score(hasher.encode(query), hasher.encode(train), own, labels)
+    assert found > np.mean([fitted_score(LSH(16, seed)) for seed in range(3)])
+
+
+@pytest.mark.parametrize("method", [LSH, SH, ITQ, PCASigns, SpherH, KSH, SDH, BihalfNet])
 def test_every_method_repeats_itself_and_encodes_rows_alone(method) -> None:
     train, labels, query, _ = known_set()
     first, second = method(12, seed=3), method(12, seed=3)
@@ -266,7 +277,7 @@ def test_every_method_repeats_itself_and_encodes_rows_alone(method) -> None:
     np.testing.assert_array_equal(first.database(train), first.encode(train))
 
 
-@pytest.mark.parametrize("method", [LSH, SH, ITQ, PCASigns, SpherH, KSH, SDH])
+@pytest.mark.parametrize("method", [LSH, SH, ITQ, PCASigns, SpherH, KSH, SDH, BihalfNet])
 def test_every_method_says_what_it_needs(method) -> None:
     with pytest.raises(ValueError, match="features"):
         method(12).fit(np.full((40, 5), np.nan, np.float32), np.zeros(40, np.int64))
