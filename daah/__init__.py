@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from daah.detection.detector import FaceDetector
     from daah.gallery import Gallery
     from daah.images import read_image
-    from daah.models.encoder import load_encoder
+    from daah.models.encoder import FaceEncoder, load_encoder
     from daah.retrieval import FaceRetriever, load_retriever
 
 __version__ = "0.1.0"
 
 __all__ = [
     "FaceDetector",
+    "FaceEncoder",
     "FaceRetriever",
     "Gallery",
     "load_encoder",
@@ -35,6 +36,7 @@ __all__ = [
 
 _HOMES = {
     "FaceDetector": "daah.detection.detector",
+    "FaceEncoder": "daah.models.encoder",
     "FaceRetriever": "daah.retrieval",
     "Gallery": "daah.gallery",
     "load_encoder": "daah.models.encoder",
