@@ -14,8 +14,11 @@ from daah.errors import MissingPackageError
 #: Extra of each top-level module; tests/test_extras.py compares it with pyproject.toml.
 EXTRAS = {
     "accelerate": "train",
+    "anyio": "app",
     "facenet_pytorch": "train",
+    "fastapi": "app",
     "gradio": "app",
+    "grpc": "milvus",
     "huggingface_hub": "hub",
     "matplotlib": "app",
     "mcp": "mcp",
@@ -29,6 +32,7 @@ EXTRAS = {
     "scipy": "app",
     "skimage": "app",
     "sklearn": "app",
+    "starlette": "app",
     "torch": "train",
     "torchvision": "train",
 }

@@ -83,7 +83,11 @@ class Decoder(nn.Module):
         self.faces = nn.Linear(_EIGENFACES, 3 * SIDE * SIDE)
 
     def start(self, faces: Tensor) -> None:
-        """Take the mean and the principal components of faces (N, 3, SIDE, SIDE) as the output."""
+        """Take the mean and the principal components of faces as the output.
+
+        Args:
+            faces: (N, 3, SIDE, SIDE).
+        """
         flat = faces.flatten(1).float()
         mean = flat.mean(0)
         _, sizes, axes = torch.pca_lowrank(flat - mean, min(_EIGENFACES, len(flat)), center=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import daah
 from daah.cli import app
 from daah.errors import DataError
 from daah.gallery import Gallery, read_list, verify
@@ -24,8 +26,9 @@ from tests.doubles.encoder import ProjectionEncoder
 ROOT = Path(__file__).parents[2]
 
 COMMANDS = {
-    "encode": ["IMAGE", "--logits"],
-    "search": ["IMAGE", "-k", "--bits", "--gallery", "--key-file"],
+    "encode": ["IMAGE", "--logits", "--csv", "--strict"],
+    "search": ["IMAGE", "-k", "--bits", "--gallery", "--key-file", "--against", "--csv"],
+    "app": ["--host", "--port", "--gallery", "--public", "--local"],
     "prepare": ["SRC", "DST", "--workers"],
     "import-trunk": ["FILE.safetensors"],
     "train": ["--recipe", "--data", "--out", "--resume", "--trunk", "--settings"],
@@ -186,6 +189,44 @@ def test_a_terminal_gets_a_table_of_people(
     assert none == "No face found. Try a larger, front-facing face."
     asked = _json("search", photo, "--gallery", built, "--json", "-")
     assert asked["faces"][0]["people"][0]["person"] == "s2"
+
+
+def test_many_photos_need_a_table_which_continues(tree: Path, tmp_path: Path) -> None:
+    for photos in ([str(tree)], [str(tree / "s2" / "1.png"), str(tree / "s2" / "2.png")]):
+        assert "--csv FILE" in _run("encode", *photos, code=1).stderr
+    table, refused = str(tmp_path / "codes.csv"), tmp_path / "refused.jsonl"
+    (tmp_path / "torn.png").write_bytes(b"no photo")
+    torn = str(tmp_path / "torn.png")
+    options = ("--csv", table, "--workers", "0", "--refused", str(refused))
+    found = _json("encode", str(tree), torn, *options)
+    assert (found["photos"], found["done"], found["faces"], found["unreadable"]) == (11, 10, 9, 1)
+    again = _run("encode", str(tree), torn, *options, "--strict", code=1)
+    assert torn in again.stderr
+    assert json.loads(again.stdout)["present"] == 10
+    assert json.loads(refused.read_text())["photo"] == torn
+    assert _json("encode", torn, "--csv", str(tmp_path / "none.csv"), code=1)["done"] == 0
+
+
+def test_a_folder_is_searched_in_a_gallery_and_in_another_folder(
+    built: str, tree: Path, tmp_path: Path
+) -> None:
+    options = ("--workers", "0", "-k", "1")
+    for name, where in (("a.csv", ("--gallery", built)), ("b.csv", ("--against", str(tree)))):
+        table = tmp_path / name
+        found = _json("search", str(tree), *where, "--csv", str(table), *options)
+        assert (found["photos"], found["faces"], found["without_face"]) == (10, 9, 1)
+        with table.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["rank"]]
+        assert len(rows) == 9
+        assert all(row["person"] == row["photo"].split("/")[0] for row in rows)
+    one = _json("search", str(tree / "s2" / "1.png"), "--against", str(tree))
+    assert one["faces"][0]["people"][0]["person"] == "s2"
+    both = _run("search", str(tree), "--against", str(tree), "--gallery", built, code=1)
+    assert "--against and --gallery" in both.stderr
+
+
+def test_the_version_is_printed() -> None:
+    assert _run("--version").stdout == f"daah {daah.__version__}\n"
 
 
 def test_build_says_what_it_did(tree: Path, tmp_path: Path) -> None:
