@@ -1,6 +1,7 @@
 """Processor seconds and memory of the worst photos that are read, of each kind of file.
 
     python -m benchmarks.image_door --out docs/results/image_door.json
+    python -m benchmarks.image_door --only AVIF HEIC --out docs/results/image_door_boxed.json
 
 Each file is made to be as much work as its limit allows (`daah.formats`): the most pixels, the
 filters and entropy codes that take longest, all the scans there may be. Each is read in a new
@@ -36,12 +37,14 @@ from tqdm import tqdm
 from daah.data import sources
 from daah.detection.detector import FaceDetector
 from daah.errors import ImageError
-from daah.images import MAX_BYTES, read_image
+from daah.images import MAX_BYTES, open_heic, read_image
 from daah.parallel import one_thread
 from daah.reading import Reader
 
 #: What one photo may take, as SECURITY.md promises.
 SECONDS, MEGABYTES = 2.0, 300
+
+open_heic()  # Pillow writes it then, too
 
 #: Side of a square of 39.7 megapixels.
 SIDE = 6300
@@ -179,6 +182,11 @@ def _webp_lossless() -> bytes:
     return encoded(Image.fromarray(pixels), "WEBP", lossless=True, method=4, quality=50)
 
 
+def _covered(image: Image.Image) -> Image.Image:
+    """An image that is transparent by its red channel."""
+    return Image.merge("RGBA", (*image.split(), image.split()[0]))
+
+
 def _webp_animated() -> bytes:
     frames = [noise(4096, 4), *(Image.new("RGB", (4096, 4096), (i, 0, 0)) for i in range(3))]
     more = {"save_all": True, "append_images": frames[1:], "minimize_size": False}
@@ -220,6 +228,13 @@ WORST: dict[str, Callable[[], bytes]] = {
     "WebP, lossless": _webp_lossless,
     "WebP, animated": _webp_animated,
     "WebP, 65,536 sets of codes": many_huffman_groups,
+    "AVIF, 4:2:0": lambda: encoded(noise(5000), "AVIF", quality=75, speed=10),
+    "AVIF, 4:4:4, alpha": lambda: encoded(
+        _covered(noise(5000)), "AVIF", quality=60, speed=10, subsampling="4:4:4"
+    ),
+    "HEIC": lambda: encoded(noise(5000), "HEIF", quality=55),
+    "HEIC, tiles of 512": lambda: encoded(noise(5000), "HEIF", quality=55, tile_size=512),
+    "HEIC, alpha": lambda: encoded(_covered(noise(5000)), "HEIF", quality=45),
 }
 
 #: Files that are refused for the work that they ask for.
@@ -356,12 +371,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=15, help="timed readings of ordinary photos")
     parser.add_argument("--out", type=Path, help="write the report here, not to stdout")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=(),
+        help="measure only files whose names begin with one of these",
+    )
     given = parser.parse_args()
     read, refused = {}, {}
+    files = {**WORST, **REFUSED}
+    if given.only:
+        files = {name: make for name, make in files.items() if name.startswith(tuple(given.only))}
     with tempfile.TemporaryDirectory() as folder:
         path, first = Path(folder) / "photo", Path(folder) / "first"
         first.write_bytes(encoded(noise(80), "JPEG"))
-        for name, make in tqdm({**WORST, **REFUSED}.items(), file=sys.stderr):
+        for name, make in tqdm(files.items(), file=sys.stderr):
             path.write_bytes(make())
             size = {"kilobytes": round(path.stat().st_size / 1000)}
             if name in REFUSED:
@@ -374,9 +398,9 @@ def main() -> None:
         "limits": {"processor_seconds": SECONDS, "megabytes": MEGABYTES},
         "read": read,
         "refused": refused,
-        "ordinary_jpegs": added(given.repeats),
-        "faces": crowds(),
     }
+    if not given.only:
+        report |= {"ordinary_jpegs": added(given.repeats), "faces": crowds()}
     text = json.dumps(report, indent=1) + "\n"
     if given.out is None:
         sys.stdout.write(text)

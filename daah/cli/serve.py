@@ -36,6 +36,13 @@ def app(
             " Default: --public.",
         ),
     ] = None,
+    mcp: Annotated[
+        bool | None,
+        typer.Option(
+            "--mcp/--no-mcp",
+            help="Also answer assistants (Model Context Protocol) at /mcp. Default: --no-mcp.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the web app until it is stopped by Ctrl-C.
 
@@ -48,11 +55,14 @@ def app(
       python -m daah app
       python -m daah app --local --gallery my-gallery
       python -m daah app --host 0.0.0.0 --port 8080
+      python -m daah app --mcp
     """
     from daah.ui.settings import Settings
     from daah.ui.start import first_page, run
 
     settings = Settings.from_environment()
-    if public is not None:
-        settings = dataclasses.replace(settings, public=public)
+    given = {"public": public, "mcp": mcp}
+    settings = dataclasses.replace(
+        settings, **{name: value for name, value in given.items() if value is not None}
+    )
     run(first_page(settings, gallery), settings, gallery, host, port)

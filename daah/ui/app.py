@@ -177,7 +177,7 @@ class App(gr.Blocks):
             context: the page's shared state.
 
         Raises:
-            ConfigError: tools for assistants are asked for, and the package `mcp` is missing.
+            MissingPackageError: tools for assistants are asked for, and `mcp` is missing.
         """
         settings = self.settings
         service = Service(context, self._turns["model"])
@@ -345,7 +345,8 @@ def build_app(
         The app, ready to launch.
 
     Raises:
-        ConfigError: a setting in the environment is invalid, or a package that it needs missing.
+        ConfigError: a setting in the environment is invalid.
+        MissingPackageError: a setting needs a package that is not installed.
     """
     settings = settings or Settings.from_environment()
     context = AppContext(

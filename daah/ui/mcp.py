@@ -17,7 +17,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 import daah
-from daah.errors import ConfigError, DaahError
+from daah.errors import DaahError
+from daah.extras import extra_packages
 from daah.ui.page.photos import base64_bytes
 from daah.ui.rest import faces, people
 from daah.ui.rest.admission import LATE, Admission, Limited
@@ -172,16 +173,12 @@ class Assistants:
         service: as of the API.
 
     Raises:
-        ConfigError: the package `mcp` is missing.
+        MissingPackageError: the package `mcp` is missing.
     """
 
     def __init__(self, service: Service) -> None:
-        try:
+        with extra_packages("A server for assistants"):
             from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-        except ImportError:
-            raise ConfigError(
-                "DAAH_MCP needs the package mcp; install it with: pip install 'mcp<2'"
-            ) from None
         self._manager_class = StreamableHTTPSessionManager
         self._tools = {tool.name: tool for tool in tools(service)}
         self._seconds = service.settings.api_seconds
@@ -273,7 +270,7 @@ def mounted(
         The route, and what is entered while the server runs.
 
     Raises:
-        ConfigError: the package `mcp` is missing.
+        MissingPackageError: the package `mcp` is missing.
     """
     assistants = Assistants(service)
     limited = Limited(assistants, admission, service.settings, metrics, lambda _: MCP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from daah import config, formats, images, reading
+from daah import box_formats, config, formats, images, reading
 from daah.comparison import small_models
 from daah.detection import detector
 from daah.models import checkpoint
@@ -41,6 +41,8 @@ def test_the_limits_of_a_photo() -> None:
         f"{formats.MAX_PASSED // 10**6} million samples",
         f"{formats.MAX_ROWS // 10**6} MB of unpacked PNG rows",
         f"{formats.MAX_SEGMENTS:,} segments or {formats.MAX_CHUNKS:,} PNG chunks",
+        f"of AVIF and HEIC {formats.MAX_PIXELS_BOXED // 10**6} megapixels, "
+        f"{formats.MAX_CODED / 1e6:g} in all tiles and covers, {box_formats.MAX_BOXES:,} boxes",
     ):
         assert text in limits
 

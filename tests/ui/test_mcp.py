@@ -15,7 +15,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, Tool
 
-from daah.errors import ConfigError
+from daah.errors import MissingPackageError
 from daah.retrieval.retriever import FaceRetriever
 from daah.ui.app import App, build_app
 from daah.ui.settings import Settings
@@ -159,7 +159,9 @@ def test_without_the_setting_there_are_no_tools(
 
 def test_a_missing_package_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     retriever = fake_retriever.retriever(tmp_path / "gallery")
-    monkeypatch.setitem(sys.modules, "mcp.server.streamable_http_manager", None)
-    with pytest.raises(ConfigError, match="pip install"):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mcp"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    with pytest.raises(MissingPackageError, match="mcp"):
         build_app(retriever, Settings(mcp=True), {})
     retriever.gallery.close()
