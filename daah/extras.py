@@ -27,6 +27,7 @@ EXTRAS = {
     "pillow_heif": "heif",
     "prometheus_client": "app",
     "pyarrow": "parquet",
+    "pydantic": "app",
     "pymilvus": "milvus",
     "safetensors": "app",
     "scipy": "app",

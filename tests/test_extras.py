@@ -23,10 +23,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 #: Modules whose package has another name.
 PACKAGES = {
-    "anyio": "gradio", "fastapi": "gradio", "starlette": "gradio", "grpc": "pymilvus",
+    "anyio": "gradio", "fastapi": "gradio", "pydantic": "gradio", "starlette": "gradio",
+    "grpc": "pymilvus",
     "PIL": "pillow", "faiss": "faiss-cpu", "facenet_pytorch": "facenet-pytorch",
     "pillow_heif": "pillow-heif", "prometheus_client": "prometheus-client",
-    "skimage": "scikit-image", "sklearn": "scikit-learn", "mcp": "gradio",
+    "skimage": "scikit-image", "sklearn": "scikit-learn",
 }  # fmt: skip
 
 #: A peer of tests and measurements, which are run in a clone.
