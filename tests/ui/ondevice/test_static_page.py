@@ -162,6 +162,27 @@ def test_a_browser_that_cannot_is_told(
     expect(page.locator("#search-photo")).to_be_disabled()
 
 
+def test_a_camera_on_a_phone_that_lies_and_one_that_is_refused(
+    static_page: str, visit: Visit
+) -> None:
+    page = visit(static_page, width=844, height=390)
+    ready(page)
+    tab(page, "Live")
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator("#rate")).to_contain_text("frames a second")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 844
+    assert page.locator("#stage").bounding_box()["height"] <= 390
+    page.get_by_role("button", name="Other camera").click()
+    expect(page.locator("#rate")).to_contain_text("frames a second")
+    page.get_by_role("button", name="Stop the camera").click()
+    expect(page.locator("#stage")).to_be_hidden()
+    page.evaluate(
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no'))"
+    )
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator("#seen")).to_contain_text("The browser gives no camera to this page.")
+
+
 def test_a_file_that_is_none_is_named(static_page: str, visit: Visit) -> None:
     page = visit(static_page)
     ready(page)
