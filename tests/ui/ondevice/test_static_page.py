@@ -177,7 +177,7 @@ def test_a_camera_on_a_phone_that_lies_and_one_that_is_refused(
     page.get_by_role("button", name="Stop the camera").click()
     expect(page.locator("#stage")).to_be_hidden()
     page.evaluate(
-        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no'))"
+        "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no')); }"
     )
     page.get_by_role("button", name="Start the camera").click()
     expect(page.locator("#seen")).to_contain_text("The browser gives no camera to this page.")
