@@ -17,7 +17,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
-DOCUMENTS = ("README.md", "docs/MODEL_CARD.md", "docs/DATASHEET.md", "checkpoints/demo.md")
+DOCUMENTS = (
+    "README.md", "docs/DEPLOY.md", "docs/MODEL_CARD.md", "docs/DATASHEET.md", "checkpoints/demo.md",
+)  # fmt: skip
 
 _BLOCK = re.compile(r"(<!-- report: (\w+) -->\n)(.*?)(<!-- end of report -->)", re.DOTALL)
 
@@ -352,6 +354,12 @@ def speed(reports: _Reports) -> str:
     )
 
 
+def command_line(reports: _Reports) -> str:
+    """Time and memory of a search by the command line."""
+    rows = reports["command-line"]["rows"]
+    return _table(("", "value"), ((row["what"], f"{row['value']:,} {row['unit']}") for row in rows))
+
+
 def training(_reports: _Reports) -> str:
     """What the shipped checkpoint was trained on."""
     from daah.models.checkpoint import load_checkpoint
@@ -372,7 +380,7 @@ BLOCKS: dict[str, Callable[[_Reports], str]] = {
         accuracy, accuracy_orl, accuracy_short, searches, identification, identification_data,
         identification_sizes, identification_slices, identification_words,
         attention, occlusion, occlusion_gains, ablation, clustering, face_quality, slices, speed,
-        training,
+        training, command_line,
     )
 }  # fmt: skip
 
