@@ -5,8 +5,8 @@ FROM python:3.12-slim
 # Whoever opens the port is a stranger: what serves them may write to the gallery and to /tmp alone.
 RUN useradd --create-home --uid 1000 daah
 WORKDIR /app
-COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt
+COPY requirements.txt requirements-milvus.txt .
+RUN pip install --no-cache-dir -r requirements.txt -r requirements-milvus.txt
 COPY . .
 # Galleries are made here, by the user that serves them: the built-in one at the first start.
 RUN install -d -o daah -g daah galleries

@@ -1,4 +1,4 @@
-"""A Dockerfile read as Docker does, as far as this project's needs: steps, variables, COPY."""
+"""A Dockerfile read as Docker does, as far as this project's needs: steps, variables, COPY, pip."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import fnmatch
 import json
 import re
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 
 @dataclass(frozen=True)
@@ -90,3 +96,47 @@ def _fits(name: str, pattern: str) -> bool:
     if name.count("/") != pattern.count("/"):
         return False
     return all(map(fnmatch.fnmatchcase, name.split("/"), pattern.split("/")))
+
+
+def environment_of(requirements: Iterable[Path], folder: Path) -> Path:
+    """A fresh environment with what pip would install for these files, and nothing else.
+
+    Packages are links to those of the running environment, which has the same versions, so that it
+    takes a moment and no network.
+
+    Args:
+        requirements: requirement files without options.
+        folder: where to make it.
+
+    Returns:
+        Its Python.
+    """
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    found: dict[str, Distribution] = {}
+    for path in requirements:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line and not line.startswith("#"):
+                wanted = Requirement(line)
+                _add(found, wanted)
+                assert wanted.specifier.contains(found[wanted.name].version), line
+    for installed in found.values():
+        for file in installed.files or ():
+            top = file.parts[0]
+            if top not in ("..", "__pycache__") and not (site / top).exists():
+                (site / top).symlink_to(installed.locate_file(top))
+    return folder / "bin" / "python"
+
+
+def _add(found: dict[str, Distribution], wanted: Requirement) -> None:
+    """A package, with all that it requires on this machine, by the names it is required by."""
+    key = f"{wanted.name}[{','.join(sorted(wanted.extras))}]" if wanted.extras else wanted.name
+    if key in found:
+        return
+    found[key] = distribution(wanted.name)
+    found.setdefault(wanted.name, found[key])
+    for line in found[key].requires or ():
+        required = Requirement(line)
+        marker = required.marker
+        if not marker or any(marker.evaluate({"extra": e}) for e in ("", *wanted.extras)):
+            _add(found, required)

@@ -56,6 +56,9 @@ def test_every_exact_version_is_inside_its_range() -> None:
 
 def test_the_space_and_training_install_what_their_extras_name() -> None:
     assert set(pins("requirements.txt")) == packages("app", "heif")
+    assert set(pins("requirements-milvus.txt")) == {
+        canonicalize_name(Requirement(text).name) for text in EXTRAS["milvus"]
+    }
     assert set(pins("requirements-train.txt")) == packages("train", "heif")
 
 
