@@ -57,7 +57,7 @@ LENGTHS = (16, 24, 32, 48, 64, 96, 128, 256)
 _MOST = 100
 
 #: People who are attacked, and photos that glasses are drawn on.
-_ATTACKED, _GLASSES = 200, 400
+_ATTACKED, _GLASSES = 150, 300
 
 #: Portraits in the picture, and the code lengths that it shows.
 _PICTURED, _PICTURED_LENGTHS = 8, (16, 64, 128, 256)

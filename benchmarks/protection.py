@@ -25,7 +25,7 @@ from daah.metrics.linkability import Linkability
 from daah.models.encoder import Encoder, load_encoder
 
 #: Keys that accuracy is measured with, and pairs of keys of unlinkability.
-_KEYS, _PAIRS = 5, 50
+_KEYS, _PAIRS = 5, 20
 
 #: Code lengths of unlinkability; the picture shows the last.
 _LENGTHS = (16, 64, 128, 256)

@@ -205,13 +205,9 @@ def unlinkability(
             one, two = first.undo(one), second.undo(two)
             for name, own in link(one, two, mated, others, bits).items():
                 scores[f"keys known, {name}"] = [own]
-    # Distances are whole numbers, and so are the widths of their bins.
-    bins = {"codes": np.arange(-0.5, bits + 1 + bits // 64, max(1, bits // 64)), "logits": 40}
+    bins = min(40, bits + 1)
     return {
-        name: linkability(
-            *(np.concatenate(kind) for kind in zip(*found, strict=True)),
-            bins=bins[name.rpartition(" ")[2]],
-        )
+        name: linkability(*(np.concatenate(kind) for kind in zip(*found, strict=True)), bins=bins)
         for name, found in scores.items()
     }
 
