@@ -6,12 +6,13 @@ bytes of this gallery: an orthogonal map that keeps every distance within the ga
 searched exactly as before. What is stored of a logit is its sign and which quarter of its part it
 is in by size. Every template is then one of the same set of arrangements, and a random key makes
 any of them of any other with the same probability: one template says nothing about another of
-another key, of the same secret and person too. A general rotation has that property no more than
-this one has, and loses accuracy, because the bits were trained to be cut where they are; both are
-measured by `benchmarks/protection.py`.
+another key, of the same secret and person too.
 
 It is no encryption. Whoever knows some of the photos that were enrolled, which the folder of a
 gallery holds, can find out the arrangement of that gallery, though not the secret and no other one.
+A general rotation would take more known photos, at least as many as a part has logits. But then
+distances would not be those that limits were fitted on, and a code that a browser computed could
+not be given a key. `benchmarks/protection.py` measures both.
 
 The gallery keeps its random bytes and a check value. The secret is in no file of it.
 """

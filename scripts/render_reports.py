@@ -18,8 +18,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
 DOCUMENTS = (
-    "README.md", "docs/DEPLOY.md", "docs/MODEL_CARD.md", "docs/DATASHEET.md", "checkpoints/demo.md",
-)  # fmt: skip
+    "README.md",
+    "SECURITY.md",
+    "docs/DEPLOY.md",
+    "docs/MODEL_CARD.md",
+    "docs/DATASHEET.md",
+    "checkpoints/demo.md",
+)
 
 _BLOCK = re.compile(r"(<!-- report: (\w+) -->\n)(.*?)(<!-- end of report -->)", re.DOTALL)
 
@@ -374,13 +379,96 @@ def training(_reports: _Reports) -> str:
     )
 
 
+def inversion(reports: _Reports) -> str:
+    """Success of rebuilt faces, by what was stolen."""
+    report = reports["inversion"]
+    found = {(r["key"], r["from"], r["bits"]): r for r in report["results"]}
+    others = {r["bits"]: r for r in report["another_photo"]}
+    unknown = "key, unknown to the attacker"
+    rows = []
+    for (key, held, bits), row in found.items():
+        if key == "no key":
+            name = f"{bits} bits" if held == "code" else f"{bits} logits"
+            keyed = found[unknown, held, bits]
+            cells = [row["type1"], row["type2"], row["type1_at_whole"], row["type2_at_whole"]]
+            cells += [keyed["type1"], keyed["type2"]]
+            cells += [others[bits]["match"], others[bits]["stranger"]]
+            rows.append([name, *map(_percent, cells)])
+    decoder = report["decoder"]
+    return (
+        f"{report['attacked']} validation people; decoder trained on {decoder['faces']:,} faces of "
+        f"{decoder['people']:,} other people, {decoder['settings']['spent'] / 60:.0f} minutes of "
+        "one core. The system that is attacked compares as many bits as were stolen, or all 256."
+        "\n\n"
+    ) + _table(
+        ["stolen", "type I", "type II", "type I, all bits", "type II, all bits",
+         "type I, with a key", "type II, with a key", "a real second photo", "a stranger"],
+        rows,
+    )  # fmt: skip
+
+
+def properties(reports: _Reports) -> str:
+    """What is read off bits."""
+    return _table(
+        ["property", "best single bit", "median bit", "all of 16 bits", "64", "128", "256"],
+        [
+            [row["property"], _share(row["auc_best_bit"]), _share(row["auc_median_bit"])]
+            + [_share(row["auc_of_all"][bits]) for bits in ("16", "64", "128", "256")]
+            for row in reports["inversion"]["properties"]
+        ],
+    )
+
+
+def protection(reports: _Reports) -> str:
+    """What a key protects and costs."""
+    report = reports["protection"]
+    links = {(r["bits"], r["same_photo"]): r for r in report["unlinkability"]["d_sys"]}
+    renewed = {row["bits"]: row for row in report["renewability"]}
+    rows = []
+    for row in report["accuracy"]:
+        bits = row["bits"]
+        if (bits, False) not in links:
+            continue
+        own, same = links[bits, False], links[bits, True]
+        rows.append(
+            [str(bits)]
+            + [_share(row[name]) for name in ("map", "map_keyed", "map_rotated")]
+            + [_percent(row["fmr"]), _percent(row["fmr_keyed"])]
+            + [_percent(row["fnmr"]), _percent(row["fnmr_keyed"])]
+            + [_share(row["first_by_logits"]), _share(row["first_by_logits_keyed"])]
+            + [_share(own["none, codes"]), _share(own["keys, codes"]), _share(same["keys, codes"])]
+            + [_share(own["keys known, codes"])]
+            + [_percent(renewed[bits]["same_photo_old_to_new"])]
+        )
+    head = [
+        "bits", "mAP", "with a key", "with a rotation", "FMR", "with a key", "FNMR", "with a key",
+        "first by logits", "with a key", "D_sys", "two keys", "two keys, same photo", "keys known",
+        "bits changed by a new key",
+    ]  # fmt: skip
+    known = [
+        [str(row["photos"]), _percent(row["enrolled"]), _percent(row["other"])]
+        for row in report["known_photos"]
+    ]
+    return (
+        f"{report['data']}: {report['images']:,} photos of {report['people']:,} people. FMR and "
+        "FNMR are false match and false non-match rate at the shipped threshold. D_sys "
+        "(Gomez-Barrero et al., 2018) says how well codes of two galleries are linked: 0 is never, "
+        "1 always. First by logits: the right person of all, each enrolled by all photos but one, "
+        "is first by the stored numbers.\n\n"
+        + _table(head, rows)
+        + "\n\nShare of the arrangement that an attacker finds by photos of people in the "
+        "gallery:\n\n"
+        + _table(["photos known", "the enrolled photos", "other photos of the same people"], known)
+    )
+
+
 BLOCKS: dict[str, Callable[[_Reports], str]] = {
     block.__name__: block
     for block in (
         accuracy, accuracy_orl, accuracy_short, searches, identification, identification_data,
         identification_sizes, identification_slices, identification_words,
         attention, occlusion, occlusion_gains, ablation, clustering, face_quality, slices, speed,
-        training, command_line,
+        training, command_line, inversion, properties, protection,
     )
 }  # fmt: skip
 

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -220,7 +222,7 @@ def train_decoder(
             [given(logits[row : row + 1], *kinds[rng.integers(len(kinds))]) for row in rows]
         )
         for group in optimiser.param_groups:
-            group["lr"] = settings.lr * 0.5 * (1 + np.cos(np.pi * spent / settings.seconds))
+            group["lr"] = settings.lr * 0.5 * (1 + math.cos(math.pi * spent / settings.seconds))
         made = decoder(torch.from_numpy(known))
         loss = ((made - targets[rows].float()) / 64).square().mean()
         sums["pixels"] += float(loss.detach())
@@ -260,7 +262,7 @@ def load_decoder(folder: Path, bits: int) -> Decoder:
     try:
         held = torch.load(folder / _SNAPSHOT, weights_only=True)
         decoder.load_state_dict(held["decoder"])
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, UnpicklingError) as error:
         raise DataError(f"{folder}: no decoder of codes of {bits} bits") from error
     return decoder.eval()
 
@@ -280,7 +282,7 @@ def settings_of(folder: Path) -> dict[str, float]:
     try:
         held = torch.load(folder / _SNAPSHOT, weights_only=True)
         return held["settings"] | {"steps": held["step"], "spent": round(held["spent"])}
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, UnpicklingError) as error:
         raise DataError(f"{folder}: no decoder") from error
 
 
@@ -332,5 +334,5 @@ def _resume(
         decoder.load_state_dict(held["decoder"])
         optimiser.load_state_dict(held["optimiser"])
         return float(held["spent"]), int(held["step"])
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, UnpicklingError) as error:
         raise DataError(f"{path} cannot be read as a decoder's training") from error

@@ -31,15 +31,18 @@ class Linkability:
 
 
 def linkability(
-    mated: np.ndarray, non_mated: np.ndarray, bins: int = 40, odds: float = 1.0
+    mated: np.ndarray,
+    non_mated: np.ndarray,
+    bins: int | np.ndarray = 40,
+    odds: float = 1.0,
 ) -> Linkability:
     """Measure D_sys from scores of pairs; no direction of the scores is assumed.
 
     Args:
         mated: (M,) scores of templates of one person.
         non_mated: (N,) scores of templates of different people.
-        bins: number of bins between the least and the greatest score. Few pairs in many bins look
-            linkable by chance.
+        bins: edges of the bins of scores, or the number of bins between the least and the greatest
+            one. Few pairs in many bins look linkable by chance.
         odds: prior odds of a pair being mated.
 
     Returns:
@@ -58,10 +61,12 @@ def linkability(
     if not len(mated) or not len(non_mated):
         raise ValueError("linkability: expected scores of mated and of non-mated pairs")
     low, high = min(mated.min(), non_mated.min()), max(mated.max(), non_mated.max())
-    edges = np.linspace(low, high if high > low else low + 1, bins + 1)
+    edges = np.histogram_bin_edges([low, high], bins)
     own = np.histogram(mated, edges)[0] / len(mated)
     others = np.histogram(non_mated, edges)[0] / len(non_mated)
     # 2 p / (p + q) - 1 where the pair is more probably mated: equation 6.
     total = odds * own + others
-    local = np.divide(odds * own - others, total, out=np.zeros(bins), where=total > 0).clip(0)
+    local = np.divide(
+        odds * own - others, total, out=np.zeros(len(edges) - 1), where=total > 0
+    ).clip(0)
     return Linkability(float((own * local).sum()), (edges[:-1] + edges[1:]) / 2, local, own, others)

@@ -223,7 +223,7 @@ def test_a_stopped_change_of_the_key_leaves_one_gallery(
 def test_nobody_changes_the_key_while_somebody_writes(keyed: Path) -> None:
     with (
         Gallery.open(keyed, ENCODER, secret=SECRET),
-        pytest.raises(GalleryError, match="another process"),
+        pytest.raises(GalleryError, match="another program"),
     ):
         rekey(keyed, ENCODER, OTHER)
     assert not rekeying.pending(keyed)

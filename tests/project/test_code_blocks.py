@@ -280,6 +280,7 @@ def test_curl_is_given_what_the_endpoint_takes(block: Block, tmp_path: Path) -> 
 #: Documents whose blocks take up what a reader has done before.
 BEFORE = {
     "PRIVACY.md": "python -m daah gallery build PHOTOS --gallery my-gallery",
+    "SECURITY.md": "python -m daah gallery build PHOTOS --gallery my-gallery",
     "docs/DEPLOY.md": "python -m daah gallery build PHOTOS --gallery gallery/mine",
 }
 

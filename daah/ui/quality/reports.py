@@ -88,6 +88,13 @@ _QUESTIONS = (
         "python -m benchmarks.quality",
     ),
     (
+        "What your code gives away",
+        "What can be made of a stolen gallery, and what does a key change?",
+        ("inversion", "protection"),
+        ("inversion", "protection"),
+        "python -m benchmarks.code_inversion",
+    ),
+    (
         "Other hashing methods",
         "How do the methods of the literature do on the same photos? The Methods tab has more.",
         ("compare",),
@@ -132,6 +139,8 @@ _ALT = {
     "slices-damage": f"Accuracy at {FIGURE_BITS} bits by size, blur and rotation of the face",
     "slices-groups": f"Accuracy at {FIGURE_BITS} bits by measured properties of the photo",
     "face-quality": "Failed searches by the share discarded for low quality; success by score",
+    "inversion": "Portraits, and what a decoder rebuilds of their codes, with and without a key",
+    "protection": "Distances across galleries of one person and of two, with and without keys",
     "compare-map": "mAP of each method by code length",
     "compare-precision-recall": "Precision and recall of each method at the longest code",
     "compare-precision-at-k": "Share of right faces among the first k, for each method",
@@ -142,7 +151,7 @@ _ALT = {
 
 
 #: Figures made of many small pictures.
-_WIDE = ("masks", "attention-masks", "retrieval")
+_WIDE = ("masks", "attention-masks", "retrieval", "inversion", "protection")
 
 
 @dataclass(frozen=True)

@@ -447,6 +447,85 @@ def _clustering(name: str, report: Report) -> list[Table]:
     return [Table(columns, rows, note, name)] if rows else []
 
 
+#: Sources of rebuilt faces, as the report names them, and as the page does.
+_HELD = (("code", "no key"), ("code", "key, unknown to the attacker"))
+
+
+def _inversion(name: str, report: Report) -> list[Table]:
+    others = {r.get("bits"): r for r in _rows(report, "another_photo")}
+    attacks = {(r.get("from"), r.get("key"), r.get("bits")): r for r in _rows(report, "results")}
+    rows = []
+    for bits, other in others.items():
+        cells = [_count(other, "bits")]
+        for held in _HELD:
+            found = attacks.get((*held, bits), {})
+            cells += [_share(found.get("type1")), _share(found.get("type2"))]
+        rows.append((*cells, _share(other.get("match")), _share(other.get("stranger"))))
+    rebuilt = Table(
+        (
+            "Bits stolen",
+            "Passes as the photo",
+            "Passes as another photo",
+            "The same with a key: the photo",
+            "another photo",
+            "For comparison: a real second photo",
+            "a stranger",
+        ),
+        tuple(rows),
+        f"{_data(report)}Faces rebuilt from the codes of {_count(report, 'attacked')} people "
+        "by a small network, and compared again within the shipped threshold: with the photo whose "
+        "code was stolen (attack of type I), and with another photo of the person (type II).",
+        name,
+    )
+    properties = Table(
+        ("Property", "Best single bit", "Median bit", "All 128 bits", "All 256 bits"),
+        tuple(
+            (
+                str(r.get("property")),
+                _share(r.get("auc_best_bit")),
+                _share(r.get("auc_median_bit")),
+                *(_share((r.get("auc_of_all") or {}).get(bits)) for bits in ("128", "256")),
+            )
+            for r in _rows(report, "properties")
+        ),
+        "Area under the ROC curve: 0.5 is a guess, 1 is always right. All bits: logistic "
+        "regression, tested on other people than it was fitted on.",
+        name,
+    )
+    return [table for table in (rebuilt, properties) if table.rows]
+
+
+def _protection(name: str, report: Report) -> list[Table]:
+    linked = report.get("unlinkability") or {}
+    links = Table(
+        ("Bits", "Same photo in both", "D_sys without keys", "with two keys", "both keys known"),
+        tuple(
+            (
+                _count(r, "bits"),
+                "yes" if r.get("same_photo") else "no",
+                *(_share(r.get(f"{key}, codes")) for key in ("none", "keys", "keys known")),
+            )
+            for r in _rows(linked, "d_sys")
+        ),
+        f"{_data(report)}Can codes of two galleries be linked? D_sys (Gomez-Barrero et al., "
+        "2018): 0 is never, 1 is always.",
+        name,
+    )
+    cost = Table(
+        ("Bits", "mAP without a key", "with a key", "with a general rotation instead"),
+        tuple(
+            (
+                _count(r, "bits"),
+                *(_share(r.get(key)) for key in ("map", "map_keyed", "map_rotated")),
+            )
+            for r in _rows(report, "accuracy")
+        ),
+        "What a key costs within a gallery.",
+        name,
+    )
+    return [table for table in (links, cost) if table.rows]
+
+
 #: How each kind of report is read, by the end of its file's name.
 READERS: dict[str, Callable[[str, Report], list[Table]]] = {
     "open-set": _open_set,
@@ -457,6 +536,8 @@ READERS: dict[str, Callable[[str, Report], list[Table]]] = {
     "face-quality": _face_quality,
     "closed-set": _closed_set,
     "clustering": _clustering,
+    "inversion": _inversion,
+    "protection": _protection,
     "bench": _bench,
     "detection": _detection,
     "live": _measured,

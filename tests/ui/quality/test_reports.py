@@ -61,6 +61,9 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
                          "precision": 0.9, "recall": 0.5, "clusters": 2, "alone": 1}],
         })
     )  # fmt: skip
+    (tmp_path / "protection.json").write_text(
+        json.dumps({"accuracy": [{"bits": 64, "map": 0.8, "map_keyed": 0.8, "map_rotated": 0.79}]})
+    )
     (tmp_path / "attention.json").write_text(json.dumps({"deletion": 0.3, "insertion": 0.1}))
     (tmp_path / "identification.json").write_text(
         json.dumps(
@@ -139,3 +142,38 @@ def test_without_any_report_every_question_says_so(fake: FaceRetriever, tmp_path
     found = reports.sections([fake.encoder], tmp_path / "nothing")
     assert all("Not measured yet" in quality_html.section(section, str) for section in found)
     assert ("Name", "fake") in reports.about_checkpoint(fake.encoder).rows
+
+
+def test_what_a_code_gives_away_is_told_in_tables(fake: FaceRetriever, tmp_path: Path) -> None:
+    sha = fake.encoder.fingerprint
+    checkpoint = {"name": "x", "recipe": "demo", "sha256": sha}
+    attack = {"from": "code", "bits": 64, "type1": 0.5, "type2": 0.25}
+    kept = {
+        "open-set": {"protocol": "open-set", "checkpoint": checkpoint, "results": []},
+        "inversion": {
+            "data": "people", "attacked": 7, "checkpoint": checkpoint,
+            "results": [
+                attack | {"key": "no key"},
+                attack | {"key": "key, unknown to the attacker", "type1": 0.0, "type2": 0.0},
+            ],
+            "another_photo": [{"bits": 64, "match": 0.75, "stranger": 0.001}],
+            "properties": [{"property": "pose", "auc_best_bit": 0.6, "auc_median_bit": 0.5,
+                            "auc_of_all": {"128": 0.8, "256": 0.9}}],
+        },
+        "protection": {
+            "data": "people", "checkpoint": checkpoint,
+            "unlinkability": {"d_sys": [{"bits": 64, "same_photo": True, "none, codes": 1.0,
+                                         "keys, codes": 0.01, "keys known, codes": 1.0}]},
+            "accuracy": [{"bits": 64, "map": 0.8, "map_keyed": 0.8, "map_rotated": 0.79}],
+        },
+    }  # fmt: skip
+    for name, values in kept.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(values))
+    found = {one.title: one for one in reports.sections([fake.encoder], tmp_path)}
+    tables = found["What your code gives away"].tables
+    assert [table.rows for table in tables] == [
+        (("64", "0.500", "0.250", "0.000", "0.000", "0.750", "0.001"),),
+        (("pose", "0.600", "0.500", "0.800", "0.900"),),
+        (("64", "yes", "1.000", "0.010", "1.000"),),
+        (("64", "0.800", "0.800", "0.790"),),
+    ]
