@@ -344,7 +344,7 @@ def identify(
     mated = search_distances(logits[enrolment.mated], enrolment.templates, bits, distance)
     others = search_distances(logits[enrolment.non_mated], enrolment.templates, bits, distance)
     people, strangers = labels[enrolment.mated], labels[enrolment.non_mated]
-    nearest, hit = _nearest(mated, enrolment.mate)
+    nearest, hit = nearest_people(mated, enrolment.mate)
     stranger = others.min(1)
     by_people = _by_people(mated, others, enrolment.mate, people, strangers)
     whole = by_people[str(len(enrolment.templates))]
@@ -373,8 +373,16 @@ def identify(
     )
 
 
-def _nearest(distances: np.ndarray, mate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of the nearest person (Q,), and the chance that it is the mate, ties shared."""
+def nearest_people(distances: np.ndarray, mate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Who is first in each mated search.
+
+    Args:
+        distances: (Q, E) to all templates.
+        mate: (Q,) column of the own person.
+
+    Returns:
+        Distance of the nearest person (Q,), and the chance that it is the mate, ties shared (Q,).
+    """
     nearest = distances.min(1)
     tied = (distances == nearest[:, None]).sum(1)
     own = distances[np.arange(len(mate)), mate] == nearest
@@ -429,7 +437,7 @@ def _by_people(
         for _ in range(draws):
             chosen = np.sort(rng.choice(enrolled, size, replace=False))
             rows = np.flatnonzero(np.isin(mate, chosen))
-            nearest, hit = _nearest(
+            nearest, hit = nearest_people(
                 mated[np.ix_(rows, chosen)], np.searchsorted(chosen, mate[rows])
             )
             stranger = others[:, chosen].min(1)
@@ -467,7 +475,7 @@ def _decisions(
     limit = calibration.search_limits(bits).limit(len(enrolment.templates))
     mated = search_distances(logits[enrolment.mated], enrolment.templates, bits, "hamming")
     others = search_distances(logits[enrolment.non_mated], enrolment.templates, bits, "hamming")
-    nearest, hit = _nearest(mated, enrolment.mate)
+    nearest, hit = nearest_people(mated, enrolment.mate)
     return Decisions(
         packed=codes.from_logits(logits, bits),
         threshold=calibration.threshold(bits),

@@ -316,6 +316,25 @@ def test_search_beyond_one_block(tmp_path: Path, monkeypatch) -> None:
             assert np.array_equal(store.search(queries, k, 16, where=where).ids, want * 5)
 
 
+@pytest.mark.parametrize("cores", [2, 3, 7])
+def test_one_query_by_several_cores_is_that_by_one(monkeypatch, cores: int) -> None:
+    """Parts of the rows meet in the order of distance and row, ties across parts too."""
+    monkeypatch.setattr(knn, "SHARED", 100)
+    monkeypatch.setattr(knn.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    rng = np.random.default_rng(cores)
+    for n in (100, 1001):
+        codes = sample.codes(rng, n, 64, "few")
+        queries = np.vstack([codes[-1:], sample.codes(rng, 1, 64, "random")])
+        for asked in (queries[:1], queries):
+            near = np.bitwise_count(codes[None] ^ asked[:, None]).sum(2)
+            for k in (1, 60, n, n + 5):
+                distances, rows = knn.nearest(codes, asked, k)
+                want = np.argsort(near, axis=1, kind="stable")[:, :k]
+                assert np.array_equal(rows, want)
+                assert np.array_equal(distances, np.take_along_axis(near, want, 1))
+                assert (distances.dtype, rows.dtype) == (np.int32, np.int64)
+
+
 @pytest.mark.parametrize("bits", [48, 64, 128])
 def test_memory_holds_codes_and_ids_only(tmp_path: Path, bits: int) -> None:
     with SQLiteStore(tmp_path / "g.db", sample.spec(bits)) as store:

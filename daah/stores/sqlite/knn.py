@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import faiss
 import numpy as np
 
 #: Rows gathered or masked at a time: 512 KiB of 64-bit codes, which stays in the cache of a core.
 BLOCK = 65_536
+
+#: Rows from which on the rows are divided among the cores: below, starting threads takes longer.
+#: faiss divides queries among its threads, and so leaves all cores but one idle for a single query.
+SHARED = 2_000_000
 
 
 def nearest(
@@ -39,7 +46,10 @@ def nearest(
         empty = (len(queries), k)
         return np.zeros(empty, np.int32), np.zeros(empty, np.int64)
     if mask is None and rows is None:
-        return faiss.knn_hamming(queries, codes, k)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        if total < SHARED or len(queries) >= cores:
+            return faiss.knn_hamming(queries, codes, k)
+        return _by_cores(codes, queries, k, cores)
     if mask is not None:
         queries = _masked(queries, mask)
     distances = np.zeros((len(queries), 0), np.int32)
@@ -55,6 +65,25 @@ def nearest(
             distances = np.take_along_axis(distances, keep, 1)
             found = np.take_along_axis(found, keep, 1)
     return distances, found
+
+
+def _by_cores(
+    codes: np.ndarray, queries: np.ndarray, k: int, cores: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`nearest` of few queries, every core searching a part of the rows."""
+    starts = np.linspace(0, len(codes), cores + 1).astype(np.int64)
+
+    def search(part: int) -> tuple[np.ndarray, np.ndarray]:
+        block = codes[starts[part] : starts[part + 1]]
+        near, row = faiss.knn_hamming(queries, block, min(k, len(block)))
+        return near, row + starts[part]
+
+    with ThreadPoolExecutor(cores) as pool:
+        parts = list(pool.map(search, range(cores)))
+    distances, found = (np.hstack(columns) for columns in zip(*parts, strict=True))
+    # Rows of later parts are larger, so a stable sort keeps (distance, row).
+    keep = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(distances, keep, 1), np.take_along_axis(found, keep, 1)
 
 
 def within(
