@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (
     "daah",
     "checkpoints",
+    "docs",
     "gallery/portraits",
     "gallery/examples",
     "pyproject.toml",

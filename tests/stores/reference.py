@@ -185,8 +185,7 @@ class NumpyStore:
         after: int = -1,
     ) -> Iterator[Batch]:
         self._check()
-        ids = self._ids(where)
-        ids = ids[ids > after]
+        ids = [id for id in self._ids(where) if id > after]
         for start in range(0, len(ids), batch):
             rows = self._batch(ids[start : start + batch])
             own = np.array([self.own_logits(id) for id in rows.ids.tolist()])

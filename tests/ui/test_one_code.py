@@ -79,7 +79,7 @@ def test_one_face_has_one_code(
     assert [face["code"] for face in json.loads(done.stdout)["faces"]] == [code]
 
     told: list[str] = []
-    own = gallery_actions._main_face(retriever, rgb, told.append, told.append)
+    own = gallery_actions.main_face(retriever, rgb, told.append, told.append)
     assert codes.to_hex(codes.pack(own.code.bits)) == code
 
     for name in ("added", "built"):
