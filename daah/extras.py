@@ -27,7 +27,6 @@ EXTRAS = {
     "pillow_heif": "heif",
     "prometheus_client": "app",
     "pyarrow": "parquet",
-    "pydantic": "app",
     "pymilvus": "milvus",
     "safetensors": "app",
     "scipy": "app",

@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 #: Modules whose package has another name.
 PACKAGES = {
-    "anyio": "gradio", "fastapi": "gradio", "pydantic": "gradio", "starlette": "gradio",
+    "anyio": "gradio", "fastapi": "gradio", "pydantic": "typer", "starlette": "gradio",
     "grpc": "pymilvus",
     "PIL": "pillow", "faiss": "faiss-cpu", "facenet_pytorch": "facenet-pytorch",
     "pillow_heif": "pillow-heif", "prometheus_client": "prometheus-client",

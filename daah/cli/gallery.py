@@ -608,7 +608,7 @@ def new_key(
     from daah.keys import new_key_file
 
     new_key_file(file)
-    emit({"key_file": str(file)})
+    emit({"key_file": str(file)}, None)
     typer.echo(f"A new key is in {file}. Keep a copy of it, apart from the gallery.", err=True)
 
 
