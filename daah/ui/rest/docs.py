@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 
+from daah.ui.rest.requests import FORM, JSON
 from daah.ui.server.api_errors import API
 
 _STYLE = """
@@ -22,7 +24,7 @@ section{border:1px solid var(--line);border-radius:.5rem;padding:0 1rem 1rem;mar
 h3 code{font-size:1rem}h3 b{display:inline-block;min-width:4rem}
 pre,code{font-family:ui-monospace,monospace}
 pre{background:var(--soft);padding:.75rem;border-radius:.4rem;overflow:auto}
-table{border-collapse:collapse;width:100%}
+table{border-collapse:collapse;width:100%}h3 code,td:last-child{overflow-wrap:anywhere}
 td,th{border-bottom:1px solid var(--line);padding:.3rem .5rem;text-align:left;vertical-align:top}
 nav a{margin-right:1rem}
 """
@@ -31,6 +33,10 @@ _POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-"
     f"{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'"
 )
+
+
+#: How a kind of body is called in a table.
+_PLACES = {FORM: "form", JSON: "JSON"}
 
 
 def add_page(api: FastAPI) -> None:
@@ -58,10 +64,10 @@ def page(document: dict[str, Any]) -> str:
         HTML.
     """
     about = document["info"]
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {"faces": [], "people": [], "photos": []}
     for path, methods in document["paths"].items():
         for method, route in methods.items():
-            groups.setdefault(route["tags"][0], []).append(_route(document, path, method, route))
+            groups[route["tags"][0]].append(_route(document, path, method, route))
     links = "".join(f'<a href="#{escape(tag)}">{escape(tag)}</a>' for tag in groups)
     body = "".join(
         f'<h2 id="{escape(tag)}">{escape(tag)}</h2>{"".join(routes)}'
@@ -92,7 +98,7 @@ def _route(document: dict[str, Any], path: str, method: str, route: dict[str, An
     lock = "<p>Needs the server's token.</p>" if route.get("security") else ""
     return (
         f"<section><h3><b>{method.upper()}</b> <code>{escape(API + path)}</code> "
-        f"{escape(route['summary'])}</h3><p>{escape(route['description'])}</p>{lock}"
+        f"{escape(route['summary'])}</h3><p>{_prose(route['description'])}</p>{lock}"
         f"{_fields(document, route)}{shown}</section>"
     )
 
@@ -107,7 +113,7 @@ def _fields(document: dict[str, Any], route: dict[str, Any]) -> str:
         schema = resolved(document, body["schema"])
         needed = schema.get("required", ())
         rows += [
-            (name, kind, name in needed, field.get("description", ""), field)
+            (name, _PLACES[kind], name in needed, field.get("description", ""), field)
             for name, field in schema.get("properties", {}).items()
         ]
     if not rows:
@@ -115,10 +121,15 @@ def _fields(document: dict[str, Any], route: dict[str, Any]) -> str:
     cells = "".join(
         f"<tr><td><code>{escape(name)}</code></td><td>{escape(place)}</td>"
         f"<td>{'needed' if needed else ''}</td>"
-        f"<td>{escape(text)} {escape(_range(schema))}</td></tr>"
+        f"<td>{_prose(text)} {escape(_range(schema))}</td></tr>"
         for name, place, needed, text, schema in rows
     )
     return f"<table><tr><th>name<th>in<th><th>meaning</tr>{cells}</table>"
+
+
+def _prose(text: str) -> str:
+    """Text as HTML, whose words between backticks are code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _range(schema: dict[str, Any]) -> str:
