@@ -104,7 +104,7 @@ _QUESTIONS = (
     (
         "Speed",
         "How long does it take?",
-        ("bench", "detection", "live", "start-up", "interaction"),
+        ("bench", "detection", "live", "start-up", "command-line", "interaction"),
         ("bench",),
         "python -m daah bench",
     ),

@@ -542,6 +542,7 @@ READERS: dict[str, Callable[[str, Report], list[Table]]] = {
     "detection": _detection,
     "live": _measured,
     "start-up": _measured,
+    "command-line": _measured,
     "interaction": _measured,
 }
 
