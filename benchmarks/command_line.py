@@ -3,8 +3,7 @@
     python -m benchmarks.command_line --json docs/results/command-line.json
 
 Each run is a process of its own, over a gallery that is ready; the first is not measured. Memory is
-the most that the process ever held; times are the least of the runs, in which the machine did least
-else. Processor time depends less on that.
+the most that the process ever held, without that of others; time is the median of the runs.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,7 +32,7 @@ MODELS = {
 }
 
 
-def run(model: Path, photo: Path, galleries: Path) -> tuple[float, float, float]:
+def run(model: Path, photo: Path, galleries: Path) -> tuple[float, float]:
     """Search a photo once.
 
     Args:
@@ -41,7 +41,7 @@ def run(model: Path, photo: Path, galleries: Path) -> tuple[float, float, float]
         galleries: folder of the built-in gallery, which is made in it where it is missing.
 
     Returns:
-        Seconds, processor seconds, and the most memory in MB.
+        Seconds, and the most memory in MB.
 
     Raises:
         RuntimeError: the command failed.
@@ -60,7 +60,7 @@ def run(model: Path, photo: Path, galleries: Path) -> tuple[float, float, float]
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit code {child.returncode}")
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return seconds, usage.ru_maxrss / 1024
 
 
 def measure(photo: Path, repeats: int) -> list[dict[str, object]]:
@@ -78,14 +78,10 @@ def measure(photo: Path, repeats: int) -> list[dict[str, object]]:
         for what, model in MODELS.items():
             run(model, photo, Path(galleries))
             runs = [run(model, photo, Path(galleries)) for _ in range(repeats)]
-            seconds, processor, megabytes = zip(*runs, strict=True)
+            seconds, megabytes = zip(*runs, strict=True)
             rows += [
-                {"what": f"{what}: {figure}", "value": value, "unit": unit}
-                for figure, value, unit in (
-                    ("time", round(min(seconds), 2), "s"),
-                    ("processor time", round(min(processor), 2), "s"),
-                    ("memory", round(max(megabytes)), "MB"),
-                )
+                {"what": what, "value": round(statistics.median(seconds), 2), "unit": "s"},
+                {"what": what, "value": round(max(megabytes)), "unit": "MB"},
             ]
     return rows
 
