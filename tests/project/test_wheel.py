@@ -31,8 +31,6 @@ SOURCES = (
     "docs",
     "gallery/portraits",
     "gallery/examples",
-    "docs/MODEL_CARD.md",
-    "docs/results",
     "pyproject.toml",
     "README.md",
     "LICENSE",
