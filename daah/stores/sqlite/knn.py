@@ -11,9 +11,10 @@ import numpy as np
 #: Rows gathered or masked at a time: 512 KiB of 64-bit codes, which stays in the cache of a core.
 BLOCK = 65_536
 
-#: Rows from which on the rows are divided among the cores: below, starting threads takes longer.
-#: faiss divides queries among its threads, and so leaves all cores but one idle for a single query.
-SHARED = 2_000_000
+#: Rows from which on the rows are divided among the cores. With fewer, on two cores that others
+#: keep busy too, waiting for the second thread took longer than it saved. faiss divides queries
+#: among its threads, and so leaves all cores but one idle for a single query.
+SHARED = 10_000_000
 
 
 def nearest(
@@ -78,7 +79,8 @@ def _by_cores(
         near, row = faiss.knn_hamming(queries, block, min(k, len(block)))
         return near, row + starts[part]
 
-    with ThreadPoolExecutor(cores) as pool:
+    # The number is each thread's own: else every part would divide its one query once more.
+    with ThreadPoolExecutor(cores, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
         parts = list(pool.map(search, range(cores)))
     distances, found = (np.hstack(columns) for columns in zip(*parts, strict=True))
     # Rows of later parts are larger, so a stable sort keeps (distance, row).
