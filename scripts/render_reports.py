@@ -365,6 +365,19 @@ def command_line(reports: _Reports) -> str:
     return _table(("", "value"), ((row["what"], f"{row['value']:,} {row['unit']}") for row in rows))
 
 
+def image(reports: _Reports) -> str:
+    """Size of the container."""
+    report = reports["image"]
+    megabytes = {r["what"]: r["value"] for r in report["rows"] if r["unit"] == "MB"}
+    parts = ", ".join(f"{what[0].lower()}{what[1:]} {mb:,.0f} MB" for what, mb in megabytes.items())
+    return (
+        f"Without its base image the container is {sum(megabytes.values()) / 1000:.2f} GB, "
+        f"uncompressed: {parts}. Measured by `python -m benchmarks.image_size`, which runs the "
+        f"Dockerfile's steps in a fresh environment of Python {report['python']}; "
+        f"`python:{report['python']}-slim` comes on top."
+    )
+
+
 def training(_reports: _Reports) -> str:
     """What the shipped checkpoint was trained on."""
     from daah.models.checkpoint import load_checkpoint
@@ -428,7 +441,7 @@ BLOCKS: dict[str, Callable[[_Reports], str]] = {
         accuracy, accuracy_orl, accuracy_short, searches, identification, identification_data,
         identification_sizes, identification_slices, identification_words,
         attention, occlusion, occlusion_gains, ablation, clustering, face_quality, slices, speed,
-        training, command_line, protection,
+        training, command_line, image, protection,
     )
 }  # fmt: skip
 
