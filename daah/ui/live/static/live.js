@@ -35,20 +35,22 @@ const loaded = base
 const stays = () => Boolean(module?.device.on);
 
 const PLACES = {
-  here: "This browser looks at the frames. ",
-  asks: "The code of each face goes to the server, once a second at most; pictures stay here.",
-  keeps: "Nothing is sent: pictures and codes stay here.",
+  here: "This browser looks at the frames, which stay here. ",
+  asks: "The code of each face goes to the server, once a second at most.",
+  keeps: "Nothing is sent.",
   server: "Frames go to this server one at a time, are answered and forgotten.",
 };
 const tell = () => {
   if (stays()) here = true;
   choice.hidden = !module || Boolean(module.device.obstacle) || stays();
   choice.textContent = here ? "Use the server's engine" : "Use this device's engine";
-  const asks = module?.device.setup && !module.device.setup.shares;
-  where.textContent = here ? PLACES.here + (asks ? PLACES.asks : PLACES.keeps) : PLACES.server;
+  const setup = module?.device.setup; // known once the networks are asked for
+  const sends = setup ? PLACES[setup.shares ? "keeps" : "asks"] : "";
+  where.textContent = here ? PLACES.here + sends : PLACES.server;
 };
 loaded.then(() => {
   module.device.addEventListener("change", () => {
+    if (stays() && stream && !here) halt("The camera stopped: frames stay on this device from now on.");
     tell();
     if (stream && here && module.device.state === "loading") {
       say(`The networks are being loaded: ${Math.round(100 * module.device.share)}%.`);

@@ -45,7 +45,10 @@ class SearchPanel {
     this.field = new PhotoField(this.part("field"), "Your photo", {
       given: (photo) => this.search(photo),
       refused: (words) => this.say(words, "bad"),
-      cleared: () => this.reset(WAITING),
+      cleared: () => {
+        this.reset(WAITING);
+        device.engine?.forget();
+      },
       chosen: (index) => this.choose(index),
     });
     takePastes(place, () => this.field);
@@ -57,6 +60,7 @@ class SearchPanel {
     place.addEventListener("click", (event) => this.clicked(event.target));
     device.addEventListener("change", () => this.offer());
     this.offer();
+    place.dataset.ready = ""; // an address may open an example now
   }
 
   part(name) {

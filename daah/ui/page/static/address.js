@@ -53,14 +53,17 @@ const open = async () => {
   note.textContent = said.join(" ");
   note.hidden = !said.length;
   if (wanted === null) return;
-  const button = () => document.querySelector(`${place} [data-name="${CSS.escape(wanted)}"]`);
+  // While the switch "On this device" is on, that panel has the examples of Search.
+  const here = () => (tab === START && document.querySelector("html.on-device #device-search")
+    ? "#device-search" : place);
+  const button = () => document.querySelector(`${here()} [data-name="${CSS.escape(wanted)}"]`);
   const ready = await drawn(() => (button()?.closest("[data-ready]") ? button() : null));
   opened = example;
   ready?.click();
 };
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest?.('[data-do="example"], [data-do="pair"]');
+  const button = event.target.closest?.('[data-do="example"], [data-do="pair"], [data-example]');
   if (!button || !event.isTrusted) return;
   opened = button.dataset.name;
   write(turnedTo() ?? START, opened);
@@ -69,7 +72,7 @@ document.addEventListener("click", (event) => {
 // A photo of one's own is no example any more.
 for (const kind of ["change", "drop", "paste"]) {
   document.addEventListener(kind, (event) => {
-    if (!event.target.closest?.('[id^="photo"]')) return;
+    if (!event.target.closest?.('[id^="photo"], #device-search .field')) return;
     opened = null;
     write(turnedTo() ?? START, null);
   }, true);
