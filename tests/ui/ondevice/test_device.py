@@ -51,6 +51,12 @@ def turn_to(page: Page, tab: str) -> None:
     page.get_by_role("tab", name=tab, exact=True).click()
 
 
+def start_search(page: Page) -> None:
+    """Turn to Search, and to the length that a page starts with: other tests share the page."""
+    turn_to(page, "Search")
+    page.locator('#device-search [name="device-bits"][value="256"]').check(force=True)
+
+
 def sentence(page: Page, tab: str = "search") -> Any:
     """The live region of a panel."""
     return page.locator(f"#device-{tab} [data-part=sentence]")
@@ -108,7 +114,7 @@ def bodies(sent: list[Request], path: str = "") -> list[bytes]:
 def test_no_photo_leaves_the_device_in_a_whole_visit(
     here: Page, sent: list[Request], keep: Callable[..., None]
 ) -> None:
-    turn_to(here, "Search")
+    start_search(here)
     give(here, "group.jpg")
     expect(sentence(here)).to_contain_text(re.compile("5 faces found: .*bits agree"))
     expect(here.locator("#device-search .chip")).to_have_count(5)
@@ -142,7 +148,7 @@ def test_no_photo_leaves_the_device_in_a_whole_visit(
 def test_the_answer_is_the_servers(here: Page, congress: FaceRetriever) -> None:
     from daah.images import read_image
 
-    turn_to(here, "Search")
+    start_search(here)
     for name in ("grayscale.jpg", "not-in-the-gallery.jpg"):
         (face,) = congress.search(read_image(FOLDER / name), k=1).faces
         give(here, name)
@@ -157,12 +163,12 @@ def test_the_answer_is_the_servers(here: Page, congress: FaceRetriever) -> None:
             expect(sentence(here)).to_contain_text(f"Match: {face.people[0].name}.")
             expect(here.locator("#device-search .best")).to_contain_text("fewer than 3 in 1,000")
     here.locator("#device-search").get_by_role("button", name="Add this face").click()
-    expect(sentence(here)).to_contain_text('Remembered as "You"')
-    expect(sentence(here)).to_contain_text("Match: You. 256 of 256 bits agree.")
+    added = re.compile(r'Remembered as "(You( \d)?)" .*Match: \1\. 256 of 256 bits agree\.')
+    expect(sentence(here)).to_contain_text(added)
 
 
 def test_attention_and_what_cannot_be_read(here: Page) -> None:
-    turn_to(here, "Search")
+    start_search(here)
     give(here, "grayscale.jpg")
     expect(here.locator("#device-search .best h3")).to_have_text("Elton Gallegly")
     own = here.locator("#device-search .barcode").inner_html()
@@ -225,7 +231,7 @@ def test_live_asks_nothing_of_the_server(
 
 
 def test_axe_finds_nothing(here: Page) -> None:
-    turn_to(here, "Search")
+    start_search(here)
     give(here, "group.jpg")
     expect(sentence(here)).to_contain_text("5 faces found")
     expect(here.locator("#device-search .chip").last).to_contain_text("Keith Ellison")
