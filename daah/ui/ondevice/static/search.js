@@ -82,11 +82,14 @@ class SearchPanel {
     this.turn += 1;
     this.result?.photo.close?.();
     this.result = null;
+    /** What was added a moment ago, until something else is asked for. */
+    this.added = "";
     for (const name of ["seen", "code", "best", "chips", "people"]) this.part(name).innerHTML = "";
     this.say(words, tone);
   }
 
   changed(input) {
+    this.added = "";
     if (input.name === "device-bits") {
       this.bits = Number(input.value);
       this.look();
@@ -164,6 +167,7 @@ class SearchPanel {
   choose(index) {
     if (!this.result || index >= this.result.faces.length) return;
     this.result.chosen = index;
+    this.added = "";
     this.draw();
   }
 
@@ -207,8 +211,8 @@ class SearchPanel {
     const { encoded: own } = result.faces[result.chosen];
     try {
       const name = device.add(own.bits, canvasOf(own.aligned, ALIGNED_SIZE).toDataURL("image/jpeg", 0.9));
-      this.look();
       this.added = `Remembered as "${name}" on this device, until the page is closed.`;
+      this.look();
     } catch (problem) {
       this.say(problem.message, "bad");
     }
@@ -264,7 +268,6 @@ class SearchPanel {
     const best = people[0];
     const words = [this.all(), ...this.chosenWords(one, best)].filter(Boolean).join(" ");
     this.say(words, best ? TONES[best.verdict] : "far");
-    this.added = "";
     this.part("best").innerHTML = best ? this.best(best) : "Nobody is in the gallery yet.";
     this.part("people").innerHTML = this.cards(people);
   }
