@@ -31,7 +31,7 @@ EVENT = 1_000
 #: What serves a tab while the switch is on.
 PANELS = {"Search": "#device-search", "Compare": "#device-compare", "Live": "#live"}
 
-FRAMES = re.compile(r"\d frames a second, \d+ ms each on this device")
+FRAMES = re.compile(r"\d frames a second, on this device")
 
 NO_WASM = "delete globalThis.WebAssembly;"
 LITTLE_MEMORY = "Object.defineProperty(navigator, 'deviceMemory', {get: () => 0.5});"

@@ -178,6 +178,7 @@ const halt = (text, tone) => {
 const loop = async (mine) => {
   const until = performance.now() + 1000 * seconds;
   times = [];
+  let next = null; // the frame that this device looks at while the one before is drawn
   while (stream === mine) {
     if (!here && performance.now() > until) {
       halt(`The camera stopped after ${seconds} seconds, to leave the server to others. Start it again whenever you like.`);
@@ -194,13 +195,15 @@ const loop = async (mine) => {
     let answer;
     const mineHere = here;
     try {
-      answer = mineHere ? await local.frame(video) : await server.frame(picture());
+      answer = mineHere ? await (next ?? local.frame(video)) : await server.frame(picture());
     } catch (problem) {
       if (stream !== mine) return;
       halt(mineHere ? problem.message : "The server did not answer. Start the camera again.", "bad");
       return;
     }
     if (stream !== mine) return;
+    next = mineHere && here ? local.frame(video) : null;
+    next?.catch(() => {}); // told when it is awaited, if it still is
     if (answer.busy) {
       say("Somebody else is live; frames are skipped until there is room.");
       await new Promise((done) => setTimeout(done, 60));
@@ -218,8 +221,8 @@ const loop = async (mine) => {
     times = [...times.filter((t) => now - t < 2000), now];
     if (times.length > 1) {
       const each = (now - times[0]) / (times.length - 1);
-      const place = mineHere ? "on this device" : "on the server";
-      rate.textContent = `${(1000 / each).toFixed(1)} frames a second, ${answer.milliseconds} ms each ${place}`;
+      const place = mineHere ? "on this device" : `${answer.milliseconds} ms each on the server`;
+      rate.textContent = `${(1000 / each).toFixed(1)} frames a second, ${place}`;
     }
     if (performance.now() < told) continue;
     // No numbers: a distance that changes with every frame would never let a screen reader rest.
