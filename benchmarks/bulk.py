@@ -28,6 +28,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from benchmarks.report import write
 from daah.data import sources
 from daah.detection.alignment import TEMPLATE
 from daah.detection.detector import FaceDetector
@@ -278,12 +279,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         report = measure(Path(folder), given.photos, given.workers, given.real)
-    text = json.dumps(report, indent=1) + "\n"
-    if given.json is None:
-        sys.stdout.write(text)
-    else:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(text)
+    write(report, given.json)
 
 
 if __name__ == "__main__":

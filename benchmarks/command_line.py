@@ -9,9 +9,7 @@ the most that the process ever held, without that of others; time is the median 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -19,14 +17,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.report import machine, write
 from daah.paths import PATHS
 
 ROOT = Path(__file__).resolve().parent.parent
 
 #: What is measured: the words of the report, and the model.
 MODELS = {
-    "By the graph in ONNX Runtime, as shipped": PATHS.checkpoint,
-    "By the checkpoint, which PyTorch reads and exports first": PATHS.checkpoint.with_suffix(
+    "by the graph in ONNX Runtime, as shipped": PATHS.checkpoint,
+    "by the checkpoint, which PyTorch reads and exports first": PATHS.checkpoint.with_suffix(
         ".safetensors"
     ),
 }
@@ -80,8 +79,12 @@ def measure(photo: Path, repeats: int) -> list[dict[str, object]]:
             runs = [run(model, photo, Path(galleries)) for _ in range(repeats)]
             seconds, megabytes = zip(*runs, strict=True)
             rows += [
-                {"what": what, "value": round(statistics.median(seconds), 2), "unit": "s"},
-                {"what": what, "value": round(max(megabytes)), "unit": "MB"},
+                {
+                    "what": f"Time, {what}",
+                    "value": round(statistics.median(seconds), 2),
+                    "unit": "s",
+                },
+                {"what": f"Peak memory, {what}", "value": round(max(megabytes)), "unit": "MB"},
             ]
     return rows
 
@@ -95,19 +98,10 @@ def main() -> None:
     given = parser.parse_args()
     report = {
         "title": "Time and memory of a search by the command line",
-        "machine": {
-            "processors": len(os.sched_getaffinity(0)),
-            "busy before (load)": round(os.getloadavg()[0], 1),
-            "kind": platform.machine(),
-        },
+        "machine": machine(),
         "rows": measure(given.photo, given.repeats),
     }
-    text = json.dumps(report, indent=1) + "\n"
-    if given.json is None:
-        sys.stdout.write(text)
-    else:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(text)
+    write(report, given.json)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import platform
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from facenet_pytorch import MTCNN
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks.report import write
 from benchmarks.visitor import Visitor
 from daah.data import sources
 from daah.detection.detector import FaceDetector
@@ -346,12 +346,7 @@ def main() -> None:
             {"package": package, "ours": ours}, faces[:60], given.seed
         ),
     }
-    text = json.dumps(report, indent=1) + "\n"
-    if given.json is None:
-        sys.stdout.write(text)
-    else:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(text)
+    write(report, given.json)
 
 
 if __name__ == "__main__":

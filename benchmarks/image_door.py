@@ -16,9 +16,7 @@ from __future__ import annotations
 import argparse
 import io
 import itertools
-import json
 import os
-import platform
 import statistics
 import struct
 import subprocess
@@ -34,6 +32,7 @@ import PIL
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks.report import processor, write
 from daah.data import sources
 from daah.detection.detector import FaceDetector
 from daah.errors import ImageError
@@ -360,13 +359,6 @@ def _found(detector: FaceDetector, rgb: np.ndarray) -> dict[str, object]:
     return {"processor_seconds": seconds, "faces": len(found.faces), "left_out": found.left_out}
 
 
-def processor() -> str:
-    """The name of the processor, as the system has it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=15, help="timed readings of ordinary photos")
@@ -401,12 +393,7 @@ def main() -> None:
     }
     if not given.only:
         report |= {"ordinary_jpegs": added(given.repeats), "faces": crowds()}
-    text = json.dumps(report, indent=1) + "\n"
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(text)
+    write(report, given.out)
 
 
 if __name__ == "__main__":

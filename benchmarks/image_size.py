@@ -9,15 +9,14 @@ not in the figures: it has to be added (`docker image inspect` says its size).
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.report import write
 from tests.project.container import Step, copy_context, steps
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,11 +76,7 @@ def main() -> None:
         "python": version,
         "rows": measure(given.python, read),
     }
-    text = json.dumps(report, indent=1) + "\n"
-    if given.json is None:
-        sys.stdout.write(text)
-    else:
-        given.json.write_text(text, encoding="utf-8")
+    write(report, given.json)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,13 @@ the machine does, and stands beside that of an event that computes nothing, whic
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import re
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.report import machine, write
 from benchmarks.start_up import Started, processor_seconds, started
 from benchmarks.visitor import Visitor
 from daah.ui.page.examples import FOLDER
@@ -92,24 +89,15 @@ def main() -> None:
     parser.add_argument("--gallery", type=Path, help="a built one, instead of gallery/orl")
     parser.add_argument("--json", type=Path, help="write the report here, not to stdout")
     given = parser.parse_args()
-    load = round(os.getloadavg()[0], 1)
+    about = machine()
     with started(given.gallery) as app:
         rows = measure(app, given.turns)
     report = {
         "title": "Sliders and taps",
-        "machine": {
-            "processors": len(os.sched_getaffinity(0)),
-            "busy before (load)": load,
-            "kind": platform.machine(),
-        },
+        "machine": about,
         "rows": rows,
     }
-    text = json.dumps(report, indent=1) + "\n"
-    if given.json is None:
-        sys.stdout.write(text)
-    else:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(text)
+    write(report, given.json)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,8 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
-import os
-import platform
 import shutil
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -32,6 +28,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.report import machine, write
 from benchmarks.start_up import Started, processor_seconds, started
 from benchmarks.visitor import Visitor
 from daah.data import sources
@@ -166,25 +163,15 @@ def main() -> None:
     parser.add_argument("--gallery", type=Path, help="a built one, instead of gallery/orl")
     parser.add_argument("--json", type=Path, help="write the report here, not to stdout")
     given = parser.parse_args()
-    load = round(os.getloadavg()[0], 1)
+    about = machine()
     with started(given.gallery) as app:
         rows = measure(app, given.seconds)
     report = {
         "title": "Live",
-        "machine": {
-            "frame": "{}x{}, one face".format(*SIZE),
-            "processors": len(os.sched_getaffinity(0)),
-            "busy before (load)": load,
-            "kind": platform.machine(),
-        },
+        "machine": {"frame": "{}x{}, one face".format(*SIZE), **about},
         "rows": rows,
     }
-    text = json.dumps(report, indent=1) + "\n"
-    if given.json is None:
-        sys.stdout.write(text)
-    else:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(text)
+    write(report, given.json)
 
 
 if __name__ == "__main__":

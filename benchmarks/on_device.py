@@ -18,12 +18,9 @@ import base64
 import functools
 import http.server
 import io
-import json
 import os
-import platform
 import shutil
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -38,6 +35,7 @@ from PIL import Image
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from benchmarks.live import film
+from benchmarks.report import machine, write
 from benchmarks.start_up import processor_seconds
 from daah import codes
 from daah.data import sources
@@ -453,37 +451,19 @@ def _row(what: str, value: float, unit: str = "", promise: str = "") -> dict[str
     return {"what": what, "value": value, "unit": unit, "promise": promise}
 
 
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seconds", type=float, default=600.0, help="of Live")
     parser.add_argument("--json", type=Path, help="write the report here, not to stdout")
     given = parser.parse_args()
-    load = round(os.getloadavg()[0], 1)
+    about = machine()
     report = {
         "title": "On this device",
-        "machine": {
-            "frame": "640x480, one face",
-            "processor": _processor(),
-            "processors": len(os.sched_getaffinity(0)),
-            "busy before (load)": load,
-            "kind": platform.machine(),
-        },
+        "machine": {"frame": "640x480, one face", **about},
         "rows": measure(given.seconds),
     }
-    text = json.dumps(report, indent=1) + "\n"
-    if given.json is None:
-        sys.stdout.write(text)
-    else:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(text)
+    write(report, given.json)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ served. Memory is the most that the process ever held, after a visitor used ever
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import re
 import signal
 import socket
@@ -27,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.report import machine, write
 from benchmarks.visitor import Visitor
 from daah.ui.page.examples import EXAMPLES
 
@@ -150,19 +149,10 @@ def main() -> None:
         pass  # builds the gallery, and lets the disk's cache be as it is for any later start
     report = {
         "title": "Start and memory of the app",
-        "machine": {
-            "processors": len(os.sched_getaffinity(0)),
-            "busy before (load)": round(os.getloadavg()[0], 1),
-            "kind": platform.machine(),
-        },
+        "machine": machine(),
         "rows": measure(given.gallery),
     }
-    text = json.dumps(report, indent=1) + "\n"
-    if given.json is None:
-        sys.stdout.write(text)
-    else:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(text)
+    write(report, given.json)
 
 
 if __name__ == "__main__":

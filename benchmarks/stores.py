@@ -35,6 +35,7 @@ import faiss
 import numpy as np
 import psutil
 
+from benchmarks.report import processor, write
 from benchmarks.stores_report import plot, tables
 from daah.stores.base import CodeSpec, Filter, Meta
 from daah.stores.sqlite import SQLiteStore
@@ -403,13 +404,8 @@ def asked_of_milvus(
 
 def machine() -> dict[str, object]:
     """What the numbers were measured on."""
-    model = platform.processor()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        lines = information.read_text().splitlines()
-        model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), model)
     return {
-        "processor": model,
+        "processor": processor(),
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "faiss": faiss.__version__,
@@ -439,12 +435,9 @@ def main() -> None:
         json.dump(measure(given.measure, given.bits[0], given.seconds), sys.stdout)
         return
     report = json.loads(given.again.read_text()) if given.again else measured(given)
-    text = json.dumps(report, indent=1) + "\n"
+    write(report, given.out and given.out.with_suffix(".json"))
     if given.out is None:
-        sys.stdout.write(text)
         return
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.with_suffix(".json").write_text(text)
     given.out.with_suffix(".md").write_text(tables(report))
     plot(report, given.out.with_suffix(".png"))
 

@@ -306,7 +306,7 @@ class _Table:
                 self._file.seek(kept)
                 if not kept:
                     self._file.write(_line(self.columns))
-            except BaseException:
+            except BaseException:  # an interrupt must not leave the file open either
                 self._file.close()
                 raise
         except OSError as error:
