@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from daah import __version__
-from daah.cli import compare, evaluate, gallery, hub, people, search, serve, train
+from daah.cli import compare, evaluate, gallery, hub, keys, people, search, serve, train, upkeep
 from daah.cli.console import application
 
 app = application(
@@ -52,6 +52,8 @@ app.command()(search.encode)
 app.command()(search.search)
 app.command()(serve.app)
 people.register(gallery.app)
+upkeep.register(gallery.app)
+keys.register(gallery.app)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(hub.app, name="hub")
 app.command()(train.prepare)

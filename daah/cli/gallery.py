@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json as json_module
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +24,6 @@ from daah.cli.console import (
     load_model,
     open_text,
 )
-from daah.errors import ConfigError
 from daah.paths import BUILT_IN
 
 if TYPE_CHECKING:
@@ -104,7 +102,7 @@ def build(
         )
     check_source(source)
     encoder = load_model(checkpoint)
-    uri = _uri(gallery or source)
+    uri = place(gallery or source)
     with Gallery.open(uri, encoder, folder=folder) as opened, Progress() as progress:
         least = REFUSED if min_quality is None else min_quality
         report = build_gallery(opened, source, FaceDetector(), encoder, progress, least)
@@ -300,25 +298,6 @@ def remove(
         )
 
 
-@app.command()
-def compact(
-    gallery: GalleryToWrite,
-    folder: FacesFolder = None,
-    json: JsonFile = None,
-) -> None:
-    """Give the space of removed entries back to the disk.
-
-    Removed entries are deleted without it; this makes the file smaller, on a server too.
-
-    \b
-    Example:
-      python -m daah gallery compact --gallery my-gallery
-    """
-    with Progress() as progress, open_gallery(gallery, folder, progress, read_only=False) as opened:
-        opened.compact()
-        emit(facts(opened), json)
-
-
 @app.command("list")
 def list_(
     gallery: GalleryUri = None,
@@ -361,257 +340,6 @@ def list_(
         emit(facts(opened) | found, json)
 
 
-@app.command()
-def export(
-    target: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="Ends in .jsonl or .parquet; - is JSONL on stdout."),
-    ],
-    gallery: GalleryUri = None,
-    folder: FacesFolder = None,
-    json: JsonFile = None,
-) -> None:
-    """Write every entry: id, person, photo, time, and the code as hexadecimal digits.
-
-    \b
-    Examples:
-      python -m daah gallery export codes.jsonl
-      python -m daah gallery export codes.parquet --gallery my-gallery
-    """
-    from daah.gallery import export_jsonl, export_parquet
-
-    with Progress() as progress, open_gallery(gallery, folder, progress) as opened:
-        if str(target) == "-":
-            export_jsonl(opened, sys.stdout)
-            return
-        if target.suffix.lower() == ".parquet":
-            count = export_parquet(opened, target)
-        elif target.suffix.lower() in (".jsonl", ".ndjson"):
-            with open_text(target) as file:
-                count = export_jsonl(opened, file)
-        else:
-            raise ConfigError(f"{target}: expected a name that ends in .jsonl or .parquet")
-        emit(facts(opened) | {"exported": count, "file": str(target)}, json)
-
-
-@app.command()
-def copy(
-    target: Annotated[str, typer.Argument(metavar="TO", help="URI of the gallery to copy to.")],
-    gallery: GalleryUri = None,
-    folder: FacesFolder = None,
-    to_folder: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder of the faces when TO is on a server."),
-    ] = None,
-    json: JsonFile = None,
-) -> None:
-    """Copy a gallery to another place or another kind of store, without encoding again.
-
-    \b
-    Examples:
-      python -m daah gallery copy milvus://localhost:19530/faces --gallery my-gallery
-      python -m daah gallery copy back-again --gallery milvus://localhost:19530/faces
-    """
-    from daah.gallery import Gallery
-    from daah.gallery import copy as copy_gallery
-
-    with (
-        Progress() as progress,
-        open_gallery(gallery, folder, progress) as opened,
-        Gallery.open(_uri(target), opened.model, folder=to_folder, progress=progress) as other,
-    ):
-        count = copy_gallery(opened, other, progress)
-        emit(facts(other) | {"copied": count, "from": opened.name}, json)
-
-
-@app.command()
-def verify(
-    gallery: GalleryUri = None,
-    codes: Annotated[
-        bool, typer.Option("--codes", help="Also recompute every code from its face.")
-    ] = False,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Clear what a killed process left.")
-    ] = False,
-    folder: FacesFolder = None,
-    checkpoint: CheckpointFile = None,
-    json: JsonFile = None,
-) -> None:
-    """Check counts, checksums, faces and, with --codes, every code.
-
-    The exit code is 1 if anything is damaged, or a build was not finished. What a killed process
-    left (faces without an entry, partial files, a partial removal) is not damage: it is reported
-    on stderr until the next command that writes to the gallery, or --repair, clears it.
-
-    \b
-    Examples:
-      python -m daah gallery verify
-      python -m daah gallery verify --codes --gallery my-gallery
-    """
-    from daah.gallery import verify as verify_gallery
-
-    if repair and gallery is None:
-        raise typer.BadParameter("name the gallery to repair", param_hint="--gallery")
-    encoder = load_model(checkpoint) if codes else None
-    with (
-        Progress() as progress,
-        open_gallery(gallery, folder, progress, read_only=not repair, model=encoder) as opened,
-    ):
-        found = verify_gallery(opened, encoder, repair, progress)
-        told = {
-            name: [str(id_) for id_ in value] if isinstance(value, tuple) else value
-            for name, value in dataclasses.asdict(found).items()
-        }
-        emit(facts(opened) | told | {"ok": found.ok}, json)
-    if found.strays:
-        typer.echo(
-            f"Left by a killed process: {found.strays}. The next command that writes to the"
-            " gallery clears it, or --repair does.",
-            err=True,
-        )
-    for problem in found.problems():
-        typer.echo(f"error: {problem}", err=True)
-    if not found.ok:
-        raise typer.Exit(1)
-
-
-@app.command()
-def stats(
-    gallery: GalleryUri = None,
-    pairs: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Closest pairs of different people to list.")
-    ] = 20,
-    folder: FacesFolder = None,
-    json: JsonFile = None,
-) -> None:
-    """Report the distribution of the codes: bit balance, equal codes, near duplicates.
-
-    \b
-    Example:
-      python -m daah gallery stats --pairs 5
-    """
-    from daah.gallery import statistics
-
-    with Progress() as progress, open_gallery(gallery, folder, progress) as opened:
-        found = statistics(opened, pairs, progress)
-        near = [
-            {"a": entry_facts(pair.a), "b": entry_facts(pair.b), "distance": pair.distance}
-            for pair in found.near
-        ]
-        emit(facts(opened) | dataclasses.asdict(found) | {"near": near}, json)
-
-
-@app.command()
-def renew(
-    gallery: GalleryToWrite,
-    checkpoint: CheckpointFile = None,
-    json: JsonFile = None,
-) -> None:
-    """Re-encode a gallery of another model from its aligned faces.
-
-    The photos are not needed. The old codes serve until the new ones are complete.
-
-    \b
-    Example:
-      python -m daah gallery renew --gallery my-gallery --checkpoint runs/new/demo.safetensors
-    """
-    from daah.gallery import Gallery
-    from daah.gallery import renew as renew_gallery
-
-    encoder = load_model(checkpoint)
-    with Progress() as progress:
-        renewed = renew_gallery(_uri(gallery), encoder, progress)
-    with Gallery.open(_uri(gallery), encoder, create=False) as opened:
-        if renewed and opened.count():
-            opened.draw_map_if_possible()
-        emit(facts(opened) | {"renewed": renewed}, json)
-
-
-@app.command()
-def rekey(
-    gallery: GalleryToWrite,
-    key_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="The new key, or the present one again for other codes. Default: DAAH_KEY_FILE or"
-            " DAAH_KEY_PASSPHRASE.",
-        ),
-    ] = None,
-    no_key: Annotated[
-        bool, typer.Option("--no-key", help="Leave the gallery without a key.")
-    ] = False,
-    folder: FacesFolder = None,
-    checkpoint: CheckpointFile = None,
-    json: JsonFile = None,
-) -> None:
-    """Give a gallery a key or another one: when it, or its key, was stolen or lost.
-
-    Its aligned faces are encoded again, so that neither its photos nor the old key are needed. The
-    old codes serve until the new ones are complete, and are then deleted. What could be undone
-    cannot be undone any more. Faces in the folder stay as they are: they are pictures.
-
-    \b
-    Examples:
-      python -m daah gallery key new my.key
-      python -m daah gallery rekey --gallery my-gallery --key-file my.key
-      python -m daah gallery rekey --gallery my-gallery --no-key
-    """
-    from daah import keys
-    from daah.gallery import Gallery
-    from daah.gallery import rekey as rekey_gallery
-
-    if no_key and key_file is not None:
-        raise typer.BadParameter("give --key-file or --no-key, not both")
-    secret = None
-    if not no_key:
-        secret = keys.read_key_file(key_file) if key_file else keys.operator_secret()
-        if secret is None:
-            raise typer.BadParameter("name the new key, or --no-key", param_hint="--key-file")
-    encoder = load_model(checkpoint)
-    with Progress() as progress:
-        rekey_gallery(_uri(gallery), encoder, secret, progress, folder)
-        with Gallery.open(
-            _uri(gallery), encoder, create=False, folder=folder, secret=secret
-        ) as opened:
-            if opened.count():
-                opened.draw_map()
-            emit(facts(opened), json)
-
-
-key_app = application("Make keys of galleries.")
-app.add_typer(key_app, name="key")
-
-
-@key_app.callback()
-def _key() -> None:
-    """Make keys of galleries.
-
-    A gallery that is made with a key has codes of its own: neither another gallery nor anybody
-    without the key can compare anything with them. Keep the file away from the gallery, and a copy
-    of it: without it the gallery cannot be opened, only given another key.
-    """
-
-
-@key_app.command("new")
-def new_key(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file, which must not exist.")],
-) -> None:
-    """Write a new random key to a file that only its owner can read.
-
-    \b
-    Examples:
-      python -m daah gallery key new my.key
-      python -m daah gallery add PHOTOS --gallery my-gallery --create --key-file my.key
-      python -m daah search photo.jpg --gallery my-gallery --key-file my.key
-    """
-    from daah.keys import new_key_file
-
-    new_key_file(file)
-    emit({"key_file": str(file)}, None)
-    typer.echo(f"A new key is in {file}. Keep a copy of it, apart from the gallery.", err=True)
-
-
 def remarks(report: BulkReport | BuildReport) -> None:
     """Tell of photos that were enrolled with a warning.
 
@@ -627,7 +355,15 @@ def remarks(report: BulkReport | BuildReport) -> None:
             typer.echo(f"warning: {photos} {what}", err=True)
 
 
-def _uri(gallery: str | None) -> str:
+def place(gallery: str | None) -> str:
+    """Where the gallery is that was named.
+
+    Args:
+        gallery: as of --gallery; None is the built-in one.
+
+    Returns:
+        A folder or an address.
+    """
     from daah.gallery.location import known_gallery
     from daah.retrieval.loading import DEFAULT_GALLERY
 
@@ -662,7 +398,7 @@ def open_gallery(
     from daah.gallery import Gallery
 
     return Gallery.open(
-        _uri(gallery), model, read_only, create=create, folder=folder, progress=progress
+        place(gallery), model, read_only, create=create, folder=folder, progress=progress
     )
 
 
