@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,9 @@ SIDE = 56
 _EIGENFACES, _HIDDEN = 256, 1024
 
 _SNAPSHOT = "decoder.pt"
+
+#: What a snapshot holds.
+_ENTRIES = {"settings", "decoder", "optimiser", "spent", "step"}
 
 #: Seconds between two snapshots.
 _SAVED_EVERY = 60.0
@@ -260,9 +262,8 @@ def load_decoder(folder: Path, bits: int) -> Decoder:
     """
     decoder = Decoder(bits)
     try:
-        held = torch.load(folder / _SNAPSHOT, weights_only=True)
-        decoder.load_state_dict(held["decoder"])
-    except (OSError, RuntimeError, KeyError, UnpicklingError) as error:
+        decoder.load_state_dict(_read(folder / _SNAPSHOT)["decoder"])
+    except RuntimeError as error:
         raise DataError(f"{folder}: no decoder of codes of {bits} bits") from error
     return decoder.eval()
 
@@ -279,11 +280,19 @@ def settings_of(folder: Path) -> dict[str, float]:
     Raises:
         DataError: there is none.
     """
+    held = _read(folder / _SNAPSHOT)
+    return held["settings"] | {"steps": held["step"], "spent": round(held["spent"])}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A snapshot as `_save` writes it. Raises DataError."""
     try:
-        held = torch.load(folder / _SNAPSHOT, weights_only=True)
-        return held["settings"] | {"steps": held["step"], "spent": round(held["spent"])}
-    except (OSError, RuntimeError, KeyError, UnpicklingError) as error:
-        raise DataError(f"{folder}: no decoder") from error
+        held = torch.load(path, weights_only=True)
+    except Exception as error:  # a damaged file makes the reader raise nearly anything
+        raise DataError(f"{path.parent}: no decoder that can be read") from error
+    if not isinstance(held, dict) or not held.keys() >= _ENTRIES:
+        raise DataError(f"{path.parent}: no decoder that can be read")
+    return held
 
 
 def _logits(network: DemoDDAH, faces: Tensor) -> Tensor:
@@ -325,14 +334,12 @@ def _resume(
     """Seconds and steps that a snapshot was trained; (0, 0) without one."""
     if not path.is_file():
         return 0.0, 0
+    held = _read(path)
+    if held["settings"] != dataclasses.asdict(settings):
+        raise DataError(f"{path} is of a training with other settings; delete it to start again")
     try:
-        held = torch.load(path, weights_only=True)
-        if held["settings"] != dataclasses.asdict(settings):
-            raise DataError(
-                f"{path} is of a training with other settings; delete it to start again"
-            )
         decoder.load_state_dict(held["decoder"])
         optimiser.load_state_dict(held["optimiser"])
         return float(held["spent"]), int(held["step"])
-    except (OSError, RuntimeError, KeyError, ValueError, UnpicklingError) as error:
+    except (RuntimeError, KeyError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a decoder's training") from error
