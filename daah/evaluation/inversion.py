@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -287,8 +288,10 @@ def settings_of(folder: Path) -> dict[str, float]:
 def _read(path: Path) -> dict[str, Any]:
     """A snapshot as `_save` writes it. Raises DataError."""
     try:
+        if not is_zipfile(path):
+            raise ValueError("no archive of tensors")
         held = torch.load(path, weights_only=True)
-    except Exception as error:  # a damaged file makes the reader raise nearly anything
+    except (RuntimeError, ValueError, OSError) as error:
         raise DataError(f"{path.parent}: no decoder that can be read") from error
     if not isinstance(held, dict) or not held.keys() >= _ENTRIES:
         raise DataError(f"{path.parent}: no decoder that can be read")
