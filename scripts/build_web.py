@@ -37,6 +37,7 @@ MODULES = (
     "drawing",
     "encoder",
     "engine",
+    "follower",
     "graphs",
     "resampling",
     "verdict",

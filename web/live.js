@@ -2,6 +2,7 @@
 
 import { nearest } from "./engine/codes.js";
 import { drawHeatmap } from "./engine/drawing.js";
+import { Follower } from "./engine/follower.js";
 import { searchVerdict } from "./engine/verdict.js";
 import * as store from "./store.js";
 import { byId, say } from "./words.js";
@@ -68,10 +69,14 @@ export class Live {
   async run(stream) {
     const times = [];
     let spoken = "";
+    const follower = new Follower();
+    const look = () => follower.frame(this.faces.engine, this.video);
     try {
+      let next = look();
       while (this.stream === stream) {
-        const frame = await this.faces.engine.follow(this.video);
+        const frame = await next;
         if (this.stream !== stream) return;
+        next = look(); // while this one is drawn
         const words = this.draw(frame);
         if (words !== spoken) say("seen", words);
         spoken = words;

@@ -3,18 +3,13 @@
  * server answers (`daah/ui/live/frames.py`).
  */
 
-import { ALIGNED_SIZE, inverted, similarity } from "./alignment.js";
+import { ALIGNED_SIZE, inverted } from "./alignment.js";
 import { apart, device } from "./device.js";
 import { canvasOf, heatmap } from "./drawing.js";
+import { Follower } from "./follower.js";
 import { unpacked } from "./judgement.js";
 
 export { device };
-
-/**
- * Frames of which one is encoded: on the others the boxes and landmarks are new, and the code and the
- * mask are those of the frame before. Encoding takes more than half of a frame's time.
- */
-const ENCODED_EACH = 2;
 
 /** Milliseconds between two searches on the server, where codes are not in the page. */
 const BETWEEN = 1000;
@@ -26,9 +21,7 @@ export class LiveEngine {
     /** What the server said last of each face, largest first, and when it was asked. */
     this.said = [];
     this.asked = -Infinity;
-    /** Faces of the last frame, and how many frames there were. */
-    this.last = [];
-    this.count = 0;
+    this.follower = new Follower();
   }
 
   /**
@@ -37,27 +30,14 @@ export class LiveEngine {
    */
   async frame(video) {
     const engine = await device.load();
-    let found = await engine.follow(video, { encode: this.count % ENCODED_EACH === 0 });
-    if (found.faces.some((face) => !face.bits) && found.faces.length !== this.last.length) {
-      found = await engine.follow(video); // somebody came or went
-    }
-    this.count += 1;
-    const faces = found.faces.map((face) => (face.bits ? face : this.moved(face)));
-    this.last = faces;
+    const { faces, width, height } = await this.follower.frame(engine, video);
     const people = faces.map((face, i) => this.nearest(face, i));
     if (!device.people) this.ask(faces);
     return {
       faces: faces.map((face, i) => drawn(face, people[i])),
-      width: found.width,
-      height: found.height,
+      width,
+      height,
     };
-  }
-
-  /** A face that was not encoded, with the code and mask of the nearest one of the frame before. */
-  moved(face) {
-    const apartBy = ({ box }) => Math.hypot(box[0] - face.box[0], box[1] - face.box[1]);
-    const before = [...this.last].sort((a, b) => apartBy(a) - apartBy(b))[0];
-    return { ...before, ...face, matrix: similarity(face.landmarks) };
   }
 
   /** The nearest person, of those who are in the page or whom the server named last. */
