@@ -517,6 +517,7 @@ def test_methods(app: str, visit: Visit, keep: Keep) -> None:
     expect(page.locator("#methods-sentence")).to_contain_text("The photo has 5 faces")
     expect(page.locator("#photo-methods img")).to_be_visible()
     page.locator("#photo-methods").get_by_label("Remove Image").click()
+    expect(page.locator("#methods-sentence")).to_contain_text("Choose a face")
     page.locator("#photo-methods input[type=file]").set_input_files(FOLDER / "no-face.jpg")
     expect(page.locator("#methods-sentence")).to_contain_text("No face found.")
     expect(rows).to_have_count(0)

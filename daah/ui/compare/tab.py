@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -11,7 +10,7 @@ import numpy as np
 from daah.errors import DaahError
 from daah.ui.compare import actions, html
 from daah.ui.page import html as page_html
-from daah.ui.page.components import Photo, html_panel, upload
+from daah.ui.page.components import html_panel, upload
 from daah.ui.page.events import REDRAWS, RUNS_NETWORK, reported
 from daah.ui.page.examples import PAIRS
 from daah.ui.server.inputs import whole
@@ -56,13 +55,8 @@ class CompareTab:
                 self._compare, [*photos, self.length], result, **RUNS_NETWORK, **loud
             )
             done.failure(self._failed, None, result, **REDRAWS)
-            photo.clear(
-                partial(self._cleared, photo),
-                None,
-                [photo, *result],
-                show_progress="hidden",
-                **RUNS_NETWORK,
-            )
+            # Does not write the field: the visitor may have given the next photo meanwhile.
+            photo.clear(self._cleared, None, result, show_progress="hidden", **RUNS_NETWORK)
         done = self.examples.select(
             self._example, self.length, [*photos, *result], **RUNS_NETWORK, **loud
         )
@@ -96,8 +90,8 @@ class CompareTab:
             return self._clear(page_html.say(str(problem), "bad"))
         return self._drawn(pair, length)
 
-    def _cleared(self, photo: Photo) -> dict[Any, Any]:
-        return {photo: None, **self._clear(page_html.say(html.WAITING))}
+    def _cleared(self) -> dict[Any, Any]:
+        return self._clear(page_html.say(html.WAITING))
 
     def _example(
         self,

@@ -74,9 +74,8 @@ class MethodsTab:
         # Not by `input`, as on the Search tab.
         given = self.photo.upload(self._photo, [self.photo, *known], result, **_TURN, **loud)
         given.failure(self._failed, None, result, **REDRAWS)
-        self.photo.clear(
-            self._cleared, None, [self.photo, *result], show_progress="hidden", **_TURN
-        )
+        # Does not write the field: the visitor may have given the next photo meanwhile.
+        self.photo.clear(self._cleared, None, result, show_progress="hidden", **_TURN)
         shown = self.examples.select(self._example, known, [self.photo, *result], **_TURN, **loud)
         shown.failure(self._failed, None, result, **REDRAWS)
 
@@ -126,7 +125,7 @@ class MethodsTab:
         )
 
     def _cleared(self) -> dict[Any, Any]:
-        return {self.photo: None, self.lineup: None, **self._words(html.WAITING)}
+        return {self.lineup: None, **self._words(html.WAITING)}
 
     def _example(
         self,
