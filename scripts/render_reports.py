@@ -243,6 +243,22 @@ def attention(reports: _Reports) -> str:
     )
 
 
+def planted_regions(reports: _Reports) -> str:
+    """Which heatmaps point at a region of another person's face."""
+    report = reports["planted-regions"]
+    kinds = ("eyes", "nose", "mouth", "blob", "all")
+
+    def interval(values: Sequence[float]) -> str:
+        return "{:.3f} ({:.3f} to {:.3f})".format(*values)
+
+    rows = [
+        [name, *(_share(by_kind[kind][0]) for kind in kinds[:-1]), interval(by_kind["all"]),
+         interval(report["located"][name])]
+        for name, by_kind in report["auc"].items()
+    ]  # fmt: skip
+    return _table(["heatmap", *kinds, "right part of three"], rows)
+
+
 def occlusion(reports: _Reports) -> str:
     """Protocol 4, covered queries."""
     details = reports["attention"]["occlusion"]
@@ -392,6 +408,46 @@ def training(_reports: _Reports) -> str:
     )
 
 
+def inversion(reports: _Reports) -> str:
+    """Success of rebuilt faces, by what was stolen."""
+    report = reports["inversion"]
+    found = {(r["key"], r["from"], r["bits"]): r for r in report["results"]}
+    others = {r["bits"]: r for r in report["another_photo"]}
+    unknown = "key, unknown to the attacker"
+    rows = []
+    for (key, held, bits), row in found.items():
+        if key == "no key":
+            name = f"{bits} bits" if held == "code" else f"{bits} logits"
+            keyed = found[unknown, held, bits]
+            cells = [row["type1"], row["type2"], row["type1_at_whole"], row["type2_at_whole"]]
+            cells += [keyed["type1"], keyed["type2"]]
+            cells += [others[bits]["match"], others[bits]["stranger"]]
+            rows.append([name, *map(_percent, cells)])
+    decoder = report["decoder"]
+    return (
+        f"{report['attacked']} validation people; decoder trained on {decoder['faces']:,} faces of "
+        f"{decoder['people']:,} other people, {decoder['settings']['spent'] / 60:.0f} minutes of "
+        "one core. The system that is attacked compares as many bits as were stolen, or all 256."
+        "\n\n"
+    ) + _table(
+        ["stolen", "type I", "type II", "type I, all bits", "type II, all bits",
+         "type I, with a key", "type II, with a key", "a real second photo", "a stranger"],
+        rows,
+    )  # fmt: skip
+
+
+def properties(reports: _Reports) -> str:
+    """What is read off bits."""
+    return _table(
+        ["property", "best single bit", "median bit", "all of 16 bits", "64", "128", "256"],
+        [
+            [row["property"], _share(row["auc_best_bit"]), _share(row["auc_median_bit"])]
+            + [_share(row["auc_of_all"][bits]) for bits in ("16", "64", "128", "256")]
+            for row in reports["inversion"]["properties"]
+        ],
+    )
+
+
 def protection(reports: _Reports) -> str:
     """What a key protects and costs."""
     report = reports["protection"]
@@ -440,8 +496,8 @@ BLOCKS: dict[str, Callable[[_Reports], str]] = {
     for block in (
         accuracy, accuracy_orl, accuracy_short, searches, identification, identification_data,
         identification_sizes, identification_slices, identification_words,
-        attention, occlusion, occlusion_gains, ablation, clustering, face_quality, slices, speed,
-        training, command_line, image, protection,
+        attention, planted_regions, occlusion, occlusion_gains, ablation, clustering, face_quality, slices, speed,
+        training, command_line, image, inversion, properties, protection,
     )
 }  # fmt: skip
 

@@ -76,7 +76,7 @@ _QUESTIONS = (
     (
         "Can the heatmap be trusted?",
         "Does hiding what the model looks at change the code more than hiding anything else?",
-        ("attention",),
+        ("attention", "planted-regions"),
         ("masks", "attention-masks", "attention"),
         "python -m daah evaluate-attention",
     ),

@@ -27,6 +27,9 @@ class Table:
     title: str = ""
 
 
+#: Kinds of planted regions, and all of them.
+_PLANTED = ("eyes", "nose", "mouth", "blob", "all")
+
 #: Rows and columns of a report whose kind is not known, at most.
 _MOST_ROWS, _MOST_COLUMNS = 60, 10
 
@@ -526,12 +529,37 @@ def _protection(name: str, report: Report) -> list[Table]:
     return [table for table in (links, cost) if table.rows]
 
 
+def _planted_regions(name: str, report: Report) -> list[Table]:
+    def mean(values: Any) -> str:
+        if not isinstance(values, list) or len(values) != 3:
+            return "–"
+        return f"{_share(values[0])} ({_share(values[1])} to {_share(values[2])})"
+
+    areas, located = report.get("auc"), report.get("located")
+    if not isinstance(areas, dict) or not isinstance(located, dict):
+        return []
+    rows = tuple(
+        (heatmap, *(mean(by_kind.get(kind)) for kind in _PLANTED), mean(located.get(heatmap)))
+        for heatmap, by_kind in areas.items()
+        if isinstance(by_kind, dict)
+    )
+    columns = ("Heatmap", *(f"AUC, {kind}" for kind in _PLANTED), "Right part of three")
+    note = (
+        f"{_data(report)}{_count(report, 'pairs')} pairs of people: one region of a face is "
+        "replaced by the other person's. AUC: the chance that a pixel of that region is hotter "
+        "than one elsewhere (0.5 is chance). Right part: of eyes, nose and mouth, the replaced one "
+        "is the hottest (0.333 is chance). Brackets: 95% intervals."
+    )
+    return [Table(columns, rows, note, name, "A region of another person's face")]
+
+
 #: How each kind of report is read, by the end of its file's name.
 READERS: dict[str, Callable[[str, Report], list[Table]]] = {
     "open-set": _open_set,
     "peers": _peers,
     "identification": _identification,
     "attention": _attention,
+    "planted-regions": _planted_regions,
     "slices": _slices,
     "face-quality": _face_quality,
     "closed-set": _closed_set,
