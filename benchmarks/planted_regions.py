@@ -11,8 +11,8 @@ Writes planted-regions.json.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
 from benchmarks.quality import on_stderr
+from benchmarks.report import write
 from daah.cli.console import about
 from daah.data.labelled_faces import detect_faces
 from daah.evaluation.planted import Heatmap, evaluate_planted
@@ -53,44 +54,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
     checkpoint = load_checkpoint(chosen.checkpoint)
     encoder = load_encoder(chosen.checkpoint)
     random = randomised(chosen.checkpoint, chosen.seed)
+    # Three maps of a face are drawn from the same hundred encodings.
+    regions = lru_cache(maxsize=1)(lambda face: explain.bit_regions(encoder, face))
     heatmaps: dict[str, Heatmap] = {
         "mask": lambda _, face: explain.region_mask(face.mask),
-        "bit view": lambda _, face: bit_view(encoder, face),
-        "pair map, bits that agree": lambda one, face: pair_map(encoder, one, face, True),
-        "pair map, bits that differ": lambda one, face: pair_map(encoder, one, face, False),
+        "bit view": lambda _, face: bit_view(regions(face), face),
+        "pair map, bits that agree": lambda one, face: pair_map(regions(face), one, face, True),
+        "pair map, bits that differ": lambda one, face: pair_map(regions(face), one, face, False),
         "RISE": Rise(encoder, chosen.seed),
         "Grad-CAM": GradCam(checkpoint.model),
-        "pair map, bits that differ, random weights": lambda one, face: pair_map(
-            random, *encode(random, [one.face, face.face]), False
+        "pair map, bits that differ, random weights": lambda one, face: of_another(
+            random, one, face
         ),
     }
     faces = detect_faces(chosen.images, progress=on_stderr, fold=chosen.fold)
     report = evaluate_planted(encoder, faces, heatmaps, chosen.pairs, chosen.seed, on_stderr)
     said = {"data": chosen.name, "checkpoint": about(encoder)} | report.to_dict()
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(said, indent=1, allow_nan=False)
-    (chosen.out / "planted-regions.json").write_text(text + "\n", encoding="utf-8")
+    write(said, chosen.out / "planted-regions.json")
 
 
-def bit_view(encoder: Encoder, face: EncodedFace) -> np.ndarray:
+def bit_view(regions: np.ndarray, face: EncodedFace) -> np.ndarray:
     """Share of a face's bits that flip where it is hidden, as the page draws it.
 
     Args:
-        encoder: the network.
+        regions: (K, grid, grid) of `explain.bit_regions`.
         face: the face.
 
     Returns:
         (S, S) float32.
     """
-    regions = explain.bit_regions(encoder, face)
     return explain.region_mask(explain.code_regions(regions, face.code.logits))
 
 
-def pair_map(encoder: Encoder, one: EncodedFace, face: EncodedFace, agree: bool) -> np.ndarray:
+def pair_map(regions: np.ndarray, one: EncodedFace, face: EncodedFace, agree: bool) -> np.ndarray:
     """Regions that those bits of a face depend on that agree with another's, or that differ.
 
     Args:
-        encoder: the network.
+        regions: (K, grid, grid) of `explain.bit_regions` of the face that is explained.
         one: the other face.
         face: the face that is explained.
         agree: whether the bits that agree are meant.
@@ -98,9 +98,23 @@ def pair_map(encoder: Encoder, one: EncodedFace, face: EncodedFace, agree: bool)
     Returns:
         (S, S) float32, as the page draws it.
     """
-    regions = explain.bit_regions(encoder, face)
     which = (one.code.bits == face.code.bits) == agree
     return explain.region_mask(explain.subset_regions(regions, which))
+
+
+def of_another(encoder: FaceEncoder, one: EncodedFace, face: EncodedFace) -> np.ndarray:
+    """Pair map of the bits that differ by another network than the one that encoded the faces.
+
+    Args:
+        encoder: the other network.
+        one: the other face.
+        face: the face that is explained.
+
+    Returns:
+        (S, S) float32.
+    """
+    one, face = encode(encoder, [one.face, face.face])
+    return pair_map(explain.bit_regions(encoder, face), one, face, agree=False)
 
 
 class Rise:

@@ -496,8 +496,8 @@ BLOCKS: dict[str, Callable[[_Reports], str]] = {
     for block in (
         accuracy, accuracy_orl, accuracy_short, searches, identification, identification_data,
         identification_sizes, identification_slices, identification_words,
-        attention, planted_regions, occlusion, occlusion_gains, ablation, clustering, face_quality, slices, speed,
-        training, command_line, image, inversion, properties, protection,
+        attention, planted_regions, occlusion, occlusion_gains, ablation, clustering, face_quality,
+        slices, speed, training, command_line, image, inversion, properties, protection,
     )
 }  # fmt: skip
 

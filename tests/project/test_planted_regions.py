@@ -15,6 +15,7 @@ from daah.evaluation.planted import auc
 from daah.models.checkpoint import load_checkpoint
 from daah.models.encoder import encode, load_encoder
 from daah.paths import PATHS
+from daah.retrieval import explain
 from daah.types import ALIGNED_SIZE, Face
 from tests.doubles.faces import CentreEncoder, person_face, write_tree
 
@@ -37,7 +38,8 @@ def test_maps_of_a_pair_point_at_what_was_planted(monkeypatch) -> None:
     before = person_face(1, 0)
     after = np.where(middle[..., None], person_face(2, 0), before)
     one, face = encoded(encoder, before), encoded(encoder, after)
-    assert auc(planted_regions.pair_map(encoder, one, face, False), middle) > 0.8
+    regions = explain.bit_regions(encoder, face)
+    assert auc(planted_regions.pair_map(regions, one, face, False), middle) > 0.8
     assert auc(planted_regions.Rise(encoder, 0)(one, face), middle) > 0.6
 
 
