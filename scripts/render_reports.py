@@ -23,6 +23,7 @@ DOCUMENTS = (
     "docs/DEPLOY.md",
     "docs/MODEL_CARD.md",
     "docs/DATASHEET.md",
+    "docs/SCALE.md",
     "checkpoints/demo.md",
 )
 
@@ -227,6 +228,143 @@ def identification_data(reports: _Reports) -> str:
         f"{r['enrolled']:,} people enrolled, {r['mated']:,} mated and {r['non_mated']:,} non-mated "
         "searches."
     )
+
+
+def equal_bytes(reports: _Reports) -> str:
+    """Our code beside vector quantisers of as many bytes."""
+    rows = [
+        [str(r["bytes"]), r["method"], r["fitted_on"], r["distance"], _share(r["map"]),
+         _percent(r["fnir_at_fpir"]["0.1"]), _percent(r["fnir_at_fpir"]["0.01"]),
+         "–" if r["microseconds_per_comparison"] is None
+         else f"{r['microseconds_per_comparison']:.4f}",
+         "–" if r["times_hamming"] is None else f"{r['times_hamming']:.1f}"]
+        for r in sorted(reports["equal-bytes"]["rows"], key=lambda r: r["bytes"])
+    ]  # fmt: skip
+    head = ["bytes", "code", "made from", "distance", "mAP", "FNIR at FPIR 10%", "at 1%",
+            "µs per comparison", "times Hamming"]  # fmt: skip
+    return _table(head, rows)
+
+
+def equal_bytes_words(reports: _Reports) -> str:
+    """Where a binary code loses, and what it buys."""
+    report = reports["equal-bytes"]
+    rows = report["rows"]
+
+    def of(method: str, size: int, distance: str) -> Report:
+        """The better of the same on embeddings and on logits, by mAP."""
+        return max(
+            (r for r in rows
+             if (r["method"], r["bytes"], r["distance"]) == (method, size, distance)),
+            key=lambda r: r["map"],
+        )  # fmt: skip
+
+    def best(size: int, distance: str) -> Report:
+        names = {r["method"] for r in rows if r["bytes"] == size and r["distance"] == distance}
+        return max((of(name, size, distance) for name in names - {"this project"}),
+                   key=lambda r: r["map"])  # fmt: skip
+
+    said = []
+    for size in (8, 16, 32):
+        ours = [of("this project", size, kind) for kind in ("symmetric", "asymmetric")]
+        rivals = [best(size, kind) for kind in ("symmetric", "asymmetric")]
+        said.append(
+            f"At {size} bytes our code has mAP {ours[0]['map']:.3f} by Hamming distance and "
+            f"{ours[1]['map']:.3f} with the query's floats; the best other code of {size} bytes "
+            f"has {rivals[0]['map']:.3f} ({rivals[0]['method']}, on the {rivals[0]['fitted_on']}) "
+            f"and {rivals[1]['map']:.3f} ({rivals[1]['method']}, on the "
+            f"{rivals[1]['fitted_on']})."
+        )
+    exact = max((r for r in rows if r["method"] == "floats"), key=lambda r: r["map"])
+    pq = of("PQ", 32, "asymmetric")
+    said.append(
+        f"The floats themselves, {exact['bytes']:,} bytes, have {exact['map']:.3f}. A comparison "
+        f"of 32 bytes takes {pq['times_hamming']:.1f} times as long by product quantisation as by "
+        f"Hamming distance, and a float comparison {exact['times_hamming']:.0f} times as long."
+    )
+    return " ".join(said)
+
+
+def equal_bytes_data(reports: _Reports) -> str:
+    """What the codes of equal size were fitted and measured on."""
+    report = reports["equal-bytes"]
+    return (
+        f"Fitted on {report['fitted_images']:,} faces of {report['fitted_people']:,} training "
+        f"people, measured on {report['images']:,} photos of {report['people']:,} validation "
+        f"people; time against {report['stored']:,} stored codes on one thread."
+    )
+
+
+def scale(reports: _Reports) -> str:
+    """Scans of a million to a hundred million codes."""
+    rows = [
+        [f"{s['size']:,}", f"{s['code_mb'] / 2:,.0f} and {s['code_mb']:,}",
+         f"{s['ms']['faiss, 64 bits']:.1f}", f"{s['ms']['faiss, 128 bits']:.1f}",
+         f"{s['ms']['128 bits, then logits']:.1f}",
+         f"{s['within_ms']:.1f} ({s['within_times_faiss']:.2f})",
+         f"{s['batch_queries_a_second']['64 bits']:,.0f} and "
+         f"{s['batch_queries_a_second']['128 bits']:,.0f}",
+         f"{s['all_cores_times_one']:.2f}", f"{s['cores_used_by_others']:.1f}"]
+        for s in reports["cascade"]["sizes"]
+    ]  # fmt: skip
+    head = ["codes", "MB at 64 and 128 bits", "faiss, 64 bits, ms", "faiss, 128 bits, ms",
+            "128 bits, then logits, ms", "radius search, ms (times faiss)",
+            "queries per second of a batch, 64 and 128 bits", "all cores, times one core",
+            "cores used by others"]  # fmt: skip
+    return _table(head, rows)
+
+
+def cascade(reports: _Reports) -> str:
+    """First bits, whole code, logits."""
+    rows = [
+        [f"{r['size']:,}", str(r["first_bits"]), f"{r['shortlist']:,}", _share(r["recall_at_1"]),
+         _share(r["recall_at_10"]), _share(r["mate_first"]), f"{r['ms']:.1f}",
+         f"{r['times_faiss']:.2f}"]
+        for s in reports["cascade"]["sizes"] for r in s["rows"]
+    ]  # fmt: skip
+    head = ["codes", "first bits", "shortlist", "recall of the first", "of the first ten",
+            "mate first", "ms", "times faiss, 128 bits"]  # fmt: skip
+    return _table(head, rows)
+
+
+def cascade_words(reports: _Reports) -> str:
+    """What a cascade is worth at each size."""
+    said = []
+    for s in reports["cascade"]["sizes"]:
+        kept = [r for r in s["rows"] if r["recall_at_10"] >= 0.99]
+        without = s["ms"]["128 bits, then logits"]
+        words = f"At {s['size']:,} codes the mate is first in {_percent(s['mate_first_by_logits'])}"
+        words += " of the searches without a cascade, and "
+        if kept:
+            best = min(kept, key=lambda r: r["ms"])
+            words += (
+                f"the quickest cascade that keeps 99% of the ten takes {best['ms'] / without:.2f} "
+                f"times as long (first {best['first_bits']} bits, {best['shortlist']:,} kept)."
+            )
+        else:
+            best = max(s["rows"], key=lambda r: r["recall_at_10"])
+            words += (
+                f"no cascade keeps 99% of the ten; the best keeps "
+                f"{_percent(best['recall_at_10'])} (first {best['first_bits']} bits, "
+                f"{best['shortlist']:,} kept) in {best['ms'] / without:.2f} times the time."
+            )
+        said.append(words)
+    return " ".join(said)
+
+
+def scale_beyond(reports: _Reports) -> str:
+    """A scan beyond what was measured, from the largest that was."""
+    largest = reports["cascade"]["sizes"][-1]
+    rows = []
+    for bits, read in ((64, 8), (128, 16)):
+        each = largest["ms"][f"faiss, {bits} bits"] * 1e6 / largest["size"]  # nanoseconds
+        for size in (10**9, 10**10):
+            seconds = each * size / 1e9
+            cores = -(-seconds // 0.1)
+            rows.append([f"10^{len(str(size)) - 1}", str(bits), f"{each:.2f}", f"{seconds:.1f}",
+                         f"{cores:,.0f}", f"{size * read / 1e9:,.0f}"])  # fmt: skip
+    head = ["codes", "bits", "ns per code and core, measured", "core-seconds per query",
+            "cores for 0.1 s per query", "GB of codes per replica"]  # fmt: skip
+    return _table(head, rows)
 
 
 def attention(reports: _Reports) -> str:
@@ -495,6 +633,8 @@ BLOCKS: dict[str, Callable[[_Reports], str]] = {
     block.__name__: block
     for block in (
         accuracy, accuracy_orl, accuracy_short, searches, identification, identification_data,
+        equal_bytes, equal_bytes_data, equal_bytes_words, scale, scale_beyond, cascade,
+        cascade_words,
         identification_sizes, identification_slices, identification_words,
         attention, planted_regions, occlusion, occlusion_gains, ablation, clustering, face_quality,
         slices, speed, training, command_line, image, inversion, properties, protection,

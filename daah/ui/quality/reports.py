@@ -67,6 +67,13 @@ _QUESTIONS = (
         "python -m benchmarks.quality",
     ),
     (
+        "Other codes of the same size",
+        "What would the same bytes find in another form?",
+        ("equal-bytes",),
+        (),
+        "python -m benchmarks.equal_bytes",
+    ),
+    (
         "Faces without names",
         "Are photos of one person found among photos without names?",
         ("clustering",),
@@ -132,7 +139,10 @@ _ALT = {
         f"Distances at {FIGURE_BITS} bits of pairs of one person and of two people, with the limit"
     ),
     "reliability": "Reliability diagram: predicted probability against observed frequency",
-    "identification": "Strangers given a name (FPIR) against enrolled people missed (FNIR)",
+    "identification": (
+        "Strangers given a name (FPIR) against enrolled people missed (FNIR), by code length and "
+        "by people enrolled; dots are what this page decides"
+    ),
     "masks": "Masks of the paper's network and of the demo's, side by side on the same faces",
     "attention-masks": "Masks of the paper's network and of the demo's, side by side",
     "attention": "Change of the code as the most attended pixels are removed or restored",
@@ -151,7 +161,7 @@ _ALT = {
 
 
 #: Figures made of many small pictures.
-_WIDE = ("masks", "attention-masks", "retrieval", "inversion", "protection")
+_WIDE = ("masks", "attention-masks", "retrieval", "inversion", "protection", "identification")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from daah.evaluation.attention import MAP_BITS
@@ -553,11 +553,66 @@ def _planted_regions(name: str, report: Report) -> list[Table]:
     return [Table(columns, rows, note, name, "A region of another person's face")]
 
 
+def _equal_bytes(name: str, report: Report) -> list[Table]:
+    """Our code beside other codes of as many bytes, smallest first, a table for each size."""
+
+    def cells(row: Report, method: str) -> tuple[str, ...]:
+        return (
+            method,
+            _text(row.get("fitted_on")),
+            _text(row.get("distance")),
+            _interval(row, "map"),
+            _share(_rates(row).get("0.01")),
+            _number(row.get("microseconds_per_comparison")),
+            _number(row.get("times_hamming")),
+        )
+
+    found = _rows(report, "rows")
+    ours = {r.get("bytes") for r in found if r.get("method") == "this project"}
+    tables = [
+        Table(
+            _SAME_SIZE,
+            tuple(cells(r, _text(r.get("method"))) for r in found if r.get("bytes") == size),
+            "",
+            name,
+            f"{size} bytes per face",
+        )
+        for size in sorted(size for size in ours if isinstance(size, int))
+    ]
+    others = tuple(
+        cells(r, f"{r.get('method')}, {r.get('bytes')} bytes")
+        for r in found
+        if r.get("bytes") not in ours
+    )
+    if others:
+        tables.append(Table(_SAME_SIZE, others, "", name, "Larger, and of other sizes"))
+    note = (
+        f"{_data(report)}{_count(report, 'images')} photos of {_count(report, 'people')} people; "
+        f"all codes fitted on {_count(report, 'fitted_images')} faces of other people. Symmetric: "
+        "both faces are stored codes; asymmetric: the query keeps its numbers. Time per comparison "
+        f"is that of a search among {_count(report, 'stored')} codes on one thread."
+    )
+    return [replace(table, note="" if i else note) for i, table in enumerate(tables)]
+
+
+#: Columns of a table of codes of one size.
+_SAME_SIZE = (
+    "Code",
+    "Made from",
+    "Distance",
+    "mAP (95%)",
+    "FNIR at FPIR 1%",
+    "Microseconds per comparison",
+    "Times Hamming",
+)
+
+
 #: How each kind of report is read, by the end of its file's name.
 READERS: dict[str, Callable[[str, Report], list[Table]]] = {
     "open-set": _open_set,
     "peers": _peers,
     "identification": _identification,
+    "equal-bytes": _equal_bytes,
     "attention": _attention,
     "planted-regions": _planted_regions,
     "slices": _slices,

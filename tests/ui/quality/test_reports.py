@@ -102,6 +102,15 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
             }
         )
     )
+    code = {"distance": "symmetric", "fitted_on": "logits", "map": 0.1, "times_hamming": 4.25}
+    (tmp_path / "equal-bytes.json").write_text(
+        json.dumps({
+            "images": 7, "people": 3, "fitted_images": 12, "stored": 99,
+            "rows": [code | {"method": "this project", "bytes": 8, "map": 0.888},
+                     code | {"method": "PQ", "bytes": 8, "fnir_at_fpir": {"0.01": 0.515}},
+                     code | {"method": "floats", "bytes": 1024}],
+        })
+    )  # fmt: skip
     table = "## mAP\n\n| method | 48 bits |\n|---|---|\n| ITQ | 0.512 |\n\n## Other\n"
     (tmp_path / "compare.md").write_text(table)
     (tmp_path / "bench.json").write_text("{")
@@ -123,6 +132,11 @@ def test_figures_come_from_reports_about_this_checkpoint_alone(
         "7 faces of 3 people",
         "0.012",
         "0.346",
+        "8 bytes per face",
+        "0.888",
+        "0.515",
+        "floats, 1024 bytes",
+        "4.25",
         "0.250 (0.200 to 0.300)",
         "skin luma, 5 to 6",
         "0.046 (0.010 to 0.090)",
