@@ -9,13 +9,13 @@ settings of `VARIANTS`. One detection serves all of them.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.quality import on_stderr
+from benchmarks.report import write
 from daah import codes
 from daah.data.labelled_faces import LabelledFaces, detect_faces
 from daah.evaluation.attention import encode_with_masks
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     faces = detect_faces(chosen.images, progress=on_stderr, fold=chosen.fold)
     rows = measure(faces, chosen.runs)
     report = {"data": chosen.name, "queries": rows.pop("queries"), "rows": list(rows.values())}
-    (chosen.out / "ablation.json").write_text(json.dumps(report, indent=1) + "\n")
+    write(report, chosen.out / "ablation.json")
 
 
 def measure(faces: LabelledFaces, runs: Path) -> dict[str, object]:

@@ -20,7 +20,6 @@ array (`daah.stores.sqlite.knn`).
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ import faiss
 import numpy as np
 
 from benchmarks.quality import on_stderr
+from benchmarks.report import write
 from benchmarks.stores import Others, alternating, quotient, summary
 from daah import codes
 from daah.evaluation.speed import machine
@@ -289,9 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "seconds_in_all": round(time.perf_counter() - began),
             "sizes": sizes,
         }
-        chosen.out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(report, indent=1, allow_nan=False)
-        (chosen.out / "cascade.json").write_text(text + "\n", encoding="utf-8")
+        write(report, chosen.out / "cascade.json")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ validation people are clustered once with what was chosen.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.quality import on_stderr
+from benchmarks.report import write
 from daah import codes
 from daah.data import splits
 from daah.data.labelled_faces import read_aligned
@@ -59,9 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folds = np.array([splits.fold(person) for person in train.people])
     trained = ~np.isin(folds, (splits.VALIDATION_FOLD, splits.TEST_FOLD))
     report = measure(encoder, train.of(trained), others, chosen.name)
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=1, allow_nan=False)
-    (chosen.out / "clustering.json").write_text(text + "\n", encoding="utf-8")
+    write(report, chosen.out / "clustering.json")
 
 
 @dataclass(frozen=True, eq=False)

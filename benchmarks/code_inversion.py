@@ -27,6 +27,7 @@ import torch
 from PIL import Image
 
 from benchmarks.quality import on_stderr
+from benchmarks.report import write as write_report
 from daah import plots
 from daah.data.face_set import FaceSet, load_faces
 from daah.data.labelled_faces import LabelledFaces, detect_faces
@@ -163,8 +164,7 @@ def write(
         **attack(encoder, faces, logits, load_decoder(work, encoder.bits)),
         "properties": properties(encoder, faces, logits),
     }  # fmt: skip
-    text = json.dumps(report, indent=1, allow_nan=False)
-    (out / "inversion.json").write_text(text + "\n", encoding="utf-8")
+    write_report(report, out / "inversion.json")
 
 
 def attack(

@@ -22,7 +22,6 @@ Hamming scan of our code of as many bytes, or of 32 where there is none.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ import numpy as np
 import torch
 
 from benchmarks.quality import on_stderr
+from benchmarks.report import write
 from benchmarks.stores import alternating, quotient, summary
 from daah import codes, metrics
 from daah.data import splits
@@ -454,9 +454,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "machine": machine(),
         "rows": measure(train, test, chosen.seconds),
     }
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=1, allow_nan=False)
-    (chosen.out / "equal-bytes.json").write_text(text + "\n", encoding="utf-8")
+    write(report, chosen.out / "equal-bytes.json")
 
 
 if __name__ == "__main__":

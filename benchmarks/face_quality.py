@@ -11,7 +11,6 @@ flaw, on photos of these people, with other copies.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.quality import on_stderr
+from benchmarks.report import write
 from daah import plots
 from daah.data.labelled_faces import LabelledFaces, detect_faces
 from daah.errors import ConfigError
@@ -51,8 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     faces = detect_faces(chosen.images, progress=on_stderr, fold=chosen.fold)
     report, figure = measure(encoder, encoder.calibration, faces, chosen.sample)
     chosen.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"data": chosen.name, **report}, indent=1, allow_nan=False)
-    (chosen.out / "face-quality.json").write_text(text + "\n")
+    write({"data": chosen.name, **report}, chosen.out / "face-quality.json")
     save_figure(figure, chosen.out / "face-quality.png")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.quality import on_stderr
+from benchmarks.report import write as write_report
 from daah import codes, plots
 from daah.data.labelled_faces import detect_faces
 from daah.evaluation import protection
@@ -52,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def write(encoder: Encoder, logits: np.ndarray, labels: np.ndarray, name: str, out: Path) -> None:
     """Measure, and write the report and the picture."""
     report, curves = measure(encoder, logits, labels, name)
-    out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=1, allow_nan=False)
-    (out / "protection.json").write_text(text + "\n", encoding="utf-8")
+    write_report(report, out / "protection.json")
     plots.save_figure(plots.linkability_curves(curves), out / "protection.png")
 
 

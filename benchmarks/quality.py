@@ -11,7 +11,6 @@ collection instead, which anybody can repeat, and draws a page of searches from 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from benchmarks.report import write
 from daah import codes, metrics, plots
 from daah.data import sources
 from daah.data.labelled_faces import LabelledFaces, detect_faces
@@ -160,9 +160,7 @@ def measure_identification(
 
 def write_report(path: Path, name: str, values: Mapping[str, object]) -> None:
     """A report as JSON, with what its photos are called."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"data": name, **values}, indent=1, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    write({"data": name, **values}, path)
 
 
 def accuracy_figure(report: Report, rival: PeerReport | None) -> Figure:

@@ -39,7 +39,7 @@ def write(report: Mapping[str, Any], file: Path | None) -> None:
         report: plain JSON values.
         file: where to; None prints it.
     """
-    text = json.dumps(report, indent=1) + "\n"
+    text = json.dumps(report, indent=1, allow_nan=False) + "\n"
     if file is None:
         sys.stdout.write(text)
         return

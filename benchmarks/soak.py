@@ -50,6 +50,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from benchmarks.report import write
 from benchmarks.visitor import Visitor
 from daah import plots
 from daah.data.sources import orl
@@ -540,8 +541,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="OUT.json and OUT.png are written")
     asked = parser.parse_args()
     report = soak(asked.visitors, asked.requests, asked.rounds, asked.sessions)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
+    write(report, asked.out.with_suffix(".json"))
     plot(report, asked.out.with_suffix(".png"))
     shown = {key: value for key, value in report.items() if key != "memory"}
     memory = {key: value for key, value in report["memory"].items() if key != "megabytes"}

@@ -163,5 +163,5 @@ def test_a_damaged_or_strange_report_is_passed_over(encoder: CentreEncoder, tmp_
     (tmp_path / "compare.md").write_bytes(b"\xff\xfe| x |")
     html = drawn([encoder], tmp_path)
     assert "none" in html
-    assert html.count("<section") == 10
+    assert html.count("<section") == 11
     assert quality_reports.comparison(tmp_path).tables == ()
