@@ -11,9 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from scripts import comparison_findings
+from scripts.markdown import table
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -24,6 +27,7 @@ DOCUMENTS = (
     "docs/MODEL_CARD.md",
     "docs/DATASHEET.md",
     "docs/SCALE.md",
+    "docs/COMPARISON.md",
     "checkpoints/demo.md",
 )
 
@@ -58,12 +62,6 @@ class _Reports:
         return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [list(head), *map(list, rows)]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
 def _share(value: float) -> str:
     return f"{value:.3f}"
 
@@ -94,7 +92,7 @@ def _accuracy(reports: _Reports, prefix: str = "") -> str:
     if not prefix:
         rows.append(("dlib's embedding, ITQ for each length", _peers(reports, plain)))
     head = ["bits", *(str(r["bits"]) for r in plain)]
-    return _table(head, ([name, *cells] for name, cells in rows))
+    return table(head, ([name, *cells] for name, cells in rows))
 
 
 def _peers(reports: _Reports, rows: list[Report]) -> list[str]:
@@ -116,7 +114,7 @@ def accuracy_short(reports: _Reports) -> str:
     """Protocol 1 on validation people, for the README."""
     open_set = reports["open-set"]
     plain = _chosen(open_set, distance="hamming", rerank=False)
-    return _table(
+    return table(
         ["bits", *(str(r["bits"]) for r in plain)],
         [
             ["mAP, Hamming distance", *(_share(r["map"]) for r in plain)],
@@ -156,7 +154,7 @@ def identification(reports: _Reports) -> str:
                                  _percent(r["rank1_miss"]), *shipped])  # fmt: skip
     head = ["bits", "distance", "photos enrolled", "FNIR at FPIR 10%", "at 1%", "at 0.3%",
             "another person nearest", "limit in bits", "its FPIR", "its FNIR"]  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def identification_sizes(reports: _Reports) -> str:
@@ -173,7 +171,7 @@ def identification_sizes(reports: _Reports) -> str:
                 rows.append([str(r["bits"]), size, *cells, _percent(rates["rank1_miss"])])
     head = ["bits", "people enrolled", "FNIR at FPIR 10% (95% interval)", "at 1%", "at 0.3%",
             "another person nearest"]  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def identification_slices(reports: _Reports) -> str:
@@ -192,7 +190,7 @@ def identification_slices(reports: _Reports) -> str:
          rate(row, "fmr", 2), rate(row, "fnmr", 1), rate(row, "fpir", 1), rate(row, "fnir", 1)]
         for row in reports["identification"]["slices"] if row["attribute"] in names
     ]  # fmt: skip
-    return _table(["photos with", "photos", "FMR (95% interval)", "FNMR", "FPIR", "FNIR"], rows)
+    return table(["photos with", "photos", "FMR (95% interval)", "FNMR", "FPIR", "FNIR"], rows)
 
 
 def identification_words(reports: _Reports) -> str:
@@ -242,7 +240,7 @@ def equal_bytes(reports: _Reports) -> str:
     ]  # fmt: skip
     head = ["bytes", "code", "made from", "distance", "mAP", "FNIR at FPIR 10%", "at 1%",
             "µs per comparison", "times Hamming"]  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def equal_bytes_words(reports: _Reports) -> str:
@@ -310,7 +308,7 @@ def scale(reports: _Reports) -> str:
             "128 bits, then logits, ms", "radius search, ms (times faiss)",
             "queries per second of a batch, 64 and 128 bits", "all cores, times one core",
             "cores used by others"]  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def cascade(reports: _Reports) -> str:
@@ -323,7 +321,7 @@ def cascade(reports: _Reports) -> str:
     ]  # fmt: skip
     head = ["codes", "first bits", "shortlist", "recall of the first", "of the first ten",
             "mate first", "ms", "times faiss, 128 bits"]  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def cascade_words(reports: _Reports) -> str:
@@ -364,7 +362,7 @@ def scale_beyond(reports: _Reports) -> str:
                          f"{cores:,.0f}", f"{size * read / 1e9:,.0f}"])  # fmt: skip
     head = ["codes", "bits", "ns per code and core, measured", "core-seconds per query",
             "cores for 0.1 s per query", "GB of codes per replica"]  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def attention(reports: _Reports) -> str:
@@ -375,7 +373,7 @@ def attention(reports: _Reports) -> str:
             "map_occluded_without_mask", "map_occluded_control", "map_clean_control",
             "occluder_mass_ratio")  # fmt: skip
     report = reports["attention"]
-    return _table(
+    return table(
         ["`evaluate-attention`", f"{report['images']:,} photos"],
         [[f"`{key}`", _share(report[key])] for key in keys if report[key] is not None],
     )
@@ -394,7 +392,7 @@ def planted_regions(reports: _Reports) -> str:
          interval(report["located"][name])]
         for name, by_kind in report["auc"].items()
     ]  # fmt: skip
-    return _table(["heatmap", *kinds, "right part of three"], rows)
+    return table(["heatmap", *kinds, "right part of three"], rows)
 
 
 def occlusion(reports: _Reports) -> str:
@@ -415,7 +413,7 @@ def occlusion(reports: _Reports) -> str:
                  _share(details["mass_ratio"])])  # fmt: skip
     rows.append(["no cover", *(_share(scores["clean"].get(way, float("nan"))).replace("nan", "–")
                                for way in ways), "–"])  # fmt: skip
-    return _table(["covered by", *(names[way] for way in ways), "mass ratio"], rows)
+    return table(["covered by", *(names[way] for way in ways), "mass ratio"], rows)
 
 
 def occlusion_gains(reports: _Reports) -> str:
@@ -449,7 +447,7 @@ def ablation(reports: _Reports) -> str:
         rows.append([row["name"], *cells, interval])
     head = ["network", *(f"{kind}, {bits} bits" for kind in ("clean", "covered")
                          for bits in (64, 128, 256)), "covered, 128 bits: loss"]  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def clustering(reports: _Reports) -> str:
@@ -460,7 +458,7 @@ def clustering(reports: _Reports) -> str:
          _share(r["precision"]), _share(r["recall"]), str(r["radius"])]
         for r in report["results"]
     ]  # fmt: skip
-    return _table(
+    return table(
         ["bits", "B-cubed F (95% interval)", "precision", "recall", "neighbours differ in at most"],
         rows,
     )
@@ -479,7 +477,7 @@ def face_quality(reports: _Reports) -> str:
         "all",
         *(f"without the worst {share:.0%}" for share in shares[1:]),
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def slices(reports: _Reports) -> str:
@@ -496,7 +494,7 @@ def slices(reports: _Reports) -> str:
     for row in report["groups"]:
         if row["attribute"] == "skin_luma":
             rows.append(["skin luminance", f"quartile {row['group'] + 1}", _share(row["map"])])
-    return _table(["query", "value", f"mAP at {report['bits']} bits"], rows)
+    return table(["query", "value", f"mAP at {report['bits']} bits"], rows)
 
 
 def speed(reports: _Reports) -> str:
@@ -508,7 +506,7 @@ def speed(reports: _Reports) -> str:
         for r in report["rows"]
     ]  # fmt: skip
     machine = report["machine"]
-    return f"{machine['processor']}, {machine['threads']} thread.\n\n" + _table(
+    return f"{machine['processor']}, {machine['threads']} thread.\n\n" + table(
         ["what", "this project", "peer", "", "ratio"], rows
     )
 
@@ -516,7 +514,7 @@ def speed(reports: _Reports) -> str:
 def command_line(reports: _Reports) -> str:
     """Time and memory of a search by the command line."""
     rows = reports["command-line"]["rows"]
-    return _table(("", "value"), ((row["what"], f"{row['value']:,} {row['unit']}") for row in rows))
+    return table(("", "value"), ((row["what"], f"{row['value']:,} {row['unit']}") for row in rows))
 
 
 def image(reports: _Reports) -> str:
@@ -567,7 +565,7 @@ def inversion(reports: _Reports) -> str:
         f"{decoder['people']:,} other people, {decoder['settings']['spent'] / 60:.0f} minutes of "
         "one core. The system that is attacked compares as many bits as were stolen, or all 256."
         "\n\n"
-    ) + _table(
+    ) + table(
         ["stolen", "type I", "type II", "type I, all bits", "type II, all bits",
          "type I, with a key", "type II, with a key", "a real second photo", "a stranger"],
         rows,
@@ -576,7 +574,7 @@ def inversion(reports: _Reports) -> str:
 
 def properties(reports: _Reports) -> str:
     """What is read off bits."""
-    return _table(
+    return table(
         ["property", "best single bit", "median bit", "all of 16 bits", "64", "128", "256"],
         [
             [row["property"], _share(row["auc_best_bit"]), _share(row["auc_median_bit"])]
@@ -622,20 +620,19 @@ def protection(reports: _Reports) -> str:
         "(Gomez-Barrero et al., 2018) says how well codes of two galleries are linked: 0 is never, "
         "1 always. First by logits: the right person of all, each enrolled by all photos but one, "
         "is first by the stored numbers.\n\n"
-        + _table(head, rows)
+        + table(head, rows)
         + "\n\nShare of the arrangement that an attacker finds by photos of people in the "
         "gallery:\n\n"
-        + _table(["photos known", "the enrolled photos", "other photos of the same people"], known)
+        + table(["photos known", "the enrolled photos", "other photos of the same people"], known)
     )
 
 
-BLOCKS: dict[str, Callable[[_Reports], str]] = {
+BLOCKS: dict[str, Callable[[_Reports], str]] = comparison_findings.BLOCKS | {
     block.__name__: block
     for block in (
         accuracy, accuracy_orl, accuracy_short, searches, identification, identification_data,
         equal_bytes, equal_bytes_data, equal_bytes_words, scale, scale_beyond, cascade,
-        cascade_words,
-        identification_sizes, identification_slices, identification_words,
+        cascade_words, identification_sizes, identification_slices, identification_words,
         attention, planted_regions, occlusion, occlusion_gains, ablation, clustering, face_quality,
         slices, speed, training, command_line, image, inversion, properties, protection,
     )
