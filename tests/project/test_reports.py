@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daah.comparison.methods.catalogue import METHODS
 from daah.comparison.small_models import load_models
 from daah.models.checkpoint import load_checkpoint
 from daah.models.encoder import load_encoder
@@ -122,11 +123,6 @@ def compared(name: str, rows: str = "rows", **wanted: object) -> list[dict]:
     return found
 
 
-def spread(rows: list[dict], key: str = "map") -> str:
-    values = [row[key] for row in rows]
-    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
-
-
 def test_the_comparison_has_every_method_whole_and_on_the_same_faces() -> None:
     found = report("compare")
     assert found["pending"] == []
@@ -142,7 +138,38 @@ def test_the_comparison_has_every_method_whole_and_on_the_same_faces() -> None:
 
 
 def test_what_the_comparison_finds_in_words_is_so() -> None:
-    CLAIMS
+    """Orders that docs/COMPARISON.md claims."""
+
+    def mean(name: str, bits: int = 48, key: str = "map") -> float:
+        return statistics.mean(row[key] for row in compared("compare", method=name, bits=bits))
+
+    later = {"GreedyHash", "CSQ", "DPN", "DAGH", "BihalfNet", "DCDH", "OrthoHash"}
+    for bits in (12, 24, 36, 48):
+        order = sorted(METHODS, key=lambda name: -mean(name, bits))
+        assert next(name for name in order if name not in later) == "DDAH"
+        assert (order[0] == "DDAH") == (bits < 36)
+        if bits > 24:
+            assert set(order[:2]) == {"DPN", "OrthoHash"}
+    lead = compared("compare", method="DDAH", bits=48)
+    for name in ("DPN", "OrthoHash"):
+        rows = compared("compare", method=name, bits=48)
+        assert min(row["map"] for row in rows) > max(row["map"] for row in lead)
+        assert mean(name, key="train_seconds") < mean("DDAH", key="train_seconds")
+    assert max(METHODS, key=lambda name: mean(name, key="precision_radius2")) != "DDAH"
+    named = {"DSDH", "DDH", "DDQH", "DDAH", "ADSH"} | later - {"BihalfNet"}
+    pairs = {"DSH", "DHN", "multi-label DSH", "DSaH"}
+    assert max(map(mean, pairs)) < 0.7 * min(map(mean, named))
+    trunk = {
+        row["method"]: row["map"]
+        for row in compared("compare", "features", feature="trunk", bits=48)
+        if row["method"] not in ("SDH", "KSH")
+    }
+    assert max(trunk, key=trunk.get) == "BihalfNet"
+    without = compared("compare", "ablation", variant="without face spatial loss")
+    for margin in ("margin 0.3", "margin 1"):
+        rows = compared("compare", "ablation", variant=margin)
+        same = zip(without, rows, strict=True)
+        assert all(a["map"] == pytest.approx(b["map"], abs=1e-3) for a, b in same)
 
 
 def test_the_small_models_are_as_good_as_said() -> None:
