@@ -178,6 +178,40 @@ def test_the_small_models_are_as_good_as_said() -> None:
     assert f"({named})" in said("docs/COMPARISON.md")
 
 
+# --- codes of equal size --------------------------------------------------------------------------
+
+
+def test_what_the_card_claims_of_codes_of_equal_size_is_so() -> None:
+    report_ = report("equal-bytes")
+    assert report_["checkpoint"]["sha256"] == report("open-set")["checkpoint"]["sha256"]
+    found = {(r["method"], r["fitted_on"], r["bytes"], r["distance"]): r for r in report_["rows"]}
+    assert len(found) == len(report_["rows"])
+
+    def ours(size: int, distance: str) -> float:
+        return found["this project", "logits", size, distance]["map"]
+
+    for row in report("open-set")["results"]:
+        if row["bits"] in (64, 128, 256) and not row["rerank"]:
+            distance = "symmetric" if row["distance"] == "hamming" else "asymmetric"
+            assert ours(row["bits"] // 8, distance) == pytest.approx(row["map"], abs=2e-3)
+    rivals = {key: row["map"] for key, row in found.items() if key[0] != "this project"}
+    assert ours(8, "symmetric") > max(
+        value for (*_, size, distance), value in rivals.items()
+        if (size, distance) == (8, "symmetric")
+    )  # fmt: skip
+    for distance in ("symmetric", "asymmetric"):
+        assert rivals["OPQ", "embedding", 32, distance] > ours(32, distance)
+        for size in (16, 32):
+            itq = rivals["ITQ", "embedding", size, distance]
+            assert itq == pytest.approx(ours(size, distance), abs=0.01)
+    quick = [r["times_hamming"] for r in report_["rows"] if r["method"] == "PQ, 4 bits per part"]
+    assert max(value for value in quick if value is not None) < 1
+
+
+def test_a_hundred_million_codes_were_scanned() -> None:
+    assert [size["size"] for size in report("cascade")["sizes"]] == [10**6, 10**7, 10**8]
+
+
 # --- galleries of many faces ----------------------------------------------------------------------
 
 
