@@ -209,7 +209,14 @@ def test_what_the_card_claims_of_codes_of_equal_size_is_so() -> None:
 
 
 def test_a_hundred_million_codes_were_scanned() -> None:
-    assert [size["size"] for size in report("cascade")["sizes"]] == [10**6, 10**7, 10**8]
+    sizes = report("cascade")["sizes"]
+    assert [size["size"] for size in sizes] == [10**6, 10**7, 10**8]
+    scans = [sizes[-1]["ms"][f"faiss, {bits} bits"] for bits in (64, 128)]
+    text = said("docs/SCALE.md")
+    assert f"{scans[0]:.0f} ms per query on one core at 64 bits, {scans[1]:.0f} at 128;" in text
+    assert table_row("docs/SCALE.md", "one query, one core")[1] == f"{scans[0]:.0f} ms"
+    batch = sizes[-1]["batch_queries_a_second"]["64 bits"]
+    assert table_row("docs/SCALE.md", "queries per second and core")[1] == f"{batch:.0f}"
 
 
 # --- galleries of many faces ----------------------------------------------------------------------
