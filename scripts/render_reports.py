@@ -345,7 +345,10 @@ def cascade_words(reports: _Reports) -> str:
         )
         if alike:
             chosen = min(alike, key=lambda r: r["ms"])
-            words += f"the quickest cascade that loses at most one in a hundred takes {_told(chosen, without)}."
+            words += (
+                "the quickest cascade that loses at most one in a hundred takes "
+                f"{_told(chosen, without)}."
+            )
         else:
             chosen = max(s["rows"], key=lambda r: r["mate_first"])
             words += (
