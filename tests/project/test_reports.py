@@ -165,6 +165,16 @@ def test_what_the_comparison_finds_in_words_is_so() -> None:
         if row["method"] not in ("SDH", "KSH")
     }
     assert max(trunk, key=trunk.get) == "BihalfNet"
+    parts = ("spatial attention", "channel attention", "fusing", "face spatial loss")
+    cut = {
+        part: statistics.mean(
+            row["map"] for row in compared("compare", "ablation", variant=f"without {part}")
+        )
+        for part in parts
+    }
+    assert min(cut, key=cut.get) == "fusing"
+    spread = statistics.stdev(row["map"] for row in lead)
+    assert all(mean("DDAH") - cut[part] < spread for part in parts if part != "fusing")
     without = compared("compare", "ablation", variant="without face spatial loss")
     for margin in ("margin 0.3", "margin 1"):
         rows = compared("compare", "ablation", variant=margin)
