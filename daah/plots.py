@@ -560,9 +560,14 @@ def _line(axes: Axes, series: Series, name: str, i: int, linestyle: str = "-") -
 
 
 def _legend(axes: Axes) -> None:
-    """Beside the plot when it would cover the lines."""
-    many = len(axes.get_legend_handles_labels()[0]) > 8
-    axes.legend(**({"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if many else {}))
+    """The legend; of many lines it stands beside axes that are as tall as it."""
+    many = len(axes.get_legend_handles_labels()[0])
+    if many <= 8:
+        axes.legend()
+        return
+    width, height = axes.figure.get_size_inches()
+    axes.figure.set_size_inches(width + 1.5, max(height, 0.25 * many))
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _label(axes: Axes, x: str, y: str, title: str) -> None:
