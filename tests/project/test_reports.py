@@ -188,6 +188,26 @@ def test_the_small_models_are_as_good_as_said() -> None:
     assert f"({named})" in said("docs/COMPARISON.md")
 
 
+def test_what_the_card_claims_of_planted_regions_is_so() -> None:
+    found = report("planted-regions")
+    assert found["checkpoint"]["sha256"] == report("open-set")["checkpoint"]["sha256"]
+    ours = ("mask", "bit view", "pair map, bits that agree", "pair map, bits that differ")
+    areas = {name: by_kind["all"] for name, by_kind in found["auc"].items()}
+    for name in (*ours, "RISE", "Grad-CAM"):
+        assert areas[name][1] > 0.5
+        assert areas[name][0] < areas["centred Gaussian"][0]
+    located = found["located"]
+    for name in ("mask", "bit view"):
+        assert located[name][2] < 1 / 3
+    low, high = located["pair map, bits that differ"][1:]
+    assert low < 1 / 3 < high
+    assert located["Grad-CAM"][1] > 1 / 3
+    assert located["RISE"][0] == pytest.approx(5 / 6, abs=0.01)
+    shuffled = "pair map, bits that differ, random weights"
+    assert abs(areas[shuffled][0] - 0.5) < 0.05
+    assert located[shuffled][1] < 1 / 3 < located[shuffled][2]
+
+
 # --- codes of equal size --------------------------------------------------------------------------
 
 
