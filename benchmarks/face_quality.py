@@ -50,7 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     encoder = load_encoder(chosen.checkpoint)
     faces = detect_faces(chosen.images, progress=on_stderr, fold=chosen.fold)
     report, figure = measure(encoder, encoder.calibration, faces, chosen.sample)
-    chosen.out.mkdir(parents=True, exist_ok=True)
     write({"data": chosen.name, **report}, chosen.out / "face-quality.json")
     save_figure(figure, chosen.out / "face-quality.png")
 

@@ -28,7 +28,7 @@ from daah.retrieval.loading import DEFAULT_CHECKPOINT
 from daah.retrieval.retriever import FaceRetriever
 from tests.doubles.encoder import ProjectionEncoder
 from tests.doubles.waiting import PATIENCE
-from tests.grouping import RUNNING, group, in_turn, needs_milvus
+from tests.grouping import RUNNING, group, needs_milvus
 
 if TYPE_CHECKING:
     from daah.ui.app import App
@@ -82,7 +82,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
             item.add_marker("slow")
         item.add_marker(pytest.mark.xdist_group(group(item)))
     yield
-    items[:] = in_turn(items)
+    # In random order, but one after another: the server runs for them alone.
+    items.sort(key=needs_milvus)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
